@@ -1,0 +1,89 @@
+"""The one seam between causal search and neural networks: what a model must be able to say of itself.
+
+Anything that names its *units* (what may be masked), gives the *attention* of a pass with the outcome in
+place, and *predicts* a batch of masked inputs can be explained. A new kind of model is one small class.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """One input as a model reads it, with the outcome that is to be explained.
+
+    Attributes
+    ----------
+    units
+        Label of each unit (a word, a film), in reading order. A unit is what may be masked.
+    positions
+        Per unit, the rows (= columns) of the attention matrix that it occupies; a word of three
+        word-pieces occupies three.
+    outcome_positions
+        The rows of the attention matrix that stand for the outcome: [CLS] for a class, the recommended
+        film appended to the history, the word whose choice is explained.
+    outcome
+        Label of the outcome: a class, a film, a word.
+    target
+        Index of the outcome in the last axis of what ``predict`` returns.
+    data
+        Whatever the model needs to run the input again; private to the model.
+    eligible
+        Units that may stand in the graph; the others stay in the input and become latent. None: all.
+    notes
+        Sentences that the user must read, for example what was cut from a long text.
+    """
+
+    units: tuple[str, ...]
+    positions: tuple[tuple[int, ...], ...]
+    outcome_positions: tuple[int, ...]
+    outcome: str
+    target: int
+    data: Any = field(repr=False)
+    eligible: tuple[int, ...] | None = None
+    notes: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class Model(Protocol):
+    """What ``explain`` asks of a model.
+
+    Attributes
+    ----------
+    name
+        Short name for reports.
+    task
+        "classification", "masked-word", "next-word" or "recommendation".
+    hidden_size
+        Width of the hidden state: the default effective sample size of the independence test.
+    causal
+        True when a token attends to earlier ones only (GPT-like): the token order is then a causal order.
+    """
+
+    name: str
+    task: str
+    hidden_size: int
+    causal: bool
+
+    def encode(self, input: Any, target: Any = None, units: str = "words") -> Encoded:
+        """Read one input; ``target`` None takes the model's own prediction as the outcome."""
+        ...
+
+    def attention(self, encoded: Encoded, layer: int = -1) -> np.ndarray:
+        """Attention of one layer with the outcome in place, (heads, tokens, tokens) float64, rows sum to 1."""
+        ...
+
+    def predict(self, encoded: Encoded, masks: Sequence[Sequence[int]]) -> np.ndarray:
+        """Output distribution for each set of masked units, (len(masks), outputs) float64; () masks nothing."""
+        ...
+
+    def label(self, index: int) -> str:
+        """Name of one output: a class, a token, a film."""
+        ...
+
+    def masked_input(self, encoded: Encoded, mask: Sequence[int]) -> Any:
+        """The input as the model saw it with these units masked: a text, or a list of titles."""
+        ...
