@@ -73,11 +73,11 @@ class Model(Protocol):
         ...
 
     def attention(self, encoded: Encoded, layer: int = -1) -> np.ndarray:
-        """Attention of one layer with the outcome in place, (heads, tokens, tokens) float64, rows sum to 1."""
+        """Attention of one layer, outcome in place: (heads, tokens, tokens) float64, rows sum to 1."""
         ...
 
     def predict(self, encoded: Encoded, masks: Sequence[Sequence[int]]) -> np.ndarray:
-        """Output distribution for each set of masked units, (len(masks), outputs) float64; () masks nothing."""
+        """Outputs for each set of masked units: (len(masks), outputs) float64; () masks nothing."""
         ...
 
     def label(self, index: int) -> str:
