@@ -1,0 +1,144 @@
+"""Make the notebooks that students open from their sources.
+
+``notebooks/src/NN_verb_title.py`` (jupytext py:percent) is the one truth, solutions included.
+``python tools/build_notebooks.py`` writes ``notebooks/NN_verb_title.ipynb`` for students: no solutions, no
+outputs, the same bytes at every run. ``--solutions FOLDER`` writes the solved versions, without stubs, there.
+
+Cell tags that this script reads:
+
+``setup``     gets the lines that install the package on Colab put before it;
+``exercise``  the stub that a student replaces; left out of the solved version;
+``solution``  left out of the student's version;
+``check``     judges the answer; in the student's version it may raise without stopping "Run all".
+
+The links of the first cell (Colab, Binder) and the address in the set-up cell come from ``[project.urls]`` in
+pyproject.toml: after a change of address, run this script again.
+"""
+
+import argparse
+import tomllib
+from pathlib import Path
+
+import jupytext
+import nbformat
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCES = ROOT / "notebooks" / "src"
+NOTEBOOKS = ROOT / "notebooks"
+
+METADATA = {
+    "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+
+SETUP = """\
+# Set-up. On Colab this adds the package and leaves what Colab preloads as it is; elsewhere it does nothing.
+import importlib.util
+import subprocess
+import sys
+
+if "google.colab" in sys.modules and importlib.util.find_spec("cleann_lite") is None:
+    pip = [sys.executable, "-m", "pip", "install", "--quiet"]
+    subprocess.run([*pip, "--no-deps", "git+{address}"], check=True)
+    absent = [name for name in ("anywidget", "graphviz", "pooch") if importlib.util.find_spec(name) is None]
+    if absent:
+        subprocess.run([*pip, *absent], check=True)
+"""
+
+BADGES = """\
+[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]\
+(https://colab.research.google.com/github/{slug}/blob/main/notebooks/{name}.ipynb)
+[![Open on Binder](https://mybinder.org/badge_logo.svg)]\
+(https://mybinder.org/v2/gh/{slug}/main?urlpath=lab/tree/notebooks/{name}.ipynb)"""
+
+
+def repository():
+    """Public address of the project: the Repository entry of pyproject.toml."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return project["urls"]["Repository"].rstrip("/")
+
+
+def sources():
+    """Paths of all notebook sources, in course order."""
+    return sorted(SOURCES.glob("[0-9][0-9]_*.py"))
+
+
+def tags(cell):
+    return cell.metadata.get("tags", [])
+
+
+def build(source, solved=False, address=None):
+    """Build one notebook from its source.
+
+    Parameters
+    ----------
+    source
+        Path of a py:percent file.
+    solved
+        True keeps the solutions and leaves the stubs out; False does the reverse.
+    address
+        Repository address for links and set-up; None reads pyproject.toml.
+
+    Returns
+    -------
+    nbformat.NotebookNode
+    """
+    source = Path(source)
+    address = address or repository()
+    read = jupytext.reads(source.read_text(encoding="utf-8"), fmt="py:percent")
+    dropped = "exercise" if solved else "solution"
+    cells = []
+    for cell in read.cells:
+        if dropped in tags(cell):
+            continue
+        cells.append(_cell(cell, f"{source.stem[:2]}-{len(cells):02d}", address, solved))
+    cells[0].source = _with_badges(cells[0].source, source.stem, address)
+    return nbformat.v4.new_notebook(cells=cells, metadata=METADATA)
+
+
+def _cell(cell, identity, address, solved):
+    text = cell.source
+    kept = list(tags(cell))
+    if "setup" in kept:
+        text = SETUP.replace("{address}", address) + "\n" + text
+    if not solved and {"exercise", "check"} & set(kept):
+        kept.append("raises-exception")  # Jupyter's own tag: "Run all" goes on after an unsolved exercise
+    make = nbformat.v4.new_markdown_cell if cell.cell_type == "markdown" else nbformat.v4.new_code_cell
+    return make(text, id=identity, metadata={"tags": kept} if kept else {})
+
+
+def _with_badges(text, name, address):
+    title, _, rest = text.partition("\n")
+    slug = "/".join(address.split("/")[-2:])
+    return f"{title}\n\n{BADGES.format(slug=slug, name=name)}\n{rest}"
+
+
+def text_of(notebook):
+    """The file's text, byte for byte."""
+    nbformat.validate(notebook)
+    return nbformat.writes(notebook, version=nbformat.NO_CONVERT).rstrip("\n") + "\n"
+
+
+def write(folder=NOTEBOOKS, solved=False):
+    """Write all notebooks into a folder and return their paths."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for source in sources():
+        path = folder / f"{source.stem}.ipynb"
+        path.write_text(text_of(build(source, solved)), encoding="utf-8", newline="\n")
+        paths.append(path)
+    return paths
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Make the student notebooks from notebooks/src.")
+    parser.add_argument("--solutions", metavar="FOLDER", help="write the solved versions into FOLDER instead")
+    arguments = parser.parse_args()
+    paths = write(arguments.solutions, solved=True) if arguments.solutions else write()
+    for path in paths:
+        print(path)
+
+
+if __name__ == "__main__":
+    main()
