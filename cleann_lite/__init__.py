@@ -17,13 +17,13 @@ _PUBLIC = {
     "learn_pag": "discovery",
     "Explanation": "explanation",
     "explain": "explanation",
-    "load_model": "models",
+    "load_model": "loading",
     "draw": "drawing",
 }
 _MODULES = (
-    "graphs", "sem", "independence", "orientation", "pds", "discovery", "explanation", "baselines",
-    "identifiability", "models", "bert4rec", "encoder", "datasets", "training", "evaluation",
-    "drawing", "widgets", "checks",
+    "graphs", "mags", "separation", "sem", "independence", "orientation", "pds", "discovery", "drawing",
+    "protocol", "words", "explanation", "pages", "baselines", "identifiability", "models", "loading",
+    "bert4rec", "encoder", "datasets", "training", "evaluation", "widgets", "checks",
 )  # fmt: skip
 
 __all__ = sorted([*_PUBLIC, "identifiability"])

@@ -1,0 +1,391 @@
+"""Transformers as the causal search sees them: classifiers, masked-word models and GPT-like decoders.
+
+Each class here answers the four questions of :class:`cleann_lite.protocol.Model` for one kind of Hugging
+Face model: which units may be masked, what does the last layer attend to with the outcome in place, what
+does the model predict when some units are masked, and what are its outputs called.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from .protocol import Encoded
+from .words import group_pieces
+
+_TOKENS_PER_BATCH = 8192
+_LOGITS_PER_BATCH = 2**24  # 64 MB: word models predict a whole vocabulary at every token
+
+
+@dataclass(frozen=True)
+class _Pieces:
+    """A text as its word-pieces: what ``Encoded.data`` holds for text models."""
+
+    text: str
+    ids: np.ndarray
+    spans: tuple[tuple[int, int], ...]
+    slot: int | None = None  # where the outcome's piece stands (masked and next word)
+    masked_slots: tuple[int, ...] = ()  # pieces that every prediction masks
+
+
+class TextModel:
+    """What all text models share: words from pieces, masking, batches, attention.
+
+    Parameters
+    ----------
+    model : transformers.PreTrainedModel
+        Loaded with ``attn_implementation="eager"``; other implementations return no attention.
+    tokenizer : transformers.PreTrainedTokenizerFast
+        A fast tokenizer, since words are found by its character offsets.
+    name : str
+    """
+
+    task = ""
+    causal = False
+
+    def __init__(self, model, tokenizer, name=None, device=None):
+        if not getattr(tokenizer, "is_fast", False):
+            raise ValueError(
+                f"words are found by character offsets, which need a fast tokenizer (tokenizer.json): got "
+                f"{type(tokenizer).__name__}"
+            )
+        self.device = torch.device(device or "cpu")
+        self.model = model.eval().to(self.device)
+        self.tokenizer = tokenizer
+        self.name = name or type(model).__name__
+        config = model.config
+        self.hidden_size = int(getattr(config, "hidden_size", None) or config.n_embd)
+        self.mask_id, self.mask_token, self.mask_note = self._find_mask()
+        self.max_length = self._find_max_length()
+
+    def __repr__(self):
+        return f"<{type(self).__name__} {self.name!r}: {self.task}>"
+
+    def _find_mask(self):
+        tokenizer = self.tokenizer
+        for kind in ("mask", "unk", "pad", "eos"):
+            token, index = getattr(tokenizer, f"{kind}_token"), getattr(tokenizer, f"{kind}_token_id")
+            if token is not None and index is not None and index < self.model.config.vocab_size:
+                note = "" if kind == "mask" else f"the tokenizer has no mask token: {token} stands in for it"
+                return index, token, note
+        raise ValueError(f"{self.name} has no mask, unknown, padding or end token that could hide a word")
+
+    def _find_max_length(self):
+        config = self.model.config
+        limit = (
+            getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None) or 512
+        )
+        if config.model_type in ("roberta", "xlm-roberta", "camembert"):
+            limit -= config.pad_token_id + 1  # positions start behind the padding index
+        return int(min(limit, self.tokenizer.model_max_length))
+
+    def _tokenize(self, text, reserve=0):
+        """Pieces of a text, cut to what the model reads, and the notes to tell."""
+        if not isinstance(text, str):
+            raise ValueError(f"{self.name} explains a text: got {type(text).__name__}")
+        if not text.strip():
+            raise ValueError("the text is empty: at least one word is needed")
+        limit = self.max_length - reserve
+        whole = self.tokenizer(text, add_special_tokens=True, truncation=False, verbose=False)
+        pieces = self.tokenizer(text, truncation=True, max_length=limit, return_offsets_mapping=True)
+        ids, offsets = np.array(pieces["input_ids"]), [tuple(o) for o in pieces["offset_mapping"]]
+        notes = [self.mask_note] if self.mask_note else []
+        if len(whole["input_ids"]) > len(ids):
+            end = max(e for _, e in offsets)
+            notes.append(
+                f"{self.name} reads {limit} word-pieces and the text has {len(whole['input_ids'])}: "
+                f"what follows «…{text[max(0, end - 30) : end].strip()}» was cut"
+            )
+        return ids, offsets, notes
+
+    def _encode(self, text, units, reserve=0):
+        """Units of a text: (pieces, labels, positions, notes)."""
+        ids, offsets, notes = self._tokenize(text, reserve)
+        if units == "words":
+            spans, positions = group_pieces(text, offsets)
+        elif units == "pieces":
+            positions = [(i,) for i, (s, e) in enumerate(offsets) if text[s:e].strip()]
+            spans = [offsets[p] for (p,) in positions]
+        else:
+            raise ValueError(f"units must be 'words' or 'pieces': got {units!r}")
+        spans = [_trimmed(text, span) for span in spans]
+        if not positions:
+            raise ValueError(f"the tokenizer of {self.name} finds no word in {text[:40]!r}")
+        labels = tuple(text[s:e] for s, e in spans)
+        return _Pieces(text, ids, tuple(spans)), labels, tuple(positions), tuple(notes)
+
+    def _forward(self, ids, **options):
+        """Run a batch of equally long inputs, (batch, tokens) -> model output."""
+        with torch.inference_mode():
+            batch = torch.as_tensor(np.atleast_2d(ids), device=self.device)
+            return self.model(input_ids=batch, attention_mask=torch.ones_like(batch), **options)
+
+    def _masked_ids(self, encoded, masks):
+        """One row of token ids for each set of masked units."""
+        rows = np.repeat(encoded.data.ids[None, :], len(masks), axis=0)
+        rows[:, list(encoded.data.masked_slots)] = self.mask_id
+        for row, mask in zip(rows, masks, strict=True):
+            for unit in mask:
+                row[list(encoded.positions[unit])] = self.mask_id
+        return rows
+
+    def predict(self, encoded: Encoded, masks: Sequence[Sequence[int]]) -> np.ndarray:
+        """Output distribution for each set of masked units, (len(masks), outputs) float64."""
+        rows = self._masked_ids(encoded, masks)
+        step = max(1, self._tokens_per_batch() // rows.shape[1])
+        parts = [self._distribution(rows[i : i + step], encoded) for i in range(0, len(rows), step)]
+        return np.concatenate(parts)
+
+    def _tokens_per_batch(self):
+        if self.task == "classification":
+            return _TOKENS_PER_BATCH
+        return min(_TOKENS_PER_BATCH, _LOGITS_PER_BATCH // self.model.config.vocab_size)
+
+    def _distribution(self, rows, encoded):
+        logits = self._forward(rows).logits
+        if encoded.data.slot is not None:
+            logits = logits[:, self._read_from(encoded.data.slot)]
+        return torch.softmax(logits.double(), dim=-1).cpu().numpy()
+
+    def _read_from(self, slot):
+        return slot
+
+    def _attention_ids(self, encoded):
+        """The input of the abduction pass: everything in place, the outcome too."""
+        return encoded.data.ids
+
+    def attention(self, encoded: Encoded, layer: int = -1) -> np.ndarray:
+        """Attention of one layer with the outcome in place, (heads, tokens, tokens) float64.
+
+        Raises
+        ------
+        ValueError
+            The model returns no attention (transformers 5 does so, with a warning only, unless it was loaded
+            with ``attn_implementation="eager"``), or has no such layer.
+        """
+        layers = self._forward(self._attention_ids(encoded), output_attentions=True).attentions
+        if not layers or layers[-1] is None:
+            implementation = getattr(self.model.config, "_attn_implementation", "unknown")
+            raise ValueError(
+                f"{self.name} returned no attention with its attention implementation {implementation!r}: "
+                f'load it with attn_implementation="eager"'
+            )
+        if not -len(layers) <= layer < len(layers):
+            raise ValueError(f"layer must lie in {-len(layers)} … {len(layers) - 1}: got {layer}")
+        return layers[layer][0].double().cpu().numpy()
+
+    def attributions(self, encoded: Encoded, method: str = "gradient-x-input", steps: int = 32) -> np.ndarray:
+        """Score of each unit for the outcome by gradients at the input embeddings, (units,) float64.
+
+        ``method`` is "gradient-x-input" (Shrikumar et al. 2016) or "integrated-gradients" (Sundararajan et
+        al. 2017, baseline: every unit masked, ``steps`` points of the midpoint rule).
+        """
+        shares = {"gradient-x-input": [1.0], "integrated-gradients": (np.arange(steps) + 0.5) / steps}
+        if method not in shares:
+            raise ValueError(f"method must be one of {sorted(shares)}: got {method!r}")
+        everything = range(len(encoded.units))
+        rows = torch.as_tensor(self._masked_ids(encoded, [(), tuple(everything)]), device=self.device)
+        embed = self.model.get_input_embeddings()
+        with torch.no_grad():
+            here, blank = embed(rows)
+        start = torch.zeros_like(here) if method == "gradient-x-input" else blank
+        gradient = torch.zeros_like(here)
+        for share in shares[method]:
+            point = (start + share * (here - start)).detach().requires_grad_(True)
+            logits = self.model(inputs_embeds=point[None], attention_mask=torch.ones_like(rows[:1])).logits
+            if encoded.data.slot is not None:
+                logits = logits[:, self._read_from(encoded.data.slot)]
+            score = torch.log_softmax(logits.double(), -1)[0, encoded.target]
+            gradient += torch.autograd.grad(score, point)[0] / len(shares[method])
+        pieces = (gradient * (here - start)).sum(-1).double().cpu().numpy()
+        return np.array([pieces[list(p)].sum() for p in encoded.positions])
+
+    def masked_input(self, encoded: Encoded, mask: Sequence[int]) -> str:
+        """The text as the model saw it: the mask token stands where the pieces of these units stood."""
+        data = encoded.data
+        count = {encoded.data.spans[u]: len(encoded.positions[u]) for u in mask}
+        for slot in data.masked_slots:
+            span = next(s for s, p in zip(data.spans, encoded.positions, strict=True) if slot in p)
+            count[span] = len(encoded.positions[data.spans.index(span)])
+        text, end = [], 0
+        for (s, e), pieces in sorted(count.items()):
+            text += [data.text[end:s], self.mask_token * pieces]
+            end = e
+        return "".join([*text, data.text[end:]])
+
+    def label(self, index: int) -> str:
+        """Name of one output: a class, or a token of the vocabulary."""
+        return self.tokenizer.decode([int(index)]).strip() or self.tokenizer.convert_ids_to_tokens(int(index))
+
+
+def _trimmed(text, span):
+    start, end = span
+    while start < end and text[start].isspace():
+        start += 1
+    while end > start and text[end - 1].isspace():
+        end -= 1
+    return start, end
+
+
+class TextClassifier(TextModel):
+    """A text classifier: the outcome is the predicted class, its node the token that the classifier reads."""
+
+    task = "classification"
+
+    def __init__(self, model, tokenizer, name=None, device=None):
+        super().__init__(model, tokenizer, name, device)
+        names = model.config.id2label
+        self.labels = [str(names.get(i, i)) for i in range(model.config.num_labels)]
+        if self.tokenizer.pad_token_id is not None and model.config.pad_token_id is None:
+            model.config.pad_token_id = self.tokenizer.pad_token_id
+
+    def encode(self, input: str, target=None, units: str = "words") -> Encoded:
+        """Read a text; ``target`` (a label or index) None takes the class that the model predicts.
+
+        Raises
+        ------
+        ValueError
+            Empty text, an unknown label, or units other than "words" and "pieces".
+        """
+        data, labels, positions, notes = self._encode(input, units)
+        if target is None:
+            index = int(self._forward(data.ids).logits[0].argmax())
+        elif isinstance(target, str):
+            if target not in self.labels:
+                raise ValueError(f"target must be one of {', '.join(self.labels)}: got {target!r}")
+            index = self.labels.index(target)
+        elif 0 <= int(target) < len(self.labels):
+            index = int(target)
+        else:
+            raise ValueError(f"target must be a class index below {len(self.labels)}: got {target}")
+        outcome = (self._outcome_position(data.ids),)
+        eligible = tuple(u for u, p in enumerate(positions) if outcome[0] not in p)
+        return Encoded(labels, positions, outcome, self.labels[index], index, data, eligible, notes)
+
+    def _outcome_position(self, ids):
+        """[CLS] where there is one; otherwise the last token, which decoders classify from."""
+        if self.tokenizer.cls_token_id not in ids:
+            return len(ids) - 1
+        return int(np.flatnonzero(ids == self.tokenizer.cls_token_id)[0])
+
+    def label(self, index: int) -> str:
+        """Name of one class."""
+        return self.labels[int(index)]
+
+    def predict_proba(self, texts: Sequence[str]) -> np.ndarray:
+        """Class probabilities of a list of texts, (texts, classes) float64; each text runs alone, unpadded.
+
+        Examples
+        --------
+        >>> model = cl.load_model("pocket-sentiment")  # doctest: +SKIP
+        >>> model.predict_proba(["A dull film.", "I loved it."]).shape  # doctest: +SKIP
+        (2, 2)
+        """
+        if isinstance(texts, str):
+            raise ValueError("predict_proba takes a list of texts: got one string")
+        rows = [self._tokenize(text)[0] for text in texts]
+        result = np.empty((len(rows), len(self.labels)))
+        lengths = np.array([len(r) for r in rows], dtype=int)
+        for length in np.unique(lengths):
+            same = np.flatnonzero(lengths == length)
+            step = max(1, _TOKENS_PER_BATCH // int(length))
+            for part in np.array_split(same, -(-len(same) // step)):
+                logits = self._forward(np.stack([rows[i] for i in part])).logits
+                result[part] = torch.softmax(logits.double(), -1).cpu().numpy()
+        return result
+
+
+class MaskedWordModel(TextModel):
+    """A masked-word model: the outcome is the word that the model fills in at one place.
+
+    The attention comes from the pass with that word in place (abduction); predictions mask it.
+    """
+
+    task = "masked-word"
+
+    def encode(self, input: str, target=None, units: str = "words") -> Encoded:
+        """Read a text and the place to explain.
+
+        ``target`` is a word of the text (its first occurrence) or the index of a word. None takes the first
+        mask token in the text.
+
+        Raises
+        ------
+        ValueError
+            No such word, or neither a target nor a mask token.
+        """
+        data, labels, positions, notes = self._encode(input, units)
+        unit, notes = self._find_unit(labels, target), list(notes)
+        slots = positions[unit]
+        if len(slots) > 1:
+            pieces = f"{labels[unit]!r} has {len(slots)} word-pieces"
+            notes.append(f"{pieces}: all of them are masked, and the first one is explained")
+        data = _Pieces(data.text, data.ids, data.spans, slots[0], slots)
+        blank = Encoded(labels, positions, slots, labels[unit], 0, data)
+        index = int(self.predict(blank, [()])[0].argmax())
+        if target is not None and index != data.ids[slots[0]]:
+            filled = f"the model fills in {self.label(index)!r} here, not {labels[unit]!r}"
+            notes.append(f"{filled}: its own word is explained")
+        return Encoded(
+            labels,
+            positions,
+            slots,
+            self.label(index),
+            index,
+            data,
+            eligible=tuple(u for u in range(len(labels)) if u != unit),
+            notes=tuple(notes),
+        )
+
+    def _find_unit(self, labels, target):
+        if target is None:
+            if self.mask_token not in labels:
+                raise ValueError(
+                    f"name the word to explain (target=…) or write {self.mask_token} in its place"
+                )
+            return labels.index(self.mask_token)
+        if isinstance(target, str):
+            lowered = [label.lower() for label in labels]
+            if target.lower() not in lowered:
+                raise ValueError(f"target must be a word of the text: got {target!r}")
+            return lowered.index(target.lower())
+        if not 0 <= int(target) < len(labels):
+            raise ValueError(f"target must be the index of one of {len(labels)} words: got {target}")
+        return int(target)
+
+    def _attention_ids(self, encoded):
+        ids = encoded.data.ids.copy()
+        ids[encoded.data.slot] = encoded.target
+        return ids
+
+
+class NextWordModel(TextModel):
+    """A GPT-like decoder: the outcome is the next token, appended to the text for the attention pass.
+
+    Since every token attends to earlier ones only, the token order is a causal order (ordered ICD).
+    """
+
+    task = "next-word"
+    causal = True
+
+    def encode(self, input: str, target=None, units: str = "words") -> Encoded:
+        """Read a text; the outcome is the token that the model predicts next (``target``: another token)."""
+        data, labels, positions, notes = self._encode(input, units, reserve=1)
+        slot = len(data.ids)
+        data = _Pieces(data.text, data.ids, data.spans, slot)
+        if target is None:
+            index = int(self._forward(data.ids).logits[0, -1].argmax())
+        else:
+            text = isinstance(target, str)
+            pieces = self.tokenizer(target, add_special_tokens=False)["input_ids"] if text else [int(target)]
+            if len(pieces) != 1:
+                raise ValueError(f"target must be one token: got {target!r}, which has {len(pieces)}")
+            index = pieces[0]
+        return Encoded(labels, positions, (slot,), self.label(index), index, data, notes=notes)
+
+    def _read_from(self, slot):
+        return slot - 1
+
+    def _attention_ids(self, encoded):
+        return np.append(encoded.data.ids, encoded.target)
