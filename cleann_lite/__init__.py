@@ -16,13 +16,13 @@ _PUBLIC = {
     "DSeparation": "independence",
     "learn_pag": "discovery",
     "Explanation": "explanation",
-    "explain": "explanation",
+    "explain": "search",
     "load_model": "loading",
     "draw": "drawing",
 }
 _MODULES = (
     "graphs", "mags", "separation", "sem", "independence", "orientation", "pds", "discovery", "drawing",
-    "protocol", "words", "explanation", "pages", "baselines", "identifiability", "models", "loading",
+    "protocol", "words", "explanation", "search", "pages", "baselines", "identifiability", "models", "loading",
     "bert4rec", "encoder", "datasets", "training", "evaluation", "widgets", "checks",
 )  # fmt: skip
 

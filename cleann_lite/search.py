@@ -1,0 +1,458 @@
+"""From a causal graph to an explanation: the CLEANN search.
+
+1. Put the outcome into the input and read the attention of the last layer, one matrix per head.
+2. Learn a PAG per head over the units of interest and the outcome.
+3. Root a potential-influence tree (PDS-tree) at the outcome: units at distance 1, 2, … of it.
+4. For sizes r = 1, 2, …: take the legal sets of r units by summed distance, mask each, and run the model.
+5. Stop after the first size at which a set changes the prediction, and report every set of that size.
+
+Source: Rohekar, Gurwicz, Nisimov. Causal Interpretation of Self-Attention in Pre-Trained Transformers.
+NeurIPS 2023; Nisimov et al. CLEAR. CONSEQUENCES at RecSys 2022. What the papers leave open (alpha, sample
+size, heads, how to mask, words or pieces) is a parameter here and stands in ``Explanation.settings``.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations, islice
+from math import comb
+
+import numpy as np
+
+from .discovery import learn_pag
+from .explanation import Explanation, ExplanationSet
+from .graphs import PAG
+from .independence import PartialCorrelation
+from .pds import pds_distances, pds_sets
+from .protocol import Encoded, Model
+from .sem import attention_correlation, words_attention
+from .words import is_content_word
+
+_BATCH = 64
+
+
+class Interventions:
+    """The model under masking: every set of units runs once, in batches, and is counted.
+
+    Parameters
+    ----------
+    model, encoded
+        See :mod:`cleann_lite.protocol`.
+    max_calls : int
+        Inputs that may be run; ``run`` stops short of it and sets ``exhausted``.
+    """
+
+    def __init__(self, model: Model, encoded: Encoded, max_calls=2000, batch_size=_BATCH):
+        self.model, self.encoded, self.max_calls, self.batch_size = model, encoded, max_calls, batch_size
+        self.original = np.asarray(model.predict(encoded, [()])[0], dtype=np.float64)
+        self.calls = 1
+        self.exhausted = False
+        self._seen = {}
+
+    @property
+    def prediction(self) -> int:
+        """Index of the untouched prediction."""
+        return int(self.original.argmax())
+
+    def run(self, masks: Iterable[Sequence[int]], until_first=False) -> list[tuple[int, ...]]:
+        """Mask each set and return those that change the prediction, in the order given."""
+        flips, masks = [], iter(tuple(sorted(m)) for m in masks)
+        while chunk := list(islice(masks, self.batch_size)):
+            fresh = [m for m in dict.fromkeys(chunk) if m not in self._seen]
+            room = self.max_calls - self.calls
+            if len(fresh) > room:
+                self.exhausted = True
+                fresh = fresh[: max(room, 0)]
+            if fresh:
+                rows = self.model.predict(self.encoded, fresh)
+                self.calls += len(fresh)
+                for mask, row in zip(fresh, rows, strict=True):
+                    top = int(row.argmax())
+                    self._seen[mask] = (top, float(row[top]), float(row[self.encoded.target]))
+            flips += [m for m in chunk if m in self._seen and self._seen[m][0] != self.encoded.target]
+            if self.exhausted or (until_first and flips):
+                break
+        return flips
+
+    def found(self, mask, heads=(), distance=None) -> ExplanationSet:
+        """The record of a set that was run."""
+        mask = tuple(sorted(mask))
+        top, probability, left = self._seen[mask]
+        masked = self.model.masked_input(self.encoded, mask)
+        return ExplanationSet(
+            units=tuple(self.encoded.units[u] for u in mask),
+            positions=mask,
+            head=heads[0] if heads else None,
+            heads=tuple(sorted(heads)),
+            distance=distance,
+            replacement=self.model.label(top),
+            probability=probability,
+            rank=int((self.original > self.original[top]).sum()) + 1,
+            target_probability=left,
+            masked=masked if isinstance(masked, str) else tuple(masked),
+        )
+
+
+@dataclass(frozen=True)
+class GraphSettings:
+    """How a graph is learned from attention; the defaults are those of ``explain``."""
+
+    alpha: float = 0.01
+    n_samples: int | None = None
+    method: str | None = None
+    one_sided: bool = False
+    layer: int = -1
+    nodes: str | Callable | Sequence = "content"
+    max_nodes: int = 64
+    correlation: Callable = attention_correlation
+    learner: Callable | None = None
+
+    def describe(self) -> dict:
+        """JSON-ready settings; functions by name."""
+        return {k: getattr(v, "__name__", v) for k, v in vars(self).items() if v is not None}
+
+
+def learn_graphs(model: Model, encoded: Encoded, heads="all", **settings):
+    """Learn one PAG per head over the units of interest and the outcome (steps 1 and 2).
+
+    Parameters
+    ----------
+    model, encoded
+        See :mod:`cleann_lite.protocol`.
+    heads : "all", int or sequence of int
+    **settings
+        Fields of :class:`GraphSettings`.
+
+    Returns
+    -------
+    pags : dict of int to PAG
+        Their last node is the outcome.
+    nodes : tuple of int
+        The unit of each other node.
+    notes : tuple of str
+    """
+    settings = GraphSettings(**settings)
+    attention = np.asarray(model.attention(encoded, settings.layer), dtype=np.float64)
+    if attention.ndim != 3 or attention.shape[1] != attention.shape[2]:
+        raise ValueError(f"attention must be (heads, tokens, tokens): got shape {attention.shape}")
+    heads = _read_heads(heads, len(attention))
+    nodes, notes = _choose_nodes(encoded, settings, attention[list(heads)])
+    groups, index = _group_tokens(encoded, attention.shape[1])
+    variables = [index[u] for u in nodes] + [index["outcome"]]
+    labels = [encoded.units[u] for u in nodes] + [encoded.outcome]
+    n_samples = settings.n_samples or model.hidden_size
+    method = settings.method or ("ordered-icd" if model.causal else "icd")
+    pags = {}
+    for head in heads:
+        words = words_attention(attention[head], groups)
+        if settings.learner is not None:
+            pags[head] = settings.learner(words, variables, labels)
+            continue
+        test = PartialCorrelation(
+            settings.correlation(words), n_samples, alpha=settings.alpha, one_sided=settings.one_sided
+        )
+        order = sorted(variables) if method == "ordered-icd" else None
+        pags[head] = learn_pag(test, method=method, nodes=variables, order=order, labels=labels)
+    return pags, nodes, notes
+
+
+def _read_heads(heads, count):
+    if isinstance(heads, str):
+        if heads != "all":
+            raise ValueError(f"heads must be 'all', a head or a list of heads: got {heads!r}")
+        return tuple(range(count))
+    chosen = (heads,) if isinstance(heads, int | np.integer) else tuple(heads)
+    if not chosen or any(not 0 <= h < count for h in chosen):
+        raise ValueError(f"heads must be among 0 … {count - 1}: got {heads!r}")
+    return tuple(dict.fromkeys(int(h) for h in chosen))
+
+
+def _group_tokens(encoded, n_tokens):
+    """Tokens grouped into units, the outcome and the rest (special tokens), in the order of the text."""
+    owner = {"outcome": encoded.outcome_positions}
+    outcome = set(encoded.outcome_positions)
+    owner |= {u: p for u, p in enumerate(encoded.positions) if not outcome & set(p)}
+    taken = {p for positions in owner.values() for p in positions}
+    owner |= {("rest", t): (t,) for t in range(n_tokens) if t not in taken}
+    ordered = sorted(owner, key=lambda name: owner[name][0])
+    return [list(owner[name]) for name in ordered], {name: i for i, name in enumerate(ordered)}
+
+
+def _choose_nodes(encoded, settings, attention):
+    """Units that stand in the graph, and the notes to tell."""
+    eligible = range(len(encoded.units)) if encoded.eligible is None else encoded.eligible
+    eligible = [u for u in eligible if not set(encoded.positions[u]) & set(encoded.outcome_positions)]
+    rule, notes = settings.nodes, []
+    if rule == "all":
+        nodes = eligible
+    elif rule == "content":
+        nodes = [u for u in eligible if is_content_word(encoded.units[u])]
+        if not nodes:
+            nodes = eligible
+            notes.append("no content word here: all words stand in the graph")
+    elif callable(rule):
+        nodes = [u for u in eligible if rule(encoded.units[u])]
+    elif isinstance(rule, str):
+        raise ValueError(f"nodes must be 'content', 'all', a function or a list of units: got {rule!r}")
+    else:
+        nodes = _named_units(encoded.units, eligible, rule)
+    if len(nodes) > settings.max_nodes:
+        received = attention[:, list(encoded.outcome_positions)].mean(axis=(0, 1))
+        weight = {u: received[list(encoded.positions[u])].sum() for u in nodes}
+        kept = sorted(nodes, key=lambda u: (-weight[u], u))[: settings.max_nodes]
+        notes.append(
+            f"{len(nodes)} units are too many for one graph: it holds the {settings.max_nodes} that the outcome "
+            f"attends to most (mean over heads); the others stay in the text and are latent"
+        )
+        nodes = sorted(kept)
+    return tuple(nodes), tuple(notes)
+
+
+def _named_units(units, eligible, names):
+    nodes = []
+    for name in names:
+        if isinstance(name, int | np.integer):
+            matches = [u for u in eligible if u == name]
+        else:
+            matches = [u for u in eligible if units[u].lower() == str(name).lower()]
+        if not matches:
+            raise ValueError(f"nodes must name units of the input: {name!r} is not one (or is the outcome)")
+        nodes += matches
+    return sorted(set(nodes))
+
+
+def tree_distances(pag: PAG, nodes: Sequence[int]) -> dict[int, int]:
+    """Distance of each unit from the outcome (the last node) in the PDS-tree; unreachable units are absent."""
+    root = len(pag.marks) - 1
+    distances = pds_distances(pag.marks, root)
+    items = distances.items() if isinstance(distances, dict) else enumerate(distances)
+    return {nodes[i]: int(d) for i, d in items if i != root and np.isfinite(d) and d > 0}
+
+
+def candidates(pags: dict[int, PAG], nodes: Sequence[int], size: int, limit: int):
+    """Legal sets of ``size`` units over all heads, by summed distance (step 4).
+
+    Returns
+    -------
+    dict of tuple of int to (int, list of int)
+        Units -> (smallest summed distance, heads by distance), in the order in which they are tried.
+    bool
+        Whether ``limit`` (sets per head) cut the list.
+    """
+    found, cut = {}, False
+    for head, pag in pags.items():
+        root = len(pag.marks) - 1
+        sets = list(islice(pds_sets(pag.marks, root, size), limit + 1))
+        cut |= len(sets) > limit
+        for members, distance in sets[:limit]:
+            units = tuple(sorted(nodes[i] for i in members))
+            found.setdefault(units, []).append((int(distance), head))
+    ranked = {units: (min(by)[0], [h for _, h in sorted(by)]) for units, by in found.items()}
+    return dict(sorted(ranked.items(), key=lambda item: (item[1][0], item[0]))), cut
+
+
+def explain(
+    model: Model,
+    input,
+    *,
+    target=None,
+    heads="all",
+    alpha: float = 0.01,
+    n_samples: int | None = None,
+    method: str | None = None,
+    one_sided: bool = False,
+    layer: int = -1,
+    units: str = "words",
+    nodes="content",
+    max_size: int = 5,
+    max_candidates: int = 500,
+    max_calls: int = 2000,
+    max_nodes: int = 64,
+    certify: bool | int = True,
+    correlation: Callable = attention_correlation,
+    learner: Callable | None = None,
+    progress: bool = False,
+) -> Explanation:
+    """Find the smallest sets of words (or films) in the model's own causal graph that make its prediction.
+
+    Parameters
+    ----------
+    model
+        From ``load_model``, or any object that fulfils :class:`cleann_lite.protocol.Model`.
+    input : str or list of str
+        A text, or a history of titles.
+    target
+        The outcome to explain: a class, the word (or its index) whose choice is explained, a film. None
+        takes the model's prediction.
+    heads : "all", int or sequence of int
+        Heads whose graphs are searched; each masked input runs once however many heads propose it.
+    alpha : float
+        Level of the independence test, in (0, 1): edges with p > alpha are removed.
+    n_samples : int, optional
+        Effective sample size of the test; None takes the hidden size, as the CLEANN notebook does.
+    method : "icd", "fci" or "ordered-icd", optional
+        None takes ICD, and ordered ICD for decoders.
+    one_sided : bool
+        Call every negative partial correlation independent, as the code of 2023 did.
+    layer : int
+        Whose attention is read; -1 is the deepest.
+    units : "words" or "pieces"
+    nodes : "content", "all", callable or list
+        Units that stand in the graph: words that are not function words (default), all, those for which a
+        function of the label is true, or those named. The others stay in the input and become latent.
+    max_size, max_candidates, max_calls, max_nodes : int
+        Caps on the size of a set, on the sets per head and size, on the inputs run by the search and on the
+        units in a graph. A cap that was hit is named in ``Explanation.notes``.
+    certify : bool or int
+        Prove by running every smaller set that none works; an int is the budget of that proof in inputs
+        (True: 500).
+    correlation, learner : callable, optional
+        A covariance of one's own, (words, words) attention -> correlation; a learner of one's own,
+        (attention of words, variables, labels) -> PAG whose last node is the outcome.
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    Explanation
+
+    Raises
+    ------
+    ValueError
+        Empty input, an unknown target, heads or settings out of range: one sentence each.
+
+    Examples
+    --------
+    >>> model = cl.load_model("pocket-sentiment")  # doctest: +SKIP
+    >>> cl.explain(model, "A dull film with a boring plot.").sets[0].units  # doctest: +SKIP
+    ('dull', 'boring')
+    """
+    start = time.perf_counter()
+    for name, value in (("max_size", max_size), ("max_candidates", max_candidates), ("max_calls", max_calls)):
+        if value < 1:
+            raise ValueError(f"{name} must be at least 1: got {value}")
+    graph_settings = {
+        "alpha": alpha, "n_samples": n_samples, "method": method, "one_sided": one_sided, "layer": layer,
+        "nodes": nodes, "max_nodes": max_nodes, "correlation": correlation, "learner": learner,
+    }  # fmt: skip
+    encoded = model.encode(input, target=target, units=units)
+    tries = Interventions(model, encoded, max_calls)
+    pags, node_units, notes = learn_graphs(model, encoded, heads, **graph_settings)
+    search = _Search(model, encoded, tries, pags, node_units, max_size, max_candidates)
+    interrupted = False
+    try:
+        search.run(progress)
+        search.certify(500 if certify is True else int(certify), progress)
+    except KeyboardInterrupt:
+        interrupted = True
+    settings = GraphSettings(**graph_settings).describe() | {
+        "n_samples": n_samples or model.hidden_size,
+        "method": method or ("ordered-icd" if model.causal else "icd"),
+        "heads": list(pags), "units": units, "max_size": max_size, "max_candidates": max_candidates,
+        "max_calls": max_calls, "certify": certify,
+    }  # fmt: skip
+    result = search.result(input, settings, (*encoded.notes, *notes), time.perf_counter() - start)
+    if interrupted:
+        stopped = "the search was interrupted: this is what it had found so far"
+        result = replace(result, notes=(*result.notes, stopped))
+    return result
+
+
+class _Search:
+    """State of one search; ``explain`` turns it into an Explanation."""
+
+    def __init__(self, model, encoded, tries, pags, nodes, max_size, max_candidates):
+        self.model, self.encoded, self.tries = model, encoded, tries
+        self.pags, self.nodes = pags, nodes
+        self.max_size, self.max_candidates = max_size, max_candidates
+        self.distances = {h: tree_distances(pag, nodes) for h, pag in pags.items()}
+        self.sets, self.smaller, self.certified = [], [], None
+        self.failures, self.notes = [], []
+
+    def run(self, progress=False):
+        """Sizes 1, 2, … until one succeeds (steps 4 and 5)."""
+        if self.tries.prediction != self.encoded.target:
+            predicted = self.model.label(self.tries.prediction)
+            self.failures.append(f"the model predicts {predicted!r}, not {self.encoded.outcome!r}")
+            return
+        if not any(self.distances.values()):
+            self.failures.append(
+                "no unit is linked to the outcome in any graph: a larger alpha keeps more edges"
+            )
+            return
+        reach = max(len(by) for by in self.distances.values())
+        for size in _progress(range(1, min(self.max_size, reach) + 1), "set size", progress):
+            ranked, cut = candidates(self.pags, self.nodes, size, self.max_candidates)
+            if cut:
+                self.notes.append(
+                    f"only the {self.max_candidates} nearest sets of size {size} per head were tried"
+                )
+            flips = self.tries.run(ranked)
+            self.sets = [self.tries.found(m, ranked[m][1], ranked[m][0]) for m in flips]
+            if self.tries.exhausted:
+                self.notes.append(
+                    f"the search ended at its cap of {self.tries.max_calls} inputs, at size {size}"
+                )
+            if self.sets or self.tries.exhausted:
+                break
+        if not self.sets:
+            cap = min(self.max_size, reach)
+            self.failures.append(
+                f"no set of up to {cap} units in the graphs of {len(self.pags)} "
+                f"head{'s' * (len(self.pags) > 1)} changes the prediction"
+            )
+
+    def certify(self, budget, progress=False):
+        """Run every smaller set of units, in the graph or not."""
+        if not self.sets or not budget:
+            return
+        size = len(self.sets[0].positions)
+        outcome = set(self.encoded.outcome_positions)
+        units = [u for u, p in enumerate(self.encoded.positions) if not outcome & set(p)]
+        proof = self.tries
+        proof.exhausted, proof.max_calls = False, proof.calls + budget
+        for smaller in _progress(range(1, size), "certify size", progress):
+            flips = proof.run(combinations(units, smaller), until_first=True)
+            if flips:
+                self.certified = False
+                self.smaller = [proof.found(m) for m in flips]
+                return
+            if proof.exhausted:
+                needed = sum(comb(len(units), s) for s in range(1, size))
+                self.notes.append(
+                    f"not certified: {needed:,} smaller sets exist and the proof may run {budget:,} inputs"
+                )
+                return
+        self.certified = True
+
+    def result(self, input, settings, notes, seconds):
+        tries = self.tries
+        return Explanation(
+            input=input if isinstance(input, str) else tuple(str(item) for item in input),
+            task=self.model.task,
+            model=self.model.name,
+            prediction=self.model.label(tries.prediction),
+            probability=float(tries.original[tries.prediction]),
+            target=self.encoded.outcome,
+            success=bool(self.sets),
+            certified=self.certified,
+            sets=tuple(self.sets),
+            smaller=tuple(self.smaller),
+            units=self.encoded.units,
+            nodes=self.nodes,
+            pags=self.pags,
+            distances=self.distances,
+            model_calls=tries.calls + 2,
+            seconds=seconds,
+            failures=tuple(self.failures),
+            notes=(*notes, *self.notes),
+            settings=settings,
+        )
+
+
+def _progress(steps, label, show):
+    if not show:
+        return steps
+    from tqdm.auto import tqdm
+
+    return tqdm(steps, desc=label)
