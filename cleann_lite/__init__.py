@@ -22,8 +22,8 @@ _PUBLIC = {
 }
 _MODULES = (
     "graphs", "mags", "separation", "sem", "independence", "orientation", "pds", "discovery", "drawing",
-    "protocol", "words", "explanation", "search", "pages", "baselines", "identifiability", "models", "loading",
-    "bert4rec", "encoder", "datasets", "training", "evaluation", "widgets", "checks",
+    "protocol", "words", "explanation", "search", "pages", "baselines", "identifiability", "models", 
+    "loading", "bert4rec", "encoder", "datasets", "training", "evaluation", "widgets", "checks",
 )  # fmt: skip
 
 __all__ = sorted([*_PUBLIC, "identifiability"])

@@ -109,7 +109,7 @@ def _task_of(config, folder):
         if re.search(f"({ending})$", architectures[0]):
             return task
     raise ValueError(
-        f"{folder} holds {architectures[0]}: needed is a sequence classifier, a masked-word model or a causal "
+        f"{folder} holds {architectures[0]}: needed is a text classifier, a masked-word model or a causal "
         f"language model"
     )
 

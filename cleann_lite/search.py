@@ -74,6 +74,10 @@ class Interventions:
                 break
         return flips
 
+    def remaining(self, mask) -> float:
+        """Probability of the outcome with a set masked that was run; NaN if the cap kept it from running."""
+        return self._seen.get(tuple(sorted(mask)), (0, 0.0, float("nan")))[2]
+
     def found(self, mask, heads=(), distance=None) -> ExplanationSet:
         """The record of a set that was run."""
         mask = tuple(sorted(mask))
@@ -201,7 +205,7 @@ def _choose_nodes(encoded, settings, attention):
         weight = {u: received[list(encoded.positions[u])].sum() for u in nodes}
         kept = sorted(nodes, key=lambda u: (-weight[u], u))[: settings.max_nodes]
         notes.append(
-            f"{len(nodes)} units are too many for one graph: it holds the {settings.max_nodes} that the outcome "
+            f"{len(nodes)} units are too many for a graph: it holds the {settings.max_nodes} that the outcome "
             f"attends to most (mean over heads); the others stay in the text and are latent"
         )
         nodes = sorted(kept)
@@ -222,7 +226,7 @@ def _named_units(units, eligible, names):
 
 
 def tree_distances(pag: PAG, nodes: Sequence[int]) -> dict[int, int]:
-    """Distance of each unit from the outcome (the last node) in the PDS-tree; unreachable units are absent."""
+    """Distance of each unit from the outcome (the last node) in the PDS-tree, where there is one."""
     root = len(pag.marks) - 1
     distances = pds_distances(pag.marks, root)
     items = distances.items() if isinstance(distances, dict) else enumerate(distances)
