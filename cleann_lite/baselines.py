@@ -135,7 +135,7 @@ def _order(model, encoded, method, usable, tries, seed):
         tries.run([(u,) for u in usable])
         scores = np.zeros(len(encoded.units))
         for unit in usable:
-            scores[unit] = tries.original[encoded.target] - tries.remaining((unit,))
+            scores[unit] = np.nan_to_num(tries.original[encoded.target] - tries.remaining((unit,)))
     elif method == "random":
         scores = random_scores(model, encoded, seed)
     else:

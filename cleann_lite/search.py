@@ -57,7 +57,8 @@ class Interventions:
     def run(self, masks: Iterable[Sequence[int]], until_first=False) -> list[tuple[int, ...]]:
         """Mask each set and return those that change the prediction, in the order given."""
         flips, masks = [], iter(tuple(sorted(m)) for m in masks)
-        while chunk := list(islice(masks, self.batch_size)):
+        batch_size = min(8, self.batch_size) if until_first else self.batch_size
+        while chunk := list(islice(masks, batch_size)):
             fresh = [m for m in dict.fromkeys(chunk) if m not in self._seen]
             room = self.max_calls - self.calls
             if len(fresh) > room:
@@ -205,8 +206,8 @@ def _choose_nodes(encoded, settings, attention):
         weight = {u: received[list(encoded.positions[u])].sum() for u in nodes}
         kept = sorted(nodes, key=lambda u: (-weight[u], u))[: settings.max_nodes]
         notes.append(
-            f"{len(nodes)} units are too many for a graph: it holds the {settings.max_nodes} that the outcome "
-            f"attends to most (mean over heads); the others stay in the text and are latent"
+            f"{len(nodes)} units are too many for a graph: it holds the {settings.max_nodes} that the "
+            f"outcome attends to most (mean over heads); the others stay in the text and are latent"
         )
         nodes = sorted(kept)
     return tuple(nodes), tuple(notes)
