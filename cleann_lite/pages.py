@@ -4,14 +4,12 @@ import html
 
 from .drawing import draw
 
-
 STYLE = """
-.cl{font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;color:#1b1f24;max-width:60rem}
+.cl{font:15px/1.5 system-ui,-apple-system,"Segoe UI",sans-serif;color:#1b1f24;max-width:60rem}
 .cl h2,.cl h3{margin:.2em 0 .4em;font-weight:600}.cl h3{font-size:1em}
 .cl p{margin:.4em 0}.cl .answer{font-size:1.1em}
 .cl .text{background:#f6f7f9;border-left:4px solid #0072b2;padding:.7em 1em;margin:.6em 0;overflow-wrap:anywhere}
-.cl mark{background:#ffe2a8;border-bottom:3px solid #d55e00;font-weight:600;padding:0 .1em;color:inherit}
-.cl .gone{background:#1b1f24;color:#fff;padding:0 .3em;border-radius:2px;font-size:.85em}
+.cl mark{background:#ffe2a8;border-bottom:3px solid #d55e00;font-weight:600;color:inherit}
 .cl table{border-collapse:collapse;margin:.6em 0}.cl th,.cl td{text-align:left;padding:.25em .9em .25em 0;
 border-bottom:1px solid #dfe3e8;vertical-align:top}
 .cl .small{color:#57606a;font-size:.9em}.cl figure{margin:.8em 0}.cl figcaption{color:#57606a;font-size:.9em}
@@ -52,7 +50,7 @@ def describe(explanation) -> str:
         return " ".join([*lines, "No explanation was found:", "; ".join(e.failures) + "."])
     first = e.sets[0]
     lines.append(
-        f"With {quoted(first.units)} masked it {verb} “{first.replacement}” ({first.probability:.0%}) instead."
+        f"With {quoted(first.units)} masked it {verb} “{first.replacement}” instead ({first.probability:.0%})."
     )
     if len(e.sets) > 1:
         lines.append(f"{len(e.sets)} sets of this size do so.")
@@ -105,7 +103,8 @@ def _marked_text(explanation):
 
 def _set_rows(explanation):
     one = _nouns(explanation)[0]
-    head = f"<tr><th>Masked {one}s</th><th>The model then says</th><th>Probability</th><th>Found in head</th></tr>"
+    columns = (f"Masked {one}s", "The model then says", "Probability", "Found in head")
+    head = f"<tr>{''.join(f'<th scope="col">{c}</th>' for c in columns)}</tr>"
     rows = [
         f"<tr><td>{escape(', '.join(s.units))}</td><td>{escape(s.replacement)}</td>"
         f'<td><span class="bar" aria-hidden="true"><i style="width:{100 * s.probability:.0f}%"></i></span>'
@@ -154,7 +153,7 @@ def page(explanations, title="Why the model said so") -> str:
         f"<style>{STYLE}body{{margin:2rem auto;max-width:62rem;padding:0 1rem}}"
         f"article{{margin-bottom:3rem}}</style></head>"
         f'<body class="cl"><h1>{escape(title)}</h1>'
-        f"<p>Each answer below was checked by intervention: the named words were masked and the model ran again. "
+        f"<p>Each answer was checked by intervention: the named words were masked and the model ran again. "
         f"The graph is the one that the model's own attention implies for this one input.</p>"
         f"{body}</body></html>\n"
     )

@@ -1,0 +1,204 @@
+"""The command line: ``cleann-lite explain | recommend | learn``, also ``python -m cleann_lite``."""
+
+import argparse
+import json
+import logging
+import sys
+from pathlib import Path
+
+DEMO_REVIEWS = ("plain-02", "plain-01", "negated-01", "mixed-04", "long-02")
+
+
+def main(arguments=None) -> int:
+    """Run one command and return its exit code: 0, or 2 with one clear sentence on bad input."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    try:
+        return options.run(options) or 0
+    except ValueError as error:
+        print(f"cleann-lite: {error}", file=sys.stderr)
+    except ModuleNotFoundError as error:
+        extra = 'pip install "cleann-lite[models]"'
+        print(
+            f"cleann-lite: {error.name} is not installed, which this command needs: {extra}", file=sys.stderr
+        )
+    except BrokenPipeError:  # the reader of a pipe (head, less) went away
+        sys.stderr.close()
+        return 0
+    except KeyboardInterrupt:
+        print("cleann-lite: interrupted", file=sys.stderr)
+        return 130
+    return 2
+
+
+def _parser():
+    parser = argparse.ArgumentParser(prog="cleann-lite", description=__doc__.split(":")[0] + ".")
+    commands = parser.add_subparsers(required=True, metavar="command")
+
+    explain = commands.add_parser("explain", help="why a text model predicts what it does")
+    explain.add_argument("text", help="the text, or - to read it from standard input")
+    explain.add_argument("--model", default="pocket-sentiment", help="pocket model, folder or hub id")
+    explain.add_argument("--target", help="class, or the word whose choice is explained")
+    _add_search_options(explain)
+    explain.set_defaults(run=_explain)
+
+    recommend = commands.add_parser("recommend", help="why a film is recommended after a history")
+    recommend.add_argument("--history", required=True, help='titles, separated by ";"')
+    recommend.add_argument("--model", default="pocket-bert4rec", help="pocket model or folder")
+    recommend.add_argument("--target", help="film to explain; the first recommendation if not given")
+    recommend.add_argument("-k", type=int, default=10, help="recommendations to list")
+    _add_search_options(recommend)
+    recommend.set_defaults(run=_recommend)
+
+    learn = commands.add_parser("learn", help="a PAG from a correlation matrix or a data table")
+    learn.add_argument("file", help=".csv or .npy: a square correlation matrix, or a table of samples")
+    learn.add_argument("--n-samples", type=int, help="sample size (needed for a correlation matrix)")
+    learn.add_argument("--method", default="icd", choices=("icd", "fci", "ordered-icd"))
+    learn.add_argument("--alpha", type=float, default=0.01)
+    learn.add_argument("--one-sided", action="store_true")
+    learn.add_argument("--json", action="store_true", help="print the PAG as JSON")
+    learn.add_argument("--svg", metavar="FILE", help="draw the PAG into a file")
+    learn.set_defaults(run=_learn)
+
+    demo = commands.add_parser("demo", help="explain examples here and as a page")
+    demo.add_argument("--page", default="demo.html", help="where the page goes")
+    demo.set_defaults(run=_demo)
+    return parser
+
+
+def _add_search_options(parser):
+    parser.add_argument("--alpha", type=float, default=0.01, help="level of the independence test")
+    parser.add_argument("--n-samples", type=int, help="effective sample size; the hidden size if not given")
+    parser.add_argument(
+        "--head", type=int, action="append", help="head to use (repeatable); all if not given"
+    )
+    parser.add_argument("--method", choices=("icd", "fci", "ordered-icd"))
+    parser.add_argument("--one-sided", action="store_true")
+    parser.add_argument("--max-size", type=int, default=5, help="largest set that is tried")
+    parser.add_argument("--json", action="store_true", help="print the explanation as JSON")
+    parser.add_argument("--html", metavar="FILE", help="write the explanation as a page")
+
+
+def _search(model, input, options):
+    from .search import explain
+
+    found = explain(
+        model,
+        input,
+        target=options.target,
+        heads=options.head or "all",
+        alpha=options.alpha,
+        n_samples=options.n_samples,
+        method=options.method,
+        one_sided=options.one_sided,
+        max_size=options.max_size,
+    )
+    if options.html:
+        Path(options.html).write_text(found.to_html(), encoding="utf-8")
+    return found
+
+
+def _check_alpha(alpha):
+    if not 0 < alpha < 1:
+        raise ValueError(f"alpha must lie between 0 and 1: got {alpha:g}")
+
+
+def _explain(options):
+    _check_alpha(options.alpha)
+    text = sys.stdin.read() if options.text == "-" else options.text
+    if not text.strip():
+        raise ValueError("the text is empty: at least one word is needed")
+    from .loading import load_model
+
+    model = load_model(options.model)
+    if model.task == "recommendation":
+        raise ValueError(f"{options.model} is a recommender: use cleann-lite recommend --history …")
+    found = _search(model, text, options)
+    print(found.to_json(indent=2) if options.json else _terminal(found))
+    if options.html and not options.json:
+        print(f"\nPage: {Path(options.html).resolve()}")
+
+
+def _recommend(options):
+    _check_alpha(options.alpha)
+    history = [title.strip() for title in options.history.split(";") if title.strip()]
+    if not history:
+        raise ValueError('the history is empty: name at least one film, as in --history "The Matrix (1999)"')
+    from .loading import load_model
+
+    model = load_model(options.model)
+    if model.task != "recommendation":
+        raise ValueError(f"{options.model} is no recommender: its task is {model.task}")
+    films = model.recommend(history, k=options.k)
+    found = _search(model, history, options)
+    if options.json:
+        record = json.loads(found.to_json())
+        record["recommendations"] = [{"title": title, "score": score} for title, score in films]
+        print(json.dumps(record, ensure_ascii=False, indent=2))
+    else:
+        print("Recommended:")
+        print("\n".join(f"  {i:2}. {title}  ({score:.1%})" for i, (title, score) in enumerate(films, 1)))
+        print(f"\n{_terminal(found)}")
+
+
+def _learn(options):
+    _check_alpha(options.alpha)
+    from .tables import read_correlation
+
+    correlation, n_samples, labels = read_correlation(options.file, options.n_samples)
+    from .discovery import learn_pag
+    from .independence import PartialCorrelation
+
+    test = PartialCorrelation(correlation, n_samples, alpha=options.alpha, one_sided=options.one_sided)
+    order = list(range(len(correlation))) if options.method == "ordered-icd" else None
+    pag = learn_pag(test, method=options.method, order=order, labels=labels)
+    if options.svg:
+        from .drawing import draw
+
+        draw(pag).save(options.svg)
+    print(pag.to_json() if options.json else "\n".join(pag.describe()))
+
+
+def _terminal(found):
+    """An explanation for the terminal."""
+    lines = [found.describe(), ""]
+    for one in found.sets[:10]:
+        heads = ", ".join(map(str, one.heads))
+        change = f"{found.prediction} {found.probability:.1%} → {one.replacement} {one.probability:.1%}"
+        lines.append(f"  {' + '.join(one.units)}:  {change}  (head {heads})")
+    if len(found.sets) > 10:
+        lines.append(f"  … and {len(found.sets) - 10} more sets of this size")
+    lines += [f"  note: {note}" for note in found.notes]
+    lines.append(f"  {found.model_calls} model calls, {found.seconds:.2f} s")
+    return "\n".join(lines)
+
+
+def _demo(options):
+    from .datasets import load_histories, load_reviews
+    from .loading import load_model
+    from .pages import page
+    from .search import explain
+
+    reviews = {review["id"]: review for review in load_reviews()}
+    model = load_model("pocket-sentiment")
+    found = []
+    for name in DEMO_REVIEWS:
+        found.append(explain(model, reviews[name]["text"]))
+        _print_demo(reviews[name]["text"], found[-1])
+    recommender = load_model("pocket-bert4rec")
+    for history in load_histories()[:2]:
+        found.append(explain(recommender, history["titles"]))
+        _print_demo(" · ".join(history["titles"]), found[-1])
+    path = Path(options.page).resolve()
+    path.write_text(page(found), encoding="utf-8")
+    print(f"The same with its graphs, as a page: {path}")
+
+
+def _print_demo(text, found):
+    shown = text if len(text) < 300 else text[:280].rsplit(" ", 1)[0] + " …"
+    print(f"{'─' * 78}\n{shown}\n\n{_terminal(found)}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
