@@ -6,15 +6,20 @@ from .drawing import draw
 
 STYLE = """
 .cl{font:15px/1.5 system-ui,-apple-system,"Segoe UI",sans-serif;color:#1b1f24;max-width:60rem}
-.cl h2,.cl h3{margin:.2em 0 .4em;font-weight:600}.cl h3{font-size:1em}
-.cl p{margin:.4em 0}.cl .answer{font-size:1.1em}
-.cl .text{background:#f6f7f9;border-left:4px solid #0072b2;padding:.7em 1em;margin:.6em 0;overflow-wrap:anywhere}
+.cl h2,.cl h3{margin:.2em 0 .4em;font-weight:600}
+.cl p{margin:.4em 0}
+.cl .answer{font-size:1.1em}
+.cl .text{background:#f6f7f9;border-left:4px solid #0072b2;padding:.7em 1em;margin:.6em 0}
+.cl .text{overflow-wrap:anywhere}
 .cl mark{background:#ffe2a8;border-bottom:3px solid #d55e00;font-weight:600;color:inherit}
-.cl table{border-collapse:collapse;margin:.6em 0}.cl th,.cl td{text-align:left;padding:.25em .9em .25em 0;
-border-bottom:1px solid #dfe3e8;vertical-align:top}
-.cl .small{color:#57606a;font-size:.9em}.cl figure{margin:.8em 0}.cl figcaption{color:#57606a;font-size:.9em}
-.cl svg{max-width:100%;height:auto}.cl details{margin:.5em 0}.cl summary{cursor:pointer}
-.cl .bar{display:inline-block;width:8em;height:.6em;background:#dfe3e8;vertical-align:middle;margin-right:.5em}
+.cl table{border-collapse:collapse;margin:.6em 0}
+.cl th,.cl td{text-align:left;padding:.25em .9em .25em 0;border-bottom:1px solid #dfe3e8}
+.cl .small{color:#57606a;font-size:.9em}
+.cl figure{margin:.8em 0}
+.cl figcaption{color:#57606a;font-size:.9em}
+.cl svg{max-width:100%;height:auto}
+.cl summary{cursor:pointer}
+.cl .bar{display:inline-block;width:8em;height:.6em;background:#dfe3e8;margin-right:.5em}
 .cl .bar i{display:block;height:100%;background:#0072b2}
 """
 
@@ -50,7 +55,8 @@ def describe(explanation) -> str:
         return " ".join([*lines, "No explanation was found:", "; ".join(e.failures) + "."])
     first = e.sets[0]
     lines.append(
-        f"With {quoted(first.units)} masked it {verb} “{first.replacement}” instead ({first.probability:.0%})."
+        f"With {quoted(first.units)} masked it {verb} “{first.replacement}” "
+        f"({first.probability:.0%}) instead."
     )
     if len(e.sets) > 1:
         lines.append(f"{len(e.sets)} sets of this size do so.")
@@ -104,14 +110,14 @@ def _marked_text(explanation):
 def _set_rows(explanation):
     one = _nouns(explanation)[0]
     columns = (f"Masked {one}s", "The model then says", "Probability", "Found in head")
-    head = f"<tr>{''.join(f'<th scope="col">{c}</th>' for c in columns)}</tr>"
+    head = "".join(f'<th scope="col">{c}</th>' for c in columns)
     rows = [
         f"<tr><td>{escape(', '.join(s.units))}</td><td>{escape(s.replacement)}</td>"
         f'<td><span class="bar" aria-hidden="true"><i style="width:{100 * s.probability:.0f}%"></i></span>'
         f"{s.probability:.0%}</td><td>{escape(', '.join(map(str, s.heads)) or 'none')}</td></tr>"
         for s in explanation.sets
     ]
-    return f"<table>{head}{''.join(rows)}</table>" if rows else ""
+    return f"<table><tr>{head}</tr>{''.join(rows)}</table>" if rows else ""
 
 
 def fragment(explanation, heading="h3") -> str:
