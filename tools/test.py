@@ -1,0 +1,32 @@
+"""Run every test: first all that may share the cores, then notebooks and browser by themselves.
+
+Each run prints its own pytest summary; the exit code is non-zero if any failed.
+"""
+
+import os
+import subprocess
+import sys
+
+STAGES = (
+    ("unit, oracle and property tests", ["-n", "2", "-m", "not browser and not notebook"]),
+    ("notebooks", ["-n", "2", "-m", "notebook"]),
+    ("browser", ["-m", "browser"]),
+)
+
+
+def main(arguments):
+    """Run the stages in turn; 1 if one failed."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+    failed = []
+    for name, options in STAGES:
+        print(f"\n── {name} ──", flush=True)
+        code = subprocess.call([sys.executable, "-m", "pytest", *options, *arguments], env=environment)
+        if code not in (0, 5):  # 5: no test of this kind
+            failed.append(name)
+    if failed:
+        print(f"\nFailed: {', '.join(failed)}")
+    return int(bool(failed))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
