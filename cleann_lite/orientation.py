@@ -1,0 +1,338 @@
+"""Orientation: Zhang's rules R0–R10, from a skeleton and its separating sets to a PAG.
+
+Each rule is one function named as in Zhang (Artificial Intelligence 172, 2008), whose docstring is its
+statement. ``*`` stands for any mark. The code writes nodes as α, β, γ, θ and relations between two nodes as
+boolean matrices, so that one rule is found for all nodes at once:
+
+=====================  =========================================================
+``into[α, β]``         α *→ β: arrowhead at β
+``circle[α, β]``       α *—o β: circle at β
+``tail[α, β]``         α *—— β: tail at β
+``apart[α, β]``        α and β are different and not adjacent
+``directed[α, β]``     α → β
+``join(P, Q)[α, γ]``   some β has P[α, β] and Q[β, γ]
+=====================  =========================================================
+
+Rules act on circles only: a mark once set stays. Every rule reads one graph and writes all that follows from
+it at once, so the numbering of the nodes cannot matter. With a perfect test no two rules disagree; with
+data they may, and then **an arrowhead beats a tail** within one application, and the earlier mark stays
+between two.
+"""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from .graphs import Mark
+from .separation import MixedSeparation, bits, bits_as_rows, rows_as_bits
+
+# (i, j) with i < j, not adjacent -> what separates them, as a set held in an integer
+Separators = Mapping[tuple[int, int], int]
+
+
+def join(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Composition of two relations: [α, γ] is True when some β has first[α, β] and second[β, γ]."""
+    return first.astype(np.float32) @ second.astype(np.float32) > 0
+
+
+class Relations:
+    """The relations that the rules read, all of one graph; those that only some rules need are lazy."""
+
+    def __init__(self, marks: np.ndarray, separators: Separators):
+        self.marks, self.separators = marks, separators
+        self.n = len(marks)
+        self.into = marks == Mark.ARROW
+        self.circle = marks == Mark.CIRCLE
+        self.tail = marks == Mark.TAIL
+        self.apart = marks == Mark.NONE
+        np.fill_diagonal(self.apart, False)
+        self.directed = self.into & self.tail.T
+        self._bits: dict[str, list[int]] = {}
+
+    def sets(self, name: str) -> list[int]:
+        """Row α of a relation as the set of its β."""
+        if name not in self._bits:
+            relation = {
+                "apart": lambda: self.apart,
+                "into": lambda: self.into,
+                "arrows_at": lambda: self.into.T,
+                "parents": lambda: self.directed.T,
+                "possibly_directed": lambda: (self.marks > 0) & (self.marks.T != Mark.ARROW) & ~self.tail,
+                "circle_circle": lambda: self.circle & self.circle.T,
+            }[name]()
+            self._bits[name] = rows_as_bits(relation)
+        return self._bits[name]
+
+    def separator(self, x: int, y: int) -> int | None:
+        """The separating set of two nodes, or None if it is unknown."""
+        return self.separators.get((x, y) if x < y else (y, x))
+
+    def nothing(self) -> np.ndarray:
+        return np.zeros((self.n, self.n), dtype=bool)
+
+
+# Each rule returns (arrowheads, tails): [α, β] True asks for that mark at β on α *—* β.
+Proposal = tuple[np.ndarray, np.ndarray]
+
+
+def rule_0(g: Relations) -> Proposal:
+    """R0. α *—* γ *—* β, α and β not adjacent, γ not in Sepset(α, β) ⟹ α *→ γ ←* β."""
+    adjacent = rows_as_bits(g.marks > 0)
+    arrows = [0] * g.n
+    for (alpha, beta), separator in g.separators.items():
+        colliders = adjacent[alpha] & adjacent[beta] & ~separator
+        if colliders:
+            arrows[alpha] |= colliders
+            arrows[beta] |= colliders
+    return bits_as_rows(arrows, g.n), g.nothing()
+
+
+def rule_1(g: Relations) -> Proposal:
+    """R1. α *→ β o—* γ, α and γ not adjacent ⟹ β → γ."""
+    fires = join(g.into.T, g.apart) & g.circle.T  # [β, γ]
+    return fires, fires.T
+
+
+def rule_2(g: Relations) -> Proposal:
+    """R2. α → β *→ γ or α *→ β → γ, and α *—o γ ⟹ α *→ γ."""
+    fires = (join(g.directed, g.into) | join(g.into, g.directed)) & g.circle  # [α, γ]
+    return fires, g.nothing()
+
+
+def rule_3(g: Relations) -> Proposal:
+    """R3. α *→ β ←* γ, α *—o θ o—* γ, α and γ not adjacent, θ *—o β ⟹ θ *→ β."""
+    arrows = g.nothing()
+    for theta, beta in np.argwhere(g.circle & join(g.circle.T, g.into)):
+        both = np.flatnonzero(g.into[:, beta] & g.circle[:, theta])  # α, γ
+        arrows[theta, beta] = g.apart[np.ix_(both, both)].any()
+    return arrows, g.nothing()
+
+
+def rule_4(g: Relations) -> Proposal:
+    """R4. ⟨θ, …, α, β, γ⟩ discriminates β, and β o—* γ ⟹ β → γ if β is in Sepset(θ, γ), else α ↔ β ↔ γ.
+
+    The path discriminates β when θ and γ are not adjacent and every node between θ and β is a collider on the
+    path and a parent of γ.
+    """
+    arrows, tails = g.nothing(), g.nothing()
+    candidates = g.circle.T & join(g.into, g.directed)  # [β, γ]: some α has β *→ α → γ
+    for beta, gamma in np.argwhere(candidates):
+        beta, gamma = int(beta), int(gamma)
+        for alpha in bits(g.sets("into")[beta] & g.sets("parents")[gamma]):
+            for theta in bits(_discriminating_ends(g, alpha, beta, gamma)):
+                separator = g.separator(theta, gamma)
+                if separator is None:
+                    continue
+                if separator >> beta & 1:
+                    tails[gamma, beta] = arrows[beta, gamma] = True
+                else:
+                    arrows[alpha, beta] = arrows[gamma, beta] = arrows[beta, gamma] = True
+    return arrows, tails
+
+
+def _discriminating_ends(g: Relations, alpha: int, beta: int, gamma: int) -> int:
+    """Every θ at the far end of a discriminating path ⟨θ, …, α, β, γ⟩."""
+    arrows_at, into, parents = g.sets("arrows_at"), g.sets("into"), g.sets("parents")[gamma]
+    ends = 0
+    seen = waiting = 1 << alpha
+    while waiting:
+        node = (waiting & -waiting).bit_length() - 1
+        waiting &= waiting - 1
+        before = arrows_at[node]  # node is a collider: the path comes in over an arrowhead
+        ends |= before & g.sets("apart")[gamma]
+        onward = before & into[node] & parents & ~seen & ~(1 << beta)  # colliders and parents of γ in turn
+        seen |= onward
+        waiting |= onward
+    return ends
+
+
+def rule_5(g: Relations) -> Proposal:
+    """R5. α o—o β, an uncovered circle path ⟨α, γ, …, θ, β⟩ with α, θ and β, γ not adjacent ⟹ all undirected.
+
+    Path and edge close a cycle on which no three nodes in a row form a triangle, so each of its edges fires
+    the rule by itself: an edge is undirected when it lies on such a cycle of circle edges.
+    """
+    circle_circle, apart = g.sets("circle_circle"), g.sets("apart")
+    tails = g.nothing()
+    for alpha, beta in np.argwhere(np.triu(g.circle & g.circle.T)):
+        alpha, beta = int(alpha), int(beta)
+        for gamma in bits(circle_circle[alpha] & apart[beta]):
+            arrivals = uncovered_arrivals(alpha, gamma, circle_circle, apart)
+            if arrivals.get(beta, 0) & apart[alpha]:  # θ
+                tails[alpha, beta] = tails[beta, alpha] = True
+                break
+    return g.nothing(), tails
+
+
+def rule_6(g: Relations) -> Proposal:
+    """R6. α —— β o—* γ ⟹ β —* γ."""
+    undirected = (g.tail & g.tail.T).any(axis=0)  # [β]
+    return g.nothing(), g.circle & undirected
+
+
+def rule_7(g: Relations) -> Proposal:
+    """R7. α —o β o—* γ, α and γ not adjacent ⟹ β —* γ."""
+    tail_circle = g.circle & g.tail.T  # [α, β]
+    return g.nothing(), g.circle & join(g.apart, tail_circle)
+
+
+def rule_8(g: Relations) -> Proposal:
+    """R8. α → β → γ or α —o β → γ, and α o→ γ ⟹ α → γ."""
+    tail_circle = g.circle & g.tail.T
+    fires = join(g.directed | tail_circle, g.directed) & g.into & g.circle.T  # [α, γ]
+    return g.nothing(), fires.T
+
+
+def rule_9(g: Relations) -> Proposal:
+    """R9. α o→ γ, an uncovered possibly directed path ⟨α, β, θ, …, γ⟩ with β and γ not adjacent ⟹ α → γ."""
+    steps, apart = g.sets("possibly_directed"), g.sets("apart")
+    tails = g.nothing()
+    for alpha, gamma in np.argwhere(g.into & g.circle.T):
+        alpha, gamma = int(alpha), int(gamma)
+        tails[gamma, alpha] = any(
+            gamma in uncovered_arrivals(alpha, beta, steps, apart)
+            for beta in bits(steps[alpha] & apart[gamma])
+        )
+    return g.nothing(), tails
+
+
+def rule_10(g: Relations) -> Proposal:
+    """R10. α o→ γ, β → γ ← θ, uncovered possibly directed paths α … β and α … θ ⟹ α → γ, if their
+    first nodes after α, μ and ω, are different and not adjacent.
+    """
+    steps, apart = g.sets("possibly_directed"), g.sets("apart")
+    tails = g.nothing()
+    for alpha, gamma in np.argwhere(g.into & g.circle.T):
+        alpha, gamma = int(alpha), int(gamma)
+        parents = g.sets("parents")[gamma]
+        if not parents:
+            continue
+        # μ: nodes that start an uncovered possibly directed path from α to a parent of γ
+        first = 0
+        for mu in bits(steps[alpha] & ~(1 << gamma)):
+            if any(parents >> node & 1 for node in uncovered_arrivals(alpha, mu, steps, apart)):
+                first |= 1 << mu
+        tails[gamma, alpha] = any(first & apart[mu] for mu in bits(first))
+    return g.nothing(), tails
+
+
+def uncovered_arrivals(alpha: int, first: int, steps: list[int], apart: list[int]) -> dict[int, int]:
+    """Nodes on uncovered paths ⟨α, first, …⟩ over allowed steps, each with its possible predecessors.
+
+    A path is uncovered when no node's two neighbours on it are adjacent. The search goes over pairs
+    (previous, current), since whether it may go on depends on both; that a walk may meet a node twice does no
+    harm: the rules' proofs send a chain of arrows along it, which a repeated node would close to a cycle.
+    """
+    arrivals = {first: 1 << alpha}
+    waiting = [(alpha, first)]
+    while waiting:
+        previous, current = waiting.pop()
+        for node in bits(steps[current] & apart[previous]):
+            seen = arrivals.get(node, 0)
+            if not seen >> current & 1:
+                arrivals[node] = seen | 1 << current
+                waiting.append((current, node))
+    return arrivals
+
+
+ARROWHEAD_RULES = {"R1": rule_1, "R2": rule_2, "R3": rule_3, "R4": rule_4}
+SELECTION_RULES = {"R5": rule_5, "R6": rule_6, "R7": rule_7}
+TAIL_RULES = {"R8": rule_8, "R9": rule_9, "R10": rule_10}
+
+Listener = Callable[[str, np.ndarray, np.ndarray], None]  # (rule, marks before, marks after)
+
+
+def orient(
+    skeleton: np.ndarray,
+    separators: Separators,
+    order: np.ndarray | None = None,
+    selection_bias: bool = True,
+    listen: Listener | None = None,
+) -> np.ndarray:
+    """Marks of the PAG with this skeleton: R0 once, then R1–R10 to a joint fixed point.
+
+    Parameters
+    ----------
+    skeleton
+        (k, k) bool, symmetric.
+    separators
+        (i, j) with i < j -> separating set as an integer, for pairs that are not adjacent.
+    order
+        (k,) rank of each node in a known causal order: no node causes one of lower rank.
+    selection_bias
+        Apply R5–R7, which only selection can bring about.
+    listen
+        Called after each rule that changed a mark.
+
+    Returns
+    -------
+    (k, k) int8 marks.
+    """
+    marks = start_marks(skeleton, separators, order, listen)
+    rules = dict(ARROWHEAD_RULES)
+    if selection_bias and order is None:
+        rules |= SELECTION_RULES
+    rules |= TAIL_RULES
+    changed = True
+    while changed and (marks == Mark.CIRCLE).any():
+        # the first rule that changes anything sends us back to R1, so cheap rules do most of the work
+        changed = any(_apply(name, rule, marks, separators, listen) for name, rule in rules.items())
+    return marks
+
+
+def start_marks(
+    skeleton: np.ndarray,
+    separators: Separators,
+    order: np.ndarray | None = None,
+    listen: Listener | None = None,
+) -> np.ndarray:
+    """Circles everywhere, arrowheads that a known order brings, then R0."""
+    marks = np.where(skeleton, Mark.CIRCLE, Mark.NONE).astype(np.int8)
+    if order is not None:
+        earlier = np.asarray(order)[:, None] < np.asarray(order)[None, :]
+        marks[skeleton & earlier] = Mark.ARROW
+    _apply("R0", rule_0, marks, separators, listen)
+    return marks
+
+
+def _apply(name, rule, marks, separators, listen) -> bool:
+    """Write what one rule asks for; True if a mark changed."""
+    arrows, tails = rule(Relations(marks, separators))
+    circle = marks == Mark.CIRCLE
+    arrows, tails = arrows & circle, tails & circle & ~arrows
+    if not (arrows.any() or tails.any()):
+        return False
+    before = marks.copy() if listen else None
+    marks[arrows], marks[tails] = Mark.ARROW, Mark.TAIL
+    if listen:
+        listen(name, before, marks)
+    return True
+
+
+def pag_of_mag(mag: np.ndarray, selection_bias: bool = True) -> np.ndarray:
+    """Marks of the PAG of a MAG: what all MAGs with the same m-separations share.
+
+    Two nodes that are not adjacent in a MAG are separated by all nodes with a path of directed and undirected
+    edges into one of them (Richardson, Spirtes 2002, theorem 4.2), so no search is needed.
+
+    Parameters
+    ----------
+    mag
+        (k, k) marks without circles.
+    selection_bias
+        Apply R5–R7.
+
+    Examples
+    --------
+    >>> pag_of_mag([[0, 2, 0], [3, 0, 3], [0, 2, 0]])
+    array([[0, 2, 0],
+           [1, 0, 1],
+           [0, 2, 0]], dtype=int8)
+    """
+    mag = np.asarray(mag, dtype=np.int8)
+    anterior = MixedSeparation(mag).anterior
+    separators = {
+        (i, j): (anterior[i] | anterior[j]) & ~(1 << i | 1 << j)
+        for i, j in np.argwhere(np.triu(mag == Mark.NONE, 1)).tolist()
+    }
+    return orient(mag > 0, separators, selection_bias=selection_bias)

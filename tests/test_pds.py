@@ -1,0 +1,69 @@
+from itertools import combinations, pairwise, permutations
+
+import numpy as np
+import pytest
+
+from cleann_lite.pds import pds_distances, pds_sets
+
+# 0 <-> 1, 0 <-> 2, 1 <-> 3, 2 <-> 3, 3 <-> 4
+SQUARE = np.zeros((5, 5), int)
+for i, j in [(0, 1), (0, 2), (1, 3), (2, 3), (3, 4)]:
+    SQUARE[i, j] = SQUARE[j, i] = 2
+
+
+def random_marks(rng, n, density):
+    edges = np.triu(rng.random((n, n)) < density, 1)
+    marks = np.where(edges | edges.T, rng.integers(1, 4, (n, n)), 0)
+    return marks
+
+
+def by_definition(marks, root, inside):
+    """Shortest simple PDS-path from root to each node of ``inside``, by listing every path."""
+    found = {}
+    for length in range(1, len(inside) + 1):
+        for path in permutations(inside, length):
+            walk = (root, *path)
+            joined = all(marks[a, b] for a, b in pairwise(walk))
+            passes = all(
+                (marks[u, v] == 2 and marks[w, v] == 2) or marks[u, w]
+                for u, v, w in zip(walk, walk[1:], walk[2:], strict=False)
+            )
+            if joined and passes:
+                found.setdefault(path[-1], length)
+    return found
+
+
+def test_the_square_that_a_consuming_search_gets_wrong():
+    assert [z for z, _ in pds_sets(SQUARE, 0, 3)] == [(1, 2, 3), (1, 3, 4), (2, 3, 4)]
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_sets_and_distances_agree_with_the_definition(seed):
+    rng = np.random.default_rng(seed)
+    n = 6
+    marks = random_marks(rng, n, rng.choice([0.3, 0.5, 0.8]))
+    exclude = tuple(np.flatnonzero(rng.random(n) < 0.15) + 1)
+    exclude = tuple(int(v) for v in exclude if v < n)
+    inside = [v for v in range(1, n) if v not in exclude]
+    distances = by_definition(marks, 0, inside)
+    assert pds_distances(marks, 0, exclude) == distances
+    for size in range(1, 5):
+        want = sorted(
+            (sum(distances[v] for v in members), members)
+            for members in combinations(inside, size)
+            if set(by_definition(marks, 0, members)) == set(members)
+        )
+        got = [(total, nodes) for nodes, total in pds_sets(marks, 0, size, exclude)]
+        assert got == want
+
+
+def test_limit_keeps_the_nearest():
+    marks = random_marks(np.random.default_rng(3), 9, 0.7)
+    everything = list(pds_sets(marks, 0, 3))
+    assert list(pds_sets(marks, 0, 3, limit=5)) == everything[:5]
+    assert list(pds_sets(marks, 0, 0)) == [((), 0)]
+
+
+def test_root_must_be_a_node():
+    with pytest.raises(ValueError, match="node number"):
+        list(pds_sets(SQUARE, 5, 1))
