@@ -1,0 +1,169 @@
+"""pocket-masked-word: a small BERT that fills in masked word-pieces of film reviews."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import AutoModelForMaskedLM, AutoTokenizer, BertConfig, BertForMaskedLM
+
+from . import corpus, text
+from .loop import Settings, train
+
+MASKED = 0.15
+
+
+def add_arguments(parser, name: str, evaluates: bool) -> None:
+    """Options of the command line beyond the common ones."""
+    if not evaluates:
+        parser.add_argument("--steps", type=int, default=2400, help="optimizer steps (default: 2400)")
+
+
+def config(vocabulary: int, smoke: bool = False) -> BertConfig:
+    """Architecture of the pocket BERT: 3 layers of 192, 4 heads of 48."""
+    width, layers = (32, 2) if smoke else (192, 3)
+    return BertConfig(
+        vocab_size=vocabulary,
+        hidden_size=width,
+        num_hidden_layers=layers,
+        num_attention_heads=4,
+        intermediate_size=4 * width,
+        max_position_embeddings=text.MAX_LENGTH,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+        pad_token_id=text.PAD,
+    )
+
+
+def read_texts(data: Path, smoke: bool) -> tuple[list[str], list[str]]:
+    """Reviews to train on (labelled and unlabelled), and a few hundred of them held back for validation."""
+    if smoke:
+        found = corpus.made_up(240)
+    else:
+        found = corpus.reviews(data, "train") + corpus.reviews(data, "unsup")
+    rest, held = corpus.split_off(found, 0.005 if not smoke else 0.1, seed=0)
+    return [e.text for e in rest], [e.text for e in held]
+
+
+def windows(texts: list[np.ndarray], width: int = 128, shortest: int = 16) -> list[tuple[int, np.ndarray]]:
+    """Cut framed texts into windows of at most ``width`` tokens, each with the position it starts at.
+
+    Positions are those the token has in its text, so that short windows train every position of the model.
+    """
+    found = []
+    for ids in texts:
+        for start in range(0, len(ids), text.MAX_LENGTH - 2):
+            row = text.framed(ids[start:])
+            parts = [(at, row[at : at + width]) for at in range(0, len(row), width)]
+            found += [part for part in parts if len(part[1]) >= shortest or part[0] == 0]
+    return found
+
+
+def mask_pieces(ids: Tensor, vocabulary: int, share: float, generator=None) -> tuple[Tensor, Tensor]:
+    """Choose word-pieces and hide them as BERT does: 80 % [MASK], 10 % another piece, 10 % as they are.
+
+    Returns the ids as the model sees them and the boolean mask of the chosen positions
+    (Devlin et al. 2019, *BERT*, section 3.1).
+    """
+    chance, kind = torch.rand(2, *ids.shape, generator=generator)
+    chosen = (chance < share) & (ids >= len(text.SPECIAL))
+    if not chosen.any():
+        chosen[0, 0] = True
+    other = torch.randint(len(text.SPECIAL), vocabulary, ids.shape, generator=generator)
+    seen = torch.where(chosen & (kind < 0.8), text.MASK, ids)
+    return torch.where(chosen & (kind >= 0.9), other, seen), chosen
+
+
+def run(args) -> None:
+    """Learn the vocabulary, the first embeddings and the model, and write its folder."""
+    rest, held = read_texts(args.data, args.smoke)
+    runs = args.runs / args.name
+    tokenizer = _tokenizer(rest, runs, args.smoke)
+    learned = text.kept_pieces(runs / "pieces.safetensors", lambda: text.pieces(tokenizer, rest))
+    torch.manual_seed(args.seed)
+    model = BertForMaskedLM(config(len(tokenizer), args.smoke))
+    model.set_attn_implementation("eager")
+    with torch.no_grad():
+        first = text.first_embeddings(learned, len(tokenizer), model.config.hidden_size, args.seed)
+        model.bert.embeddings.word_embeddings.weight.copy_(torch.from_numpy(first))
+    model.to(args.device)
+    settings = Settings(
+        steps=6 if args.smoke else args.steps,
+        learning_rate=2e-3,
+        seed=args.seed,
+        schedule="cosine",
+        betas=(0.9, 0.98),
+        check_every=3 if args.smoke else 200,
+        precision="float32" if args.smoke else "bfloat16",
+    )
+    parts = windows(learned)
+    loss = _loss(model, parts, tokens=1024 if args.smoke else 8192, seed=args.seed)
+    checked = windows(text.pieces(tokenizer, held))
+    train(model, loss, lambda: -_held_out_loss(model, checked), settings, runs, args.restart)
+    text.save_folder(model, tokenizer, args.out or text.shipped(args.name))
+
+
+def _tokenizer(texts: list[str], runs: Path, smoke: bool):
+    folder = runs / "tokenizer"
+    if not (folder / "tokenizer.json").exists():
+        text.train_tokenizer(texts, 300 if smoke else 8192).save_pretrained(folder)
+    return AutoTokenizer.from_pretrained(folder)
+
+
+def _loss(model, parts: list[tuple[int, np.ndarray]], tokens: int, seed: int, share: float = 0.2):
+    batches = text.Batches([len(ids) for _, ids in parts], tokens, seed)
+    vocabulary = model.config.vocab_size
+
+    def loss(step: int) -> Tensor:
+        chosen = [parts[i] for i in batches[step]]
+        ids, present, positions = _stacked(chosen)
+        seen, wanted = mask_pieces(ids, vocabulary, share)
+        return _cross_entropy(model, ids, seen, wanted, present, positions)
+
+    return loss
+
+
+def _stacked(parts: list[tuple[int, np.ndarray]]) -> tuple[Tensor, Tensor | None, Tensor]:
+    ids, present = text.padded([row for _, row in parts])
+    starts = torch.tensor([at for at, _ in parts])[:, None]
+    positions = (starts + torch.arange(ids.shape[1])).clamp(max=text.MAX_LENGTH - 1)
+    return ids, None if bool(present.all()) else present, positions
+
+
+def _logits(model, seen, wanted, present, positions) -> Tensor:
+    """Scores of the vocabulary at the wanted positions alone: the head is the dearest part of the model."""
+    device = model.device
+    states = model.bert(
+        input_ids=seen.to(device),
+        attention_mask=None if present is None else present.to(device),
+        position_ids=positions.to(device),
+    ).last_hidden_state
+    return model.cls(states[wanted.to(device)]).float()
+
+
+def _cross_entropy(model, ids, seen, wanted, present, positions, reduction: str = "mean") -> Tensor:
+    logits = _logits(model, seen, wanted, present, positions)
+    return torch.nn.functional.cross_entropy(logits, ids[wanted].to(logits.device), reduction=reduction)
+
+
+@torch.no_grad()
+def _held_out_loss(model, parts: list[tuple[int, np.ndarray]]) -> float:
+    generator, total, count = torch.Generator().manual_seed(0), 0.0, 0
+    for start in range(0, len(parts), 64):
+        ids, present, positions = _stacked(parts[start : start + 64])
+        seen, wanted = mask_pieces(ids, model.config.vocab_size, MASKED, generator)
+        total += float(_cross_entropy(model, ids, seen, wanted, present, positions, "sum"))
+        count += int(wanted.sum())
+    return total / count
+
+
+def evaluate(args) -> None:
+    """Print the figures of the card."""
+    folder = args.model or text.shipped(args.name)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = AutoModelForMaskedLM.from_pretrained(folder, attn_implementation="eager").to(args.device)
+    tests = corpus.made_up(30, seed=9) if args.smoke else corpus.reviews(args.data, "test")
+    loss = _held_out_loss(model, windows(text.pieces(tokenizer, [e.text for e in tests])))
+    print(f"perplexity {np.exp(loss):.2f}")
