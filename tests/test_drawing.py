@@ -1,0 +1,370 @@
+"""Pictures of graphs: what they show, in every form, with and without the ``dot`` program."""
+
+import json
+import re
+import xml.etree.ElementTree as ET
+from html.parser import HTMLParser
+
+import networkx as nx
+import numpy as np
+import pytest
+
+from cleann_lite import layout
+from cleann_lite.curves import HEAD, part, route, smooth, trim
+from cleann_lite.drawing import describe_attention, draw, heat_map
+from cleann_lite.graphs import PAG, Mark
+from cleann_lite.svg import EDGE_LOOK, Curve, edge_look, edge_shape, escape
+
+SVG = "{http://www.w3.org/2000/svg}"
+WORDS = ["The", "plot", "is", "thin", "but", "the", "actors", "are", "wonderful"]
+
+
+def graph(edges, labels, nodes=None):
+    """A PAG from (a, mark at a, mark at b, b)."""
+    marks = np.zeros((len(labels), len(labels)), dtype=np.int8)
+    for a, at_a, at_b, b in edges:
+        marks[b, a], marks[a, b] = at_a, at_b
+    return PAG(marks, nodes=nodes, labels=tuple(labels))
+
+
+def random_graph(seed, k=9, share=0.3, labels=None):
+    rng = np.random.default_rng(seed)
+    pairs = [(a, b) for a in range(k) for b in range(a + 1, k) if rng.random() < share]
+    ends = [(1, 1), (1, 2), (2, 1), (2, 2), (2, 3), (3, 2), (3, 3), (1, 3)]
+    chosen = [ends[i] for i in rng.integers(len(ends), size=len(pairs))]
+    edges = [(a, at_a, at_b, b) for (a, b), (at_a, at_b) in zip(pairs, chosen, strict=True)]
+    return graph(edges, labels or [f"word{i}" for i in range(k)])
+
+
+def tags(text):
+    """Every tag of an HTML text with the names of its attributes, as a browser would split it."""
+    found = []
+
+    class Reader(HTMLParser):
+        def handle_starttag(self, tag, attrs):
+            found.append((tag, [name for name, _ in attrs]))
+
+    Reader().feed(text)
+    return found
+
+
+@pytest.fixture
+def without_dot(monkeypatch):
+    monkeypatch.setattr(layout.shutil, "which", lambda program: None)
+
+
+def parse(drawing):
+    return ET.fromstring(drawing.svg)
+
+
+def marks_shown(drawing, k):
+    """Read the marks back from the SVG: for each end the mark's shape and the box that it touches."""
+    root, found = parse(drawing), np.zeros((k, k), dtype=np.int8)
+    number = {"none": 0, "circle": 1, "arrowhead": 2, "tail": 3}
+    boxes = {}
+    for group in root.iter(f"{SVG}g"):
+        if "data-node" in group.attrib:
+            frame = group.findall(f"{SVG}rect")[-1]
+            x, y, w, h = (float(frame.get(key)) for key in ("x", "y", "width", "height"))
+            boxes[int(group.get("data-node"))] = (x + w / 2, y + h / 2, w, h)
+    for group in root.iter(f"{SVG}g"):
+        if "data-a" not in group.attrib:
+            continue
+        a, b = int(group.get("data-a")), int(group.get("data-b"))
+        marks = [child for child in group if child.get("data-mark")]
+        assert len(marks) == 2
+        numbers = [float(n) for n in re.findall(r"-?[\d.]+", group.find(f"{SVG}path").get("d"))]
+        for mark, end, other, tip in ((marks[0], a, b, numbers[:2]), (marks[1], b, a, numbers[-2:])):
+            found[other, end] = number[mark.get("data-mark")]
+            if mark.get("points"):
+                tip = [float(n) for n in mark.get("points").split()[0].split(",")]
+            x, y, w, h = boxes[end]
+            gap = np.hypot(*np.maximum(np.abs(np.subtract(tip, (x, y))) - np.divide((w, h), 2), 0))
+            assert gap < HEAD + 9, f"the mark at {end} stands {gap:.0f} px from its node"
+    return found
+
+
+@pytest.mark.parametrize("way", ["own", "auto", "given"])
+@pytest.mark.parametrize("seed", range(4))
+def test_every_mark_of_the_graph_stands_at_the_right_node(seed, way):
+    pag = random_graph(seed)
+    positions = {i: (60 + 110 * (i % 3), 40 + 90 * (i // 3)) for i in range(9)} if way == "given" else None
+    drawing = draw(
+        pag, positions=positions, max_edges=None, layout="auto" if way == "given" else way, outcome=2
+    )
+    assert np.array_equal(marks_shown(drawing, 9), pag.marks)
+    assert drawing.layout == (way if way != "auto" else drawing.layout)
+
+
+def test_the_same_marks_without_the_dot_program(without_dot, recwarn):
+    pag = random_graph(7)
+    drawing = draw(pag, max_edges=None)
+    assert drawing.layout == "own" and not recwarn.list
+    assert np.array_equal(marks_shown(drawing, 9), pag.marks)
+    with pytest.raises(ValueError, match="needs the dot program"):
+        draw(pag, layout="dot")
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_boxes_never_overlap_and_edges_keep_off_other_boxes(seed, without_dot):
+    for positions in (None, "spread"):
+        pag = random_graph(seed, k=14, share=0.16, labels=[f"a longer word {i}"[: 4 + i] for i in range(14)])
+        if positions:
+            sizes = [layout.box_size(label)[1:] for label in pag.labels]
+            at = layout.spread(sizes, [(a, b) for a, b, *_ in pag.edges()]) + 20
+            positions = dict(enumerate(at.tolist()))
+        scene = draw(pag, positions=positions, max_edges=None).scene
+        boxes = scene.boxes
+        for i, one in enumerate(boxes):
+            for other in boxes[i + 1 :]:
+                apart = (
+                    abs(one.x - other.x) - (one.w + other.w) / 2,
+                    abs(one.y - other.y) - (one.h + other.h) / 2,
+                )
+                assert max(apart) > 3
+            assert one.x - one.w / 2 >= 0 and one.x + one.w / 2 <= scene.width
+            assert one.y - one.h / 2 >= 0 and one.y + one.h / 2 <= scene.height
+        hits = 0
+        for curve in scene.curves:
+            pieces = [curve.points[i : i + 4] for i in range(0, len(curve.points) - 1, 3)]
+            points = np.array([part(piece, 0, t)[-1] for piece in pieces for t in np.linspace(0.05, 1, 20)])
+            for box in boxes:
+                if box.index not in (curve.a, curve.b):
+                    inside = np.abs(points - (box.x, box.y)) < np.divide((box.w, box.h), 2) - 1
+                    hits += bool(inside.all(1).any())
+        assert hits <= len(scene.curves) / 8
+
+
+def test_positions_stay_put_while_edges_come_and_go():
+    before = random_graph(1)
+    marks = before.marks.copy()
+    gone = next((a, b) for a, b, *_ in before.edges())
+    marks[gone], marks[gone[::-1]] = 0, 0
+    new = next((a, b) for a in range(9) for b in range(a) if not before.marks[a, b])
+    marks[new], marks[new[::-1]] = Mark.CIRCLE, Mark.ARROW
+    turned = next((a, b) for a, b, *_ in before.edges() if (a, b) != gone)
+    marks[turned], marks[turned[::-1]] = (Mark.CIRCLE, Mark.CIRCLE)
+    if (before.marks[turned], before.marks[turned[::-1]]) == (Mark.CIRCLE, Mark.CIRCLE):
+        marks[turned] = Mark.ARROW
+    first = draw(before, max_edges=None)
+    second = draw(PAG(marks, labels=before.labels), before=before, positions=first.positions, max_edges=None)
+    assert second.positions == first.positions
+    states = {frozenset((c.a, c.b)): c.state for c in second.scene.curves}
+    assert states.pop(frozenset(gone)) == "removed"
+    assert states.pop(frozenset(new)) == "added"
+    assert states.pop(frozenset(turned)) == "changed"
+    assert set(states.values()) <= {"same"}
+    assert sum("(gone)" in sentence for sentence in second.words) == 1
+    assert sum("(new)" in sentence for sentence in second.words) == 1
+
+
+def test_a_large_graph_shows_the_neighbourhood_of_the_outcome_and_says_so():
+    chain = [(i, Mark.CIRCLE, Mark.ARROW, i + 1) for i in range(59)]
+    pag = graph(chain, [f"w{i}" for i in range(60)])
+    drawing = draw(pag, outcome=30)
+    assert len(drawing.scene.curves) == 25 and "25 of 59 edges" in drawing.caption
+    assert {c.a for c in drawing.scene.curves} <= set(range(17, 43))
+    assert "'w30'" in drawing.caption and drawing.caption in drawing.alt
+    everything = draw(pag, outcome=30, max_edges=None)
+    assert len(everything.scene.curves) == 59 and everything.caption == ""
+    far = draw(pag, outcome=30, focus=[(0, 1)], max_edges=3)
+    assert (0, 1) in {(c.a, c.b) for c in far.scene.curves}
+
+
+def test_user_text_is_escaped_everywhere():
+    nasty = ['<img src=x onerror="alert(1)">', "<script>alert(2)</script>", "a\x00b\x1b\ud800&amp;"]
+    pag = graph([(0, 1, 2, 1), (1, 3, 2, 2)], nasty)
+    drawing = draw(pag, outcome=0, sets=[(1,)], title=nasty[1], edge_labels={(0, 1): nasty[0]})
+    for text in (drawing.svg, drawing._repr_html_(), drawing.as_image()):
+        assert "<script" not in text and "<img src=x" not in text
+        assert not {name for _, attributes in tags(text) for name in attributes if name.startswith("on")}
+    root = ET.fromstring(drawing.svg)
+    names = {element.tag.removeprefix(SVG) for element in root.iter()}
+    assert names == {"svg", "title", "desc", "rect", "g", "path", "polygon", "circle", "text"}
+    assert not any("href" in key or key.startswith("on") for e in root.iter() for key in e.attrib)
+    assert root.find(f"{SVG}title").text == nasty[1]
+    assert '\\"' in drawing.dot and nasty[1] in drawing.dot
+
+
+def test_a_picture_says_in_words_what_it_shows():
+    pag = graph(
+        [(0, Mark.CIRCLE, Mark.ARROW, 2), (1, Mark.TAIL, Mark.ARROW, 2)], ["thin", "plot", "negative"]
+    )
+    drawing = draw(pag, outcome=2, sets=[(0, 1), (1,)], masked=[0])
+    for told in (
+        "3 nodes and 2 edges",
+        "outcome negative",
+        "Set A: thin, plot",
+        "Set B: plot",
+        "o-> negative",
+    ):
+        assert told in drawing.alt
+    assert list(drawing.words) == pag.describe()
+    root = parse(drawing)
+    assert root.get("role") == "img"
+    title, description = root.find(f"{SVG}title"), root.find(f"{SVG}desc")
+    assert root.get("aria-labelledby").split() == [title.get("id"), description.get("id")]
+    assert description.text == drawing.alt
+    sentences = [g.find(f"{SVG}title").text for g in root.iter(f"{SVG}g") if "data-a" in g.attrib]
+    assert sorted(sentences) == sorted(drawing.words)
+    assert all(escape(sentence) in drawing._repr_html_() for sentence in drawing.words)
+    struck = [t.text for t in root.iter(f"{SVG}text") if t.get("text-decoration")]
+    assert struck == ["thin"]
+    assert drawing.svg.count("<title id=") == 1
+    assert draw(pag, outcome=1).scene.boxes[1].role == "outcome"
+
+
+def test_ids_of_different_pictures_do_not_clash():
+    one, two = draw(random_graph(1)), draw(random_graph(2))
+    assert not set(re.findall(r'id="([^"]+)"', one.svg)) & set(re.findall(r'id="([^"]+)"', two.svg))
+
+
+def luminance(colour):
+    values = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in values]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_no_meaning_hangs_on_colour_alone():
+    looks = {state: edge_look(Curve(0, 1, np.zeros((4, 2)), 1, 1, state))[1:] for state in EDGE_LOOK}
+    assert len(set(looks.values())) == len(looks), "two states differ in colour only"
+    for colour, *_ in EDGE_LOOK.values():
+        assert 1.05 / (luminance(colour) + 0.05) >= 3, f"{colour} is too pale on white"
+    faint, strong = (edge_look(Curve(0, 1, np.zeros((4, 2)), 1, 1, share=s)) for s in (0.1, 1.0))
+    assert faint[2] and not strong[2] and faint[1] < strong[1]
+
+
+def test_shares_fade_edges_and_are_told_in_words():
+    pag = graph([(0, 1, 1, 1), (1, 1, 1, 2)], "abc")
+    drawing = draw(pag, share={(1, 0): 0.25, (1, 2): 1})
+    assert drawing.words[0].endswith("(25%)") and drawing.words[1].endswith("(100%)")
+    table = np.array([[0, 0.25, 0], [0, 0, 1], [0, 0, 0]])
+    assert draw(pag, share=table).words == drawing.words
+    for wrong in ({(0, 1): 1.5}, np.full((3, 3), -1), np.zeros((2, 2))):
+        with pytest.raises(ValueError, match="share must"):
+            draw(pag, share=wrong)
+
+
+def test_nodes_are_addressed_by_their_own_names():
+    pag = graph([(0, 1, 2, 1)], ["film", "negative"], nodes=(17, 4))
+    assert draw(pag, outcome=4).scene.boxes[1].role == "outcome"
+    with pytest.raises(ValueError, match=r"1 is no node of this graph: it has 17, 4"):
+        draw(pag, outcome=1)
+    with pytest.raises(ValueError, match=r"draw needs a PAG or a networkx\.DiGraph: got list"):
+        draw([[0, 1], [1, 0]])
+    with pytest.raises(ValueError, match="layout must be"):
+        draw(pag, layout="neato")
+    with pytest.raises(ValueError, match="before must have the same 2 nodes: got 9"):
+        draw(pag, before=random_graph(1))
+
+
+@pytest.mark.parametrize("k", [0, 1, 2])
+def test_tiny_and_empty_graphs_are_drawn(k, without_dot):
+    drawing = draw(graph([], [f"w{i}" for i in range(k)]))
+    assert parse(drawing) is not None and drawing.words == ()
+    assert drawing.png.startswith(b"\x89PNG")
+    assert "No edge" in drawing.alt
+
+
+def test_a_directed_graph_with_latents():
+    dag = nx.DiGraph([("X", "Y"), ("U", "X"), ("U", "Y")])
+    dag.nodes["U"]["latent"] = True
+    drawing = draw(dag, edge_labels={("X", "Y"): "0.83"})
+    roles = {box.label: box.role for box in drawing.scene.boxes}
+    assert roles == {"X": "word", "Y": "word", "U": "latent"}
+    assert "0.83" in drawing.svg
+    height = {node: y for node, (_, y) in drawing.positions.items()}
+    assert height["U"] < height["X"] < height["Y"], "causes stand above their effects"
+
+
+def test_files(tmp_path):
+    drawing = draw(random_graph(3), outcome=0)
+    for ending in ("svg", "png", "dot", "json"):
+        assert drawing.save(tmp_path / f"picture.{ending}").stat().st_size > 200
+    content = json.loads((tmp_path / "picture.json").read_text(encoding="utf-8"))
+    assert len(content["edges"]) == len(drawing.words) and content["words"] == list(drawing.words)
+    assert content["edges"][0]["mark_at_a"] in ("circle", "arrowhead", "tail")
+    with pytest.raises(ValueError, match=r"saved as \.svg, \.png, \.dot or \.json: got 'picture\.pdf'"):
+        drawing.save(tmp_path / "picture.pdf")
+
+
+def test_dot_text_carries_the_marks():
+    pag = graph([(0, Mark.CIRCLE, Mark.ARROW, 1), (1, Mark.TAIL, Mark.ARROW, 2)], ["a", 'say "b"', "c"])
+    text = draw(pag).dot
+    assert "n0 -> n1 [arrowtail=odot arrowhead=normal" in text
+    assert "n1 -> n2 [arrowtail=none arrowhead=normal" in text
+    assert r"""[label="say \"b\""]""" in text
+    if layout.shutil.which("dot"):
+        answer = layout.subprocess.run(
+            ["dot", "-Tsvg"], input=text, capture_output=True, text=True, timeout=20
+        )
+        assert answer.returncode == 0 and not answer.stderr
+
+
+# --- geometry ------------------------------------------------------------------------------------
+
+
+def test_labels_are_wrapped_and_cut():
+    assert layout.wrap("wonderful") == ("wonderful",)
+    assert layout.wrap("") == ("",)
+    lines = layout.wrap("x" * 100)
+    assert lines == ("x" * 19 + "…",)
+    assert layout.wrap("One Flew Over the Cuckoo's Nest (1975)") == (
+        "One Flew Over the",
+        "Cuckoo's Nest (1975)",
+    )
+
+
+def test_marks_stand_clear_of_their_box_at_any_angle():
+    box = (0.0, 0.0, 80.0, 28.0)
+    for angle in np.linspace(0, 2 * np.pi, 37):
+        start = 200 * np.array([np.cos(angle), np.sin(angle)])
+        line = trim(smooth([start, (0, 0)]), box, HEAD / 2 + 1, HEAD / 2)
+        _, ends = edge_shape(line, Mark.TAIL, Mark.CIRCLE)
+        _, tip, way = ends[1]
+        centre = tip - HEAD / 2 * way
+        gap = np.hypot(*np.maximum(np.abs(centre) - (40, 14), 0))
+        assert HEAD / 2 <= gap < HEAD / 2 + 3
+
+
+def test_a_route_bends_around_a_box_in_its_way():
+    positions, sizes = [(0, 0), (300, 0), (150, 0)], [(40, 28)] * 3
+    curve = route(positions, sizes, [(0, 1)])[0]
+    middle = part(curve, 0, 0.5)[-1]
+    assert abs(middle[1]) > 14
+    straight = route([(0, 0), (300, 0), (150, 200)], sizes, [(0, 1)])[0]
+    assert np.allclose(straight[:, 1], 0)
+
+
+def test_a_part_of_a_curve_lies_on_the_curve():
+    curve = np.array([(0, 0), (30, 90), (70, -40), (100, 20)], dtype=float)
+    piece = part(curve, 0.2, 0.7)
+    at = lambda c, t: part(c, 0, t)[-1]  # noqa: E731
+    for t in (0, 0.3, 1):
+        assert np.allclose(at(piece, t), at(curve, 0.2 + 0.5 * t))
+
+
+# --- attention -----------------------------------------------------------------------------------
+
+
+def test_heat_map_shows_the_matrix_with_its_words(tmp_path):
+    rng = np.random.default_rng(0)
+    attention = rng.dirichlet(np.ones(4), 4)
+    words = ["good", "$x$", "<b>", "film"]
+    figure = heat_map(attention, words, title="layer 6, head 2")
+    axes = figure.axes[0]
+    assert [t.get_text() for t in axes.get_yticklabels()] == words
+    assert np.allclose(axes.images[0].get_array(), attention)
+    figure.savefig(tmp_path / "heat.png")
+    with pytest.raises(ValueError, match=r"got a matrix of shape \(4, 4\) and 3 by 3 words"):
+        heat_map(attention, words[:3])
+    sentences = describe_attention(attention, words)
+    best = attention[2].argmax()
+    assert sentences[2] == f"<b> attends to {words[best]} ({attention[2, best]:.2f})"
+
+
+def test_heat_map_leaves_no_figure_open():
+    import matplotlib.pyplot as plt
+
+    heat_map(np.eye(20), [f"w{i}" for i in range(20)])
+    assert not plt.get_fignums()
