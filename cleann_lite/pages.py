@@ -85,7 +85,8 @@ def _drawing(explanation, head):
     place = {unit: i for i, unit in enumerate(explanation.nodes)}
     found = [s for s in explanation.sets if head in s.heads] or list(explanation.sets)
     marked = [place[u] for u in found[0].positions if u in place] if found else []
-    return draw(pag, root=len(pag.marks) - 1, highlight=marked)
+    sets = [[pag.nodes[i] for i in marked]] if marked else []
+    return draw(pag, outcome=pag.nodes[-1], sets=sets)
 
 
 def _marked_text(explanation):

@@ -1,0 +1,390 @@
+"""Where things go: the size of a label and the place of each node.
+
+Everything is in px, y downwards, and every function is pure. Two ways lead to layers: the ``dot`` program of
+Graphviz where it is installed, and a layout of our own where it is not. `spread` is for pictures that change
+while one looks at them: it places all nodes once, so that they can stay put.
+
+References: E. Gansner et al., A technique for drawing directed graphs, IEEE TSE 19, 1993 (layers, order by
+barycentres); E. Gansner, Y. Koren, S. North, Graph drawing by stress majorization, GD 2004.
+"""
+
+import itertools
+import shutil
+import subprocess
+import unicodedata
+
+import numpy as np
+
+from .curves import smooth
+
+FONT_SIZE = 13
+LINE = 16  # px from one line of a label to the next
+PAD_X, PAD_Y = 11, 6
+GAP_X, GAP_Y = 26, 50  # px between neighbours in a layer, and between layers
+MARGIN = 18  # px around a picture
+MAX_CHARACTERS = 20  # a longer label is wrapped, then cut
+WIDE = 780  # px: a layout that would be wider grows to the right instead of downwards
+
+_WIDTHS = {
+    0.24: "ijl'|",
+    0.30: "ftI.,:;/!\\[] ",
+    0.36: 'r-()"`{}*',
+    0.52: "ckszvxyJ",
+    0.60: "FLTZ",
+    0.68: "ABEKPSVXY&",
+    0.74: "wCDHNRU",
+    0.80: "GOQ",
+    0.88: "mM",
+    0.96: "W@%",
+}
+_WIDTH = {character: width for width, characters in _WIDTHS.items() for character in characters}
+
+
+def text_width(text, size=FONT_SIZE, bold=False):
+    """Width in px that a sans-serif font of this size needs for the text, a little generous.
+
+    >>> text_width("plot") < text_width("wonderful") < text_width("精彩的电影精彩")
+    True
+    """
+    width = 0.0
+    for character in text:
+        if unicodedata.combining(character) or unicodedata.category(character) in ("Cf", "Me", "Mn"):
+            continue
+        if unicodedata.east_asian_width(character) in "WF":
+            width += 1.1
+        else:
+            plain = 0.57 if character.islower() or character.isdigit() else 0.66
+            width += _WIDTH.get(character, plain)
+    return width * size * (1.12 if bold else 1.06)
+
+
+def wrap(label, limit=MAX_CHARACTERS, max_lines=2):
+    """Break a label into at most two lines of about ``limit`` characters; what does not fit ends in "…".
+
+    >>> wrap("Lord of the Rings: The Fellowship of the Ring, The (2001)")
+    ('Lord of the Rings:', 'The Fellowship of t…')
+    """
+    words = " ".join(str(label).split()).split(" ")
+    lines = [""]
+    for number, word in enumerate(words):
+        longer = f"{lines[-1]} {word}".strip()
+        if len(longer) <= limit or not lines[-1]:
+            lines[-1] = longer
+        elif len(lines) < max_lines:
+            lines.append(word)
+        else:
+            lines[-1] = " ".join([lines[-1], *words[number:]])
+            break
+    return tuple(line if len(line) <= limit else line[: limit - 1] + "…" for line in lines)
+
+
+def box_size(label, bold=False):
+    """Lines of a label and the width and height in px of the box around them."""
+    lines = wrap(label)
+    width = max(text_width(line, bold=bold) for line in lines) + 2 * PAD_X
+    return lines, max(34.0, round(width, 1)), float(LINE * len(lines) + 2 * PAD_Y)
+
+
+def distances_from(root, n, pairs):
+    """Number of edges from ``root`` to each of n nodes (n where there is no way): breadth-first search."""
+    near = [[] for _ in range(n)]
+    for a, b in pairs:
+        near[a].append(b)
+        near[b].append(a)
+    distance, ring, steps = [n] * n, [root], 0
+    distance[root] = 0
+    while ring:
+        steps += 1
+        ring = [v for v in dict.fromkeys(v for u in ring for v in near[u]) if distance[v] == n]
+        for v in ring:
+            distance[v] = steps
+    return distance
+
+
+# --- layers --------------------------------------------------------------------------------------
+
+
+def in_layers(sizes, arcs, program="auto", gap=GAP_X):
+    """Place boxes in layers, downwards, or to the right where the picture would become too wide.
+
+    Parameters
+    ----------
+    sizes : array (n, 2)
+        Width and height of each box.
+    arcs : list of (above, below)
+        Edges, each from the node that should be placed higher; no cycle.
+    program : {"auto", "dot", "own"}
+        What places the boxes: ``dot`` if it is installed, else the layout of our own.
+    gap : float
+        Room between neighbours in a layer.
+
+    Returns
+    -------
+    positions : array (n, 2)
+    curves : list of arrays
+        One per arc, from box to box or from centre to centre.
+    program : str
+        "dot" or "own".
+
+    Raises
+    ------
+    ValueError
+        For ``program="dot"`` without the program.
+    """
+    sizes = np.asarray(sizes, dtype=float).reshape(-1, 2)
+    if not len(sizes):
+        return sizes, [], "own"
+    methods = {"auto": [with_dot, layered], "dot": [with_dot], "own": [layered]}[program]
+    for method in methods:
+        answer = method(sizes, arcs, (gap, GAP_Y))
+        if answer is None:
+            continue
+        if np.ptp(answer[0][:, 0]) > WIDE:
+            turned = method(sizes[:, ::-1], arcs, (14, 70))
+            if turned is not None and np.ptp(turned[0][:, 1]) < WIDE:
+                answer = turned[0][:, ::-1], [curve[:, ::-1] for curve in turned[1]]
+        return *answer, "dot" if method is with_dot else "own"
+    raise ValueError('layout="dot" needs the dot program of Graphviz, which was not found: use "auto"')
+
+
+def with_dot(sizes, arcs, gaps=(GAP_X, GAP_Y)):
+    """Positions and curves (`in_layers`) from the ``dot`` program; None where it is absent or fails."""
+    program = shutil.which("dot")
+    if program is None:
+        return None
+    lines = [
+        f"digraph {{ graph [nodesep={gaps[0] / 72:.2f} ranksep={gaps[1] / 72:.2f}]",
+        "node [shape=box fixedsize=true] edge [dir=none]",
+    ]
+    lines += [f'n{i} [label="" width={w / 72:.3f} height={h / 72:.3f}]' for i, (w, h) in enumerate(sizes)]
+    lines += [f"n{a} -> n{b}" for a, b in arcs]
+    try:
+        answer = subprocess.run(
+            [program, "-Tplain"], input="\n".join([*lines, "}"]), capture_output=True, text=True, timeout=20
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return None if answer.returncode else _read_plain(answer.stdout, len(sizes), arcs)
+
+
+def _read_plain(text, n, arcs):
+    positions, curves = np.zeros((n, 2)), {}
+    for line in text.splitlines():
+        words = line.split()
+        if words[0] == "graph":
+            height = float(words[3])
+        elif words[0] == "node":
+            positions[int(words[1][1:])] = 72 * float(words[2]), 72 * (height - float(words[3]))
+        elif words[0] == "edge":
+            count = int(words[3])
+            points = np.array(words[4 : 4 + 2 * count], dtype=float).reshape(count, 2)
+            points[:, 1] = height - points[:, 1]
+            curves[int(words[1][1:]), int(words[2][1:])] = 72 * points
+    return positions, [curves[tuple(arc)] for arc in arcs]
+
+
+_SLIM = 6.0  # px width of the place that a long arc takes in a layer that it passes
+
+
+def layered(sizes, arcs, gaps=(GAP_X, GAP_Y)):
+    """Positions and curves (`in_layers`) without any program: longest-path layers, order by barycentres."""
+    n = len(sizes)
+    rank = _ranks(n, arcs)
+    layers = [[] for _ in range(max(rank, default=0) + 1)]
+    for node in range(n):
+        layers[rank[node]].append(node)
+    width, near, chains = [float(w) for w, _ in sizes], {node: [] for node in range(n)}, []
+    for a, b in arcs:  # a long arc passes each layer between its ends in a narrow place of its own
+        chain = [a]
+        for layer in range(rank[a] + 1, rank[b]):
+            chain.append(len(width))
+            near[len(width)] = []
+            layers[layer].append(len(width))
+            width.append(_SLIM)
+        chains.append([*chain, b])
+        for u, v in itertools.pairwise(chains[-1]):
+            near[u].append(v)
+            near[v].append(u)
+    _reduce_crossings(layers, near)
+    x = _coordinates(layers, near, width, gaps[0])
+    tall = [max((sizes[i][1] for i in layer if i < n), default=0.0) for layer in layers]
+    top = np.concatenate([[0.0], np.cumsum([height + gaps[1] for height in tall])])
+    level = {node: number for number, layer in enumerate(layers) for node in layer}
+    y = [top[level[i]] + tall[level[i]] / 2 for i in range(len(width))]
+    at = np.column_stack([x, y])
+    curves = []
+    for first, *between, last in chains:  # straight through each layer in between
+        stops = [(x[v], y[v] + way * tall[level[v]] / 2) for v in between for way in (-1, 1)]
+        curves.append(smooth([at[first], *stops, at[last]]))
+    return at[:n], curves
+
+
+def _ranks(n, arcs):
+    below, waiting, has_above = [[] for _ in range(n)], [0] * n, set()
+    for a, b in arcs:
+        below[a].append(b)
+        waiting[b] += 1
+        has_above.add(b)
+    rank, ready = [0] * n, [i for i in range(n) if not waiting[i]]
+    while ready:
+        a = ready.pop()
+        for b in below[a]:
+            rank[b] = max(rank[b], rank[a] + 1)
+            waiting[b] -= 1
+            if not waiting[b]:
+                ready.append(b)
+    for a in range(n):  # a source just above the highest of its successors leaves no needlessly long arc
+        if below[a] and a not in has_above:
+            rank[a] = min(rank[b] for b in below[a]) - 1
+    return rank
+
+
+def _crossings(layers, near):
+    count = 0
+    for upper, lower in itertools.pairwise(layers):
+        place = {v: i for i, v in enumerate(lower)}
+        ends = [i for u in upper for i in sorted(place[v] for v in near[u] if v in place)]
+        count += sum(later < earlier for i, earlier in enumerate(ends) for later in ends[i + 1 :])
+    return count
+
+
+def _reduce_crossings(layers, near, sweeps=12):
+    best, fewest = [list(layer) for layer in layers], _crossings(layers, near)
+    for sweep in range(sweeps):
+        if not fewest:
+            break
+        down = sweep % 2 == 0
+        for level in range(1, len(layers)) if down else range(len(layers) - 2, -1, -1):
+            fixed = {v: i for i, v in enumerate(layers[level - 1 if down else level + 1])}
+            mean = {}
+            for place, v in enumerate(layers[level]):
+                at = [fixed[u] for u in near[v] if u in fixed]
+                mean[v] = sum(at) / len(at) if at else place
+            layers[level].sort(key=mean.get)
+        now = _crossings(layers, near)
+        if now < fewest:
+            best, fewest = [list(layer) for layer in layers], now
+    layers[:] = best
+
+
+def _coordinates(layers, near, width, gap, sweeps=24):
+    x = np.zeros(len(width))
+    for layer in layers:
+        _pack(layer, [0.0] * len(layer), width, x, gap)
+    for sweep in range(sweeps):
+        for layer in layers if sweep % 2 == 0 else layers[::-1]:
+            wish = [sum(x[u] for u in near[v]) / len(near[v]) if near[v] else x[v] for v in layer]
+            _pack(layer, wish, width, x, gap)
+    return x - min((x[v] - width[v] / 2 for v in range(len(width))), default=0.0)
+
+
+def _pack(layer, wish, width, x, gap):
+    """Place a layer as near its wishes as the gaps allow, in the given order (pool adjacent violators)."""
+    offset, blocks = 0.0, []
+    for place, v in enumerate(layer):
+        if place:
+            u = layer[place - 1]
+            room = gap if width[u] > _SLIM and width[v] > _SLIM else gap / 2
+            offset += width[u] / 2 + room + width[v] / 2
+        blocks.append([wish[place] - offset, 1, [(v, offset)]])
+        while len(blocks) > 1 and blocks[-2][0] > blocks[-1][0]:
+            mean, count, members = blocks.pop()
+            previous = blocks[-1]
+            previous[0] = (previous[0] * previous[1] + mean * count) / (previous[1] + count)
+            previous[1] += count
+            previous[2] += members
+    for mean, _, members in blocks:
+        for v, shift in members:
+            x[v] = mean + shift
+
+
+# --- a layout that can stay ----------------------------------------------------------------------
+
+
+def spread(sizes, pairs, weights=None, aspect=1.7, iterations=120):
+    """Positions (n, 2) by stress majorisation, boxes pushed apart: a place for every node that can stay.
+
+    Parameters
+    ----------
+    sizes : array (n, 2)
+        Width and height of each box.
+    pairs : list of (a, b)
+        Edges of the graph that is laid out.
+    weights : array (n, n), optional
+        Similarity (for example a correlation): its strongest links connect what the edges leave apart.
+    aspect : float
+        Width to height that is aimed at.
+    """
+    sizes = np.asarray(sizes, dtype=float).reshape(-1, 2)
+    n = len(sizes)
+    if n < 2:
+        return sizes / 2 + MARGIN
+    distance = _graph_distances(n, pairs, weights)
+    angle = 2 * np.pi * np.arange(n) / n
+    place = np.column_stack([np.cos(angle), np.sin(angle)]) * distance.max() / 2
+    weight = 1 / distance**2
+    np.fill_diagonal(weight, 0)
+    solve = np.linalg.pinv(np.diag(weight.sum(1)) - weight)
+    for _ in range(iterations):
+        step = place[:, None] - place[None]
+        length = np.sqrt((step**2).sum(-1)) + np.eye(n) + 1e-9
+        ratio = weight * distance / length
+        place = solve @ (place * ratio.sum(1)[:, None] - ratio @ place)
+    scale = 1.35 * sizes[:, 0].mean() + 40
+    return push_apart(_turn_flat(place) * np.array([scale, scale / aspect]), sizes) + MARGIN
+
+
+def _graph_distances(n, pairs, weights):
+    length = np.full((n, n), np.inf)
+    np.fill_diagonal(length, 0)
+    for a, b in _spanning_tree(n, weights):
+        length[a, b] = length[b, a] = 1.4
+    for a, b in pairs:
+        length[a, b] = length[b, a] = 1.0
+    for k in range(n):
+        length = np.minimum(length, length[:, k, None] + length[None, k])
+    length[~np.isfinite(length)] = 1 + length[np.isfinite(length)].max()
+    np.fill_diagonal(length, 1)
+    return length
+
+
+def _spanning_tree(n, weights):
+    """The heaviest tree that connects all nodes (Prim)."""
+    if weights is None:
+        return []
+    weights = np.asarray(weights, dtype=float)
+    outside, best, link, tree = set(range(1, n)), weights[0].copy(), np.zeros(n, dtype=int), []
+    while outside:
+        v = max(outside, key=lambda v: (best[v], -v))
+        tree.append((int(link[v]), v))
+        outside.remove(v)
+        closer = weights[v] > best
+        best[closer], link[closer] = weights[v][closer], v
+    return tree
+
+
+def _turn_flat(place):
+    """Turn the longest direction of a cloud of points to the horizontal, the first node to the upper left."""
+    place = place - place.mean(0)
+    _, _, axes = np.linalg.svd(place, full_matrices=False)
+    place = place @ axes.T
+    return place * np.where(place[0] > 0, -1, 1)
+
+
+def push_apart(place, sizes, gap=(24, 30), rounds=200):
+    """Move boxes until none overlaps another, each pair along the way that needs the smaller step."""
+    place, sizes = np.array(place, dtype=float), np.asarray(sizes, dtype=float)
+    half = (sizes + gap) / 2
+    tie = np.sign(np.arange(len(place))[:, None] - np.arange(len(place)))[..., None]
+    for _ in range(rounds):
+        step = place[:, None] - place[None]
+        need = half[:, None] + half[None] - np.abs(step)
+        clash = (need > 0.5).all(-1)
+        np.fill_diagonal(clash, False)
+        if not clash.any():
+            break
+        side = np.where(step == 0, tie, np.sign(step))
+        along_x = need[..., 0] <= need[..., 1]
+        move = np.where(np.stack([along_x, ~along_x], -1), need * side, 0) * clash[..., None]
+        place += 0.5 * move.sum(1) / np.sqrt(np.maximum(1, clash.sum(1)))[:, None]
+    return place - (place - sizes / 2).min(0)
