@@ -133,7 +133,9 @@ def courses(curves, boxes_a, boxes_b, marks, frames):
     curves = [np.asarray(curve, dtype=float) for curve in curves]
     if not curves:
         return []
-    lines, tips_b, ways_b = _finish(curves, np.asarray(boxes_b), [m[1] for m in marks], np.asarray(frames)[:, 1])
+    lines, tips_b, ways_b = _finish(
+        curves, np.asarray(boxes_b), [m[1] for m in marks], np.asarray(frames)[:, 1]
+    )
     lines, tips_a, ways_a = _finish(
         [line[::-1] for line in lines], np.asarray(boxes_a), [m[0] for m in marks], np.asarray(frames)[:, 0]
     )
@@ -157,11 +159,11 @@ def _finish(curves, boxes, marks, frames):
     centre_at = _crossing(gap, frames + room[:, 0])
     centre = _at(pieces, centre_at)
     away = np.hypot(*np.moveaxis(points - centre[:, None], -1, 0))
-    away[_FINE < centre_at[:, None]] = 0.0
+    away[centre_at[:, None] > _FINE] = 0.0
     tip_at = np.where(room[:, 1] > 0, _first(away, room[:, 1]), centre_at)
     tip = _at(pieces, tip_at)
     away = np.hypot(*np.moveaxis(points - tip[:, None], -1, 0))
-    away[_FINE > tip_at[:, None]] = 0.0
+    away[tip_at[:, None] < _FINE] = 0.0
     line_at = np.where(room[:, 2] > 0, _crossing(away, room[:, 2]), tip_at)
     cut = part(pieces, np.maximum(line_at, 0.02))
     step = np.where((room[:, 2] > 0)[:, None], tip - cut[:, -1], cut[:, -1] - cut[:, -2])

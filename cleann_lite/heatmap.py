@@ -39,7 +39,9 @@ def heat_map(attention, words, title=None, columns=None):
     low = -1.0 if attention.size and attention.min() < 0 else 0.0
     high = 1.0 if low < 0 else float(attention.max(initial=0)) or 1.0
     picture = axes.imshow(attention, cmap="RdBu_r" if low < 0 else "Blues", norm=Normalize(low, high))
-    axes.set_xticks(range(len(columns)), columns, rotation=55, ha="left", rotation_mode="anchor", parse_math=False)
+    axes.set_xticks(
+        range(len(columns)), columns, rotation=55, ha="left", rotation_mode="anchor", parse_math=False
+    )
     axes.set_yticks(range(len(words)), words, parse_math=False)
     axes.tick_params(top=True, bottom=False, labeltop=True, labelbottom=False, length=0, labelsize=9)
     axes.set_xticks(np.arange(len(columns) + 1) - 0.5, minor=True)
