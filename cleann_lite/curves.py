@@ -42,7 +42,7 @@ class Course:
 
 
 def bezier(piece, t):
-    """Points at the parameters t (m,) of one cubic piece (4, 2), or of many (e, 4, 2): (m, 2) or (e, m, 2)."""
+    """Points at parameters t (m,) of one cubic piece (4, 2), or of many (e, 4, 2): (m, 2) or (e, m, 2)."""
     weights = np.stack([(1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t**2 * (1 - t), t**3], axis=-1)
     return weights @ np.asarray(piece, dtype=float)
 

@@ -82,10 +82,9 @@ def _paint_edge(axes, curve):
             axes.add_patch(Circle(circle_centre(tip, way), HEAD / 2 - 0.8, **ring))
     text = " ".join(filter(None, [sign, curve.label]))
     if text:
-        axes.text(
-            *course.middle, text, fontsize=10, ha="center", va="center", zorder=4, fontweight="bold", color=INK,
-            parse_math=False, bbox={"boxstyle": "round,pad=0.25", "fc": PAPER, "ec": colour, "lw": 0.8},
-        )  # fmt: skip
+        frame = {"boxstyle": "round,pad=0.25", "fc": PAPER, "ec": colour, "lw": 0.8}
+        look = {"ha": "center", "va": "center", "fontsize": 10, "fontweight": "bold", "color": INK}
+        axes.text(*course.middle, text, parse_math=False, zorder=4, bbox=frame, **look)
 
 
 def _paint_box(axes, box):

@@ -189,7 +189,8 @@ def _edge_svg(curve, crowded=False):
     parts = [
         f'<g data-key="e{curve.a}-{curve.b}" data-a="{curve.a}" data-b="{curve.b}" '
         f'data-state="{curve.state}" opacity="{opacity:.2f}"><title>{escape(curve.sentence)}</title>'
-        f'<path d="{_path(course.line)}" fill="none" stroke="{colour}" stroke-width="{width:.1f}"{_dash(dashes)}/>',
+        f'<path d="{_path(course.line)}" fill="none" stroke="{colour}" stroke-width="{width:.1f}"'
+        f"{_dash(dashes)}/>",
         _mark_svg(curve.mark_a, course.tip_a, course.way_a, colour),
         _mark_svg(curve.mark_b, course.tip_b, course.way_b, colour),
     ]

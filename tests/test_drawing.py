@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from cleann_lite import layout
-from cleann_lite.curves import HEAD, part, route, smooth, trim
+from cleann_lite.curves import HEAD, bezier, courses, part, route
 from cleann_lite.drawing import describe_attention, draw, heat_map
 from cleann_lite.graphs import PAG, Mark
-from cleann_lite.svg import EDGE_LOOK, Curve, edge_look, edge_shape, escape
+from cleann_lite.svg import EDGE_LOOK, Curve, edge_look, escape
 
 SVG = "{http://www.w3.org/2000/svg}"
 WORDS = ["The", "plot", "is", "thin", "but", "the", "actors", "are", "wonderful"]
@@ -126,8 +126,9 @@ def test_boxes_never_overlap_and_edges_keep_off_other_boxes(seed, without_dot):
             assert one.y - one.h / 2 >= 0 and one.y + one.h / 2 <= scene.height
         hits = 0
         for curve in scene.curves:
-            pieces = [curve.points[i : i + 4] for i in range(0, len(curve.points) - 1, 3)]
-            points = np.array([part(piece, 0, t)[-1] for piece in pieces for t in np.linspace(0.05, 1, 20)])
+            line = curve.course.line
+            pieces = [line[i : i + 4] for i in range(0, len(line) - 1, 3)]
+            points = np.concatenate([bezier(piece, np.linspace(0, 1, 20)) for piece in pieces])
             for box in boxes:
                 if box.index not in (curve.a, curve.b):
                     inside = np.abs(points - (box.x, box.y)) < np.divide((box.w, box.h), 2) - 1
@@ -164,7 +165,7 @@ def test_a_large_graph_shows_the_neighbourhood_of_the_outcome_and_says_so():
     drawing = draw(pag, outcome=30)
     assert len(drawing.scene.curves) == 25 and "25 of 59 edges" in drawing.caption
     assert {c.a for c in drawing.scene.curves} <= set(range(17, 43))
-    assert "'w30'" in drawing.caption and drawing.caption in drawing.alt
+    assert "“w30”" in drawing.caption and drawing.caption in drawing.alt
     everything = draw(pag, outcome=30, max_edges=None)
     assert len(everything.scene.curves) == 59 and everything.caption == ""
     far = draw(pag, outcome=30, focus=[(0, 1)], max_edges=3)
@@ -193,7 +194,7 @@ def test_a_picture_says_in_words_what_it_shows():
     drawing = draw(pag, outcome=2, sets=[(0, 1), (1,)], masked=[0])
     for told in (
         "3 nodes and 2 edges",
-        "outcome negative",
+        "outcome “negative”",
         "Set A: thin, plot",
         "Set B: plot",
         "o-> negative",
@@ -226,11 +227,11 @@ def luminance(colour):
 
 
 def test_no_meaning_hangs_on_colour_alone():
-    looks = {state: edge_look(Curve(0, 1, np.zeros((4, 2)), 1, 1, state))[1:] for state in EDGE_LOOK}
+    looks = {state: edge_look(Curve(0, 1, None, 1, 1, state))[1:] for state in EDGE_LOOK}
     assert len(set(looks.values())) == len(looks), "two states differ in colour only"
     for colour, *_ in EDGE_LOOK.values():
         assert 1.05 / (luminance(colour) + 0.05) >= 3, f"{colour} is too pale on white"
-    faint, strong = (edge_look(Curve(0, 1, np.zeros((4, 2)), 1, 1, share=s)) for s in (0.1, 1.0))
+    faint, strong = (edge_look(Curve(0, 1, None, 1, 1, share=s)) for s in (0.1, 1.0))
     assert faint[2] and not strong[2] and faint[1] < strong[1]
 
 
@@ -315,33 +316,36 @@ def test_labels_are_wrapped_and_cut():
     )
 
 
-def test_marks_stand_clear_of_their_box_at_any_angle():
-    box = (0.0, 0.0, 80.0, 28.0)
-    for angle in np.linspace(0, 2 * np.pi, 37):
-        start = 200 * np.array([np.cos(angle), np.sin(angle)])
-        line = trim(smooth([start, (0, 0)]), box, HEAD / 2 + 1, HEAD / 2)
-        _, ends = edge_shape(line, Mark.TAIL, Mark.CIRCLE)
-        _, tip, way = ends[1]
-        centre = tip - HEAD / 2 * way
+@pytest.mark.parametrize("frame", [0.6, 4.2])
+def test_marks_stand_clear_of_their_box_at_any_angle(frame):
+    angles = np.linspace(0, 2 * np.pi, 37)
+    lines = [np.linspace((200 * np.cos(a), 200 * np.sin(a)), (0, 0), 4) for a in angles]
+    far, box = [(900, 900, 10, 10)] * 37, [(0, 0, 80, 28)] * 37
+    for course in courses(lines, far, box, [(Mark.TAIL, Mark.CIRCLE)] * 37, [(0, frame)] * 37):
+        centre = course.tip_b - HEAD / 2 * course.way_b
         gap = np.hypot(*np.maximum(np.abs(centre) - (40, 14), 0))
-        assert HEAD / 2 <= gap < HEAD / 2 + 3
+        assert HEAD / 2 <= gap - frame < HEAD / 2 + 3
+    for course in courses(lines, far, box, [(Mark.TAIL, Mark.ARROW)] * 37, [(0, frame)] * 37):
+        gap = np.hypot(*np.maximum(np.abs(course.tip_b) - (40, 14), 0))
+        assert 0 <= gap - frame < 5
+        back = np.hypot(*(course.tip_b - course.line[-1]))
+        assert HEAD - 3 < back < HEAD + 1, "the line ends inside its arrowhead"
 
 
 def test_a_route_bends_around_a_box_in_its_way():
     positions, sizes = [(0, 0), (300, 0), (150, 0)], [(40, 28)] * 3
     curve = route(positions, sizes, [(0, 1)])[0]
-    middle = part(curve, 0, 0.5)[-1]
-    assert abs(middle[1]) > 14
+    points = bezier(curve, np.linspace(0, 1, 99))
+    assert not (np.abs(points - (150, 0)) < (20, 14)).all(1).any()
     straight = route([(0, 0), (300, 0), (150, 200)], sizes, [(0, 1)])[0]
     assert np.allclose(straight[:, 1], 0)
 
 
 def test_a_part_of_a_curve_lies_on_the_curve():
-    curve = np.array([(0, 0), (30, 90), (70, -40), (100, 20)], dtype=float)
-    piece = part(curve, 0.2, 0.7)
-    at = lambda c, t: part(c, 0, t)[-1]  # noqa: E731
-    for t in (0, 0.3, 1):
-        assert np.allclose(at(piece, t), at(curve, 0.2 + 0.5 * t))
+    piece = np.array([(0, 0), (30, 90), (70, -40), (100, 20)], dtype=float)
+    t = np.linspace(0, 1, 7)
+    for end in (0.2, 0.7, 1.0):
+        assert np.allclose(bezier(part([piece], [end])[0], t), bezier(piece, t * end))
 
 
 # --- attention -----------------------------------------------------------------------------------
