@@ -10,6 +10,7 @@ from pathlib import Path
 # name -> the module that trains it, with add_arguments(parser, name), run(args) and evaluate(args)
 MODELS = {
     "pocket-masked-word": "masked_word",
+    "sentence-teacher": "teachers",
     "pocket-sentiment": "sentiment",
     "pocket-gpt": "gpt",
     "pocket-bert4rec": "recommender",

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import load_file, save_file
 from scipy.optimize import minimize_scalar
 from torch import Tensor
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertForSequenceClassification
 
-from . import corpus, text
+from . import corpus, teachers, text
 from .corpus import Example
 from .loop import Settings, train
 
-_VALIDATION_SHARE = 0.03
+# Shares of the labelled reviews and sentences that are held back to choose the checkpoint and to calibrate.
+_HELD = (0.04, 0.02)
 
 
 @dataclass(frozen=True)
@@ -33,10 +36,18 @@ class Material:
 def add_arguments(parser, name: str, evaluates: bool) -> None:
     """Options of the command line beyond the common ones."""
     if evaluates:
+        parser.add_argument("--every", type=int, default=1, help="read every Nth IMDB test review alone")
         return
     parser.add_argument(
         "--start", type=Path, help="masked-word model to start from (default: the shipped one)"
     )
+    parser.add_argument(
+        "--teacher", type=Path, help="folder of the sentence teacher (default: no such labels)"
+    )
+    parser.add_argument(
+        "--unlabelled", type=int, default=25000, help="reviews that the review teacher labels"
+    )
+    parser.add_argument("--drawn", type=int, default=60000, help="sentences that the sentence teacher labels")
     parser.add_argument("--epochs", type=float, default=1.0)
 
 
@@ -54,19 +65,21 @@ def run(args) -> None:
         attn_implementation="eager",
     ).to(args.device)
     reviews, held_reviews, sentences, held_sentences = _examples(args.data, args.smoke)
-    material = _first_material(tokenizer, reviews, sentences)
-    batches = text.Batches([len(row) for row in material.rows], tokens=6144, seed=args.seed, most=48)
+    material = _kept(
+        args.runs / args.name / "material.safetensors", lambda: _material(args, tokenizer, reviews, sentences)
+    )
+    batches = text.Batches([len(row) for row in material.rows], tokens=6144, seed=args.seed, most=32)
     settings = Settings(
         steps=6 if args.smoke else round(args.epochs * len(batches)),
-        learning_rate=5e-4,
+        learning_rate=4e-4,
         seed=args.seed,
-        check_every=3 if args.smoke else 400,
+        check_every=3 if args.smoke else 600,
         precision="float32" if args.smoke else "bfloat16",
     )
 
     def loss(step: int) -> Tensor:
         chosen = batches[step]
-        positive = torch.tensor(material.targets[chosen], dtype=torch.float32, device=model.device)
+        positive = torch.tensor(material.targets[chosen], device=model.device)
         logits = _logits(model, [material.rows[i] for i in chosen])
         return torch.nn.functional.cross_entropy(logits, torch.stack([1 - positive, positive], dim=1))
 
@@ -86,21 +99,55 @@ def _examples(data: Path, smoke: bool) -> tuple[list[Example], ...]:
         reviews, sentences = corpus.made_up(200), corpus.made_up(200, seed=1, sentences_each=1)
     else:
         reviews, sentences = corpus.reviews(data, "train"), corpus.sentences(data)
-    share = 0.2 if smoke else _VALIDATION_SHARE
-    return *corpus.split_off(reviews, share, seed=0), *corpus.split_off(sentences, share, seed=0)
+    held_reviews, held_sentences = (0.2, 0.2) if smoke else _HELD
+    return *corpus.split_off(reviews, held_reviews, seed=0), *corpus.split_off(
+        sentences, held_sentences, seed=0
+    )
 
 
-def _first_material(
-    tokenizer, reviews: list[Example], sentences: list[Example], limit: int = 192
-) -> Material:
-    ids = text.pieces(tokenizer, [e.text for e in reviews])
-    whole = Material(
-        [_shortened(i, limit) for i in ids], np.array([e.label for e in reviews], dtype=np.float32)
-    )
-    ids = text.pieces(tokenizer, [corpus.detached(e.text) for e in sentences])
-    return whole + Material(
-        [text.framed(i) for i in ids], np.array([e.label for e in sentences], dtype=np.float32)
-    )
+def _material(args, tokenizer, reviews: list[Example], sentences: list[Example]) -> Material:
+    """Four parts: labelled reviews and sentences, reviews and sentences that the teachers label."""
+    rng = np.random.default_rng(args.seed)
+    limits = rng.choice([128, 256, text.MAX_LENGTH], len(reviews), p=[0.4, 0.4, 0.2])
+    material = _learned(tokenizer, [e.text for e in reviews], _smoothed(reviews), limits)
+    shown = [e.text if rng.random() < 0.3 else corpus.detached(e.text) for e in sentences]
+    material += _learned(tokenizer, shown, _smoothed(sentences))
+    unlabelled = corpus.made_up(40, seed=2) if args.smoke else corpus.reviews(args.data, "unsup")
+    unlabelled = [unlabelled[i] for i in rng.permutation(len(unlabelled))[: args.unlabelled]]
+    if unlabelled:
+        texts = [e.text for e in unlabelled]
+        limits = rng.choice([96, 160, 256], len(texts), p=[0.4, 0.4, 0.2])
+        material += _learned(tokenizer, texts, teachers.ReviewTeacher(reviews).positive(texts), limits)
+    if args.teacher:
+        teacher = AutoModelForSequenceClassification.from_pretrained(
+            args.teacher, attn_implementation="eager"
+        )
+        drawn = teachers.sentences_of(reviews + unlabelled, args.drawn, args.seed)
+        judged = teachers.positive(teacher, AutoTokenizer.from_pretrained(args.teacher), drawn, "bfloat16")
+        material += _learned(tokenizer, drawn, judged)
+    return material
+
+
+def _smoothed(examples: list[Example], by: float = 0.02) -> np.ndarray:
+    return np.array([by + (1 - 2 * by) * e.label for e in examples])
+
+
+def _learned(tokenizer, texts: list[str], targets: np.ndarray, limits: np.ndarray | None = None) -> Material:
+    limits = np.full(len(texts), text.MAX_LENGTH) if limits is None else limits
+    rows = [_shortened(ids, limit) for ids, limit in zip(text.pieces(tokenizer, texts), limits, strict=True)]
+    return Material(rows, np.asarray(targets, dtype=np.float32))
+
+
+def _kept(path: Path, make: Callable[[], Material]) -> Material:
+    """Keep the material on disk, for a run that goes on later."""
+    targets = path.with_name("targets.safetensors")
+    if not (path.exists() and targets.exists()):
+        made = make()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file({"targets": torch.from_numpy(made.targets)}, targets)
+        path.unlink(missing_ok=True)
+        return Material(text.kept_pieces(path, lambda: made.rows), made.targets)
+    return Material(text.kept_pieces(path, list), load_file(targets)["targets"].numpy())
 
 
 def _shortened(ids: np.ndarray, limit: int) -> np.ndarray:
@@ -152,22 +199,44 @@ def evaluate(args) -> None:
     model = AutoModelForSequenceClassification.from_pretrained(folder, attn_implementation="eager").to(
         args.device
     )
-    tests = (
-        {"made up": corpus.made_up(50, seed=9)}
-        if args.smoke
-        else {
-            "SST-2 dev (872 sentences)": corpus.sst2(args.data, "test"),
-            "IMDB test (25,000 reviews)": corpus.reviews(args.data, "test"),
-        }
-    )
+    if args.smoke:
+        tests = {"made-up reviews": corpus.made_up(50, seed=9)}
+    else:
+        reviews = corpus.reviews(args.data, "test")[:: args.every]
+        tests = {"SST-2 dev sentences": corpus.sst2(args.data, "test"), "IMDB test reviews": reviews}
     for name, examples in tests.items():
         logits = predict(model, tokenizer, examples)
-        print(f"{name}: accuracy {text.percent(_accuracy(logits, examples))}")
-    print(f"one pass of 64 tokens, one core: median {_milliseconds(model):.1f} ms")
+        error = calibration_error(logits, examples)
+        print(f"{len(examples):,} {name}: accuracy {text.percent(_accuracy(logits, examples))}, "
+              f"calibration error {text.percent(error)}")  # fmt: skip
+    print(f"one pass of 64 tokens on one core: median {_milliseconds(model):.1f} ms")
+
+
+def reliability(logits: np.ndarray, examples: list[Example], bins: int = 10) -> np.ndarray:
+    """Mean confidence, accuracy and share of the texts in each confidence bin between 0.5 and 1: (bins, 3).
+
+    Empty bins hold nan, nan, 0.
+    """
+    margin = np.abs(logits[:, 1] - logits[:, 0])
+    confidence = 1 / (1 + np.exp(-margin))
+    right = logits.argmax(1) == np.array([e.label for e in examples])
+    bin_of = np.minimum(((confidence - 0.5) * 2 * bins).astype(int), bins - 1)
+    rows = []
+    for number in range(bins):
+        inside = bin_of == number
+        means = (confidence[inside].mean(), right[inside].mean()) if inside.any() else (np.nan, np.nan)
+        rows.append((*means, inside.mean()))
+    return np.array(rows)
+
+
+def calibration_error(logits: np.ndarray, examples: list[Example]) -> float:
+    """Expected calibration error over ten bins of confidence (Guo et al. 2017, equation 3)."""
+    table = reliability(logits, examples)
+    return float(np.nansum(np.abs(table[:, 0] - table[:, 1]) * table[:, 2]))
 
 
 @torch.no_grad()
-def _milliseconds(model, tokens: int = 64, tries: int = 51) -> float:
+def _milliseconds(model, tokens: int = 64, tries: int = 101) -> float:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     ids, spent = torch.full((1, tokens), 10, device=model.device), []
