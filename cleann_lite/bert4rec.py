@@ -193,6 +193,35 @@ class BERT4Rec:
         rows = [self._masked_row(encoded.data.tokens, mask) for mask in masks]
         return self._probabilities(rows, encoded.data.seen)
 
+    def attributions(self, encoded: Encoded, method: str = "gradient-x-input", steps: int = 32) -> np.ndarray:
+        """Score of each film of the history for the outcome, by gradients at its embedding: (films,) float64.
+
+        The outcome is its log-probability over unseen films. ``method`` is "gradient-x-input" (Shrikumar et
+        al. 2016) or "integrated-gradients" (Sundararajan et al. 2017) from the history with every film
+        masked, ``steps`` points of the midpoint rule; [MASK] stands for a film even where masking removes it.
+        """
+        shares = {"gradient-x-input": [1.0], "integrated-gradients": (np.arange(steps) + 0.5) / steps}
+        if method not in shares:
+            raise ValueError(f"method must be one of {', '.join(shares)}: got {method!r}")
+        places = self.network.config.max_position_embeddings
+        n = len(encoded.data.tokens)
+        rows = torch.tensor([[*encoded.data.tokens, MASK], [MASK] * (n + 1)], device=self.network.device)
+        with torch.no_grad():
+            films, masked = self.network.get_input_embeddings()(rows)
+        start = torch.zeros_like(films) if method == "gradient-x-input" else masked
+        total = torch.zeros_like(films)
+        for share in shares[method]:
+            point = (start + share * (films - start)).requires_grad_()
+            hidden = self.network.bert(
+                inputs_embeds=point[None],
+                position_ids=torch.arange(places - n - 1, places, device=point.device)[None],
+            ).last_hidden_state
+            logits = self.network.cls(hidden[:, -1])[0, FIRST_FILM:].double()
+            logits[list(encoded.data.seen)] = -torch.inf
+            total += torch.autograd.grad(torch.log_softmax(logits, -1)[encoded.target], point)[0]
+        scores = (total / len(shares[method]) * (films - start)).sum(-1)
+        return scores[:n].double().cpu().numpy()
+
     def label(self, index: int) -> str:
         """Title of one film."""
         return self.films.titles[index]

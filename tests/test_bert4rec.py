@@ -157,6 +157,35 @@ def test_a_masked_history_reads_back_to_the_same_prediction(model):
     np.testing.assert_allclose(model.predict(from_json, [()]), model.predict(again, [()]))
 
 
+def test_integrated_gradients_add_up_to_the_change(model):
+    """Completeness (Sundararajan et al. 2017): the scores sum to what masking every film takes away."""
+    encoded = model.encode([title(i) for i in range(5)])
+    before, after = np.log(model.predict(encoded, [(), range(5)])[:, encoded.target])
+    scores = model.attributions(encoded, "integrated-gradients", steps=400)
+    assert scores.shape == (5,) and scores.sum() == pytest.approx(before - after, abs=1e-3)
+    with pytest.raises(ValueError, match="method must be one of gradient-x-input, integrated-gradients"):
+        model.attributions(encoded, "saliency")
+
+
+def test_gradient_x_input_is_the_slope_of_scaling_a_film(model):
+    encoded = model.encode([title(0), title(1)])
+    slopes, step = [], 1e-2
+    embedding = model.network.get_input_embeddings().weight
+    decoder = model.network.cls.predictions.decoder
+    tied = decoder.weight
+    for token in encoded.data.tokens:
+        found = []
+        for sign in (1, -1):
+            changed = embedding.detach().clone()
+            changed[token] *= 1 + sign * step
+            model.network.get_input_embeddings().weight = torch.nn.Parameter(changed)
+            found.append(np.log(model.predict(encoded, [()])[0, encoded.target]))
+            model.network.get_input_embeddings().weight = embedding
+            assert decoder.weight is tied
+        slopes.append((found[0] - found[1]) / (2 * step))
+    np.testing.assert_allclose(model.attributions(encoded), slopes, rtol=0.05, atol=2e-3)
+
+
 # --- histories ----------------------------------------------------------------------------------------
 
 
