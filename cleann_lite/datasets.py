@@ -27,16 +27,6 @@ _REGISTRY = "registry.txt"
 # --- shipped files ------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Review:
-    """One example review: `kind` says what it is an example of, `label` is "positive" or "negative"."""
-
-    id: str
-    kind: str
-    label: str
-    text: str
-
-
 @lru_cache(maxsize=1)
 def _root():
     """Where the shipped files are: beside the package in a clone, inside it in a wheel."""
@@ -109,28 +99,36 @@ def verify(path: str | Path) -> Path:
     return path
 
 
-def load_reviews() -> tuple[Review, ...]:
+def load_reviews() -> list[dict[str, str]]:
     """The example reviews, written for this project.
+
+    Returns
+    -------
+    Dictionaries with "id", "kind" (what it is an example of), "label" ("positive" or "negative") and "text".
 
     Examples
     --------
-    >>> sorted({review.label for review in load_reviews()})
+    >>> sorted({review["label"] for review in load_reviews()})
     ['negative', 'positive']
     """
     with open(verify(data_path("reviews.csv")), encoding="utf-8", newline="") as file:
-        return tuple(Review(**row) for row in csv.DictReader(file))
+        return list(csv.DictReader(file))
 
 
-def load_histories() -> dict[str, tuple[str, ...]]:
-    """The example viewing histories, written for this project: short name -> titles, oldest first.
+def load_histories() -> list[dict]:
+    """The example viewing histories, written for this project.
+
+    Returns
+    -------
+    Dictionaries with a short "name" and "titles", oldest film first.
 
     Examples
     --------
-    >>> all(len(titles) > 0 for titles in load_histories().values())
-    True
+    >>> load_histories()[0]["name"]
+    'space opera'
     """
     content = json.loads(verify(data_path("histories.json")).read_text(encoding="utf-8"))
-    return {name: tuple(titles) for name, titles in content.items()}
+    return [{"name": name, "titles": titles} for name, titles in content.items()]
 
 
 # --- public datasets ----------------------------------------------------------------------------------

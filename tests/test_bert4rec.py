@@ -380,6 +380,6 @@ def test_an_altered_pocket_model_is_refused(tmp_path, monkeypatch):
 
 @needs_pocket
 def test_the_example_histories_are_of_known_films(pocket):
-    for titles in datasets.load_histories().values():
-        encoded = pocket.encode(titles)
-        assert encoded.units == titles and encoded.notes == ()
+    for history in datasets.load_histories():
+        encoded = pocket.encode(history["titles"])
+        assert encoded.units == tuple(history["titles"]) and encoded.notes == ()

@@ -56,7 +56,7 @@ def test_intact_files_pass(shipped):
     for path in (shipped, shipped / "reviews.csv", shipped / "models" / "tiny"):
         assert datasets.verify(path) == path
     assert datasets.is_shipped(shipped / "models") and not datasets.is_shipped(shipped.parent)
-    assert datasets.load_reviews() == (datasets.Review("1", "plain", "positive", "Good"),)
+    assert datasets.load_reviews() == [{"id": "1", "kind": "plain", "label": "positive", "text": "Good"}]
 
 
 @pytest.mark.parametrize("content", ["", "id,kind,label,text\n1,plain,positive,Bad\n"])
@@ -91,8 +91,8 @@ def test_a_broken_registry_is_told(shipped, text):
 def test_histories_are_lists_of_titles():
     histories = datasets.load_histories()
     assert len(histories) >= 10
-    for name, titles in histories.items():
-        assert name and len(titles) == len(set(titles)) >= 5
+    for history in histories:
+        assert history["name"] and len(history["titles"]) == len(set(history["titles"])) >= 5
 
 
 # --- public datasets ----------------------------------------------------------------------------------
