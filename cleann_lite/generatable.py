@@ -12,6 +12,7 @@ Transformers for Text Classification, ACL 2021, section 4; the Jacobian and the 
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg import block_diag
 
 _ROW_SUM = 1e-3  # half-precision recordings stray this far
 
@@ -85,16 +86,67 @@ def local_test(row, key, value, tolerance=None):
     if len(key) != len(value):
         raise ValueError(f"key and value must have a row per token: got {len(key)} and {len(value)} rows")
     tolerance = max(resolution, key_resolution) if tolerance is None else tolerance
-    centred = key - key.mean(axis=0)
-    _, sizes, directions = np.linalg.svd(centred, full_matrices=False)
+    return _rank_test(*_reduced_jacobian(row, key, value, tolerance), tolerance)
+
+
+def joint_local_test(rows, keys, values, combine="concat", tolerance=None):
+    """The local test of one row of all heads together, given the output of the layer only.
+
+    Concatenated heads (and an invertible output projection) stay apart; added heads may make up for each
+    other.
+
+    Parameters
+    ----------
+    rows : array (heads, n)
+        The row of one query, in each head.
+    keys : array (heads, n, d_k)
+    values : array (heads, n, d)
+    combine : "concat" | "add"
+    tolerance : float, optional
+
+    Returns
+    -------
+    LocalTest
+
+    Source: own algebra. In general identifiable iff d_k <= d ("concat") or heads·d_k <= d ("add"): with
+    d = d_model / heads and d = d_model these are the same condition.
+
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> keys, added = rng.normal(size=(4, 40, 6)), rng.normal(size=(4, 40, 20))
+    >>> rows = [softmax_attention(rng.normal(size=(1, 6)), key)[0] for key in keys]
+    >>> joint_local_test(rows, keys, added, "add").identifiable   # 24 numbers are free, 20 are seen
+    False
+    >>> joint_local_test(rows[:3], keys[:3], added[:3], "add").identifiable
+    True
+    """
+    if combine not in ("concat", "add"):
+        raise ValueError(f'combine must be "concat" or "add": got {combine!r}')
+    resolution = max(checked_value(part)[1] for part in (*keys, *values))
+    tolerance = resolution if tolerance is None else tolerance
+    parts = [
+        _reduced_jacobian(np.asarray(row), *map(np.asarray, (key, value)), tolerance)
+        for row, key, value in zip(rows, keys, values, strict=True)
+    ]
+    needed = sum(count for _, count in parts)
+    jacobians = [jacobian for jacobian, _ in parts]
+    joint = block_diag(*jacobians) if combine == "concat" else np.hstack(jacobians)
+    return _rank_test(joint, needed, tolerance)
+
+
+def _reduced_jacobian(row, key, value, tolerance):
+    """J in the directions of the query that change the attention at all, and their number."""
+    _, sizes, directions = np.linalg.svd(key - key.mean(axis=0), full_matrices=False)
     needed = int(np.sum(sizes > tolerance * sizes[0])) if sizes[0] > 0 else 0
+    return _jacobian(row[None], key @ directions[:needed].T, value)[0], needed
+
+
+def _rank_test(jacobian, needed, tolerance):
     if needed == 0:
         return LocalTest(0, 0, 1.0)
-    jacobian = _jacobian(row[None], key @ directions[:needed].T, value)[0]
     singular = np.linalg.svd(jacobian, compute_uv=False)
     rank = int(np.sum(singular > tolerance * singular[0])) if singular[0] > 0 else 0
-    condition = float(singular[0] / singular[needed - 1]) if rank == needed else np.inf
-    return LocalTest(rank, needed, condition)
+    return LocalTest(rank, needed, float(singular[0] / singular[needed - 1]) if rank == needed else np.inf)
 
 
 @dataclass(frozen=True)
