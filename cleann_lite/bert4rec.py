@@ -309,6 +309,7 @@ class BERT4Rec:
             if name not in _TIED
         }
         save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+        (folder / "model.safetensors").chmod(0o644)
         config = self.network.config.to_diff_dict()
         config |= {"dtype": "float32", "architectures": ["BertForMaskedLM"]}
         config.pop("transformers_version", None)

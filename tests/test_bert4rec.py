@@ -1,5 +1,6 @@
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from cleann_lite.protocol import Encoded, Model  # noqa: E402
 from cleann_lite.titles import Catalogue  # noqa: E402
 
 POCKET = datasets.data_path("models", "pocket-bert4rec")
+SHARED = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "ml-1m"
 needs_pocket = pytest.mark.skipif(not POCKET.exists(), reason="needs data/models/pocket-bert4rec")
 N_FILMS, LENGTH = 12, 7
 
@@ -354,14 +356,39 @@ def test_the_pocket_model_is_small_and_whole(pocket):
 
 @needs_pocket
 def test_every_pocket_film_can_be_recommended_and_attended_to(pocket):
-    """A history of one film never gives another film the probability zero."""
-    for index in (0, len(pocket.films) - 1):
-        other = pocket.label(len(pocket.films) // 2)
-        scores = dict(pocket.recommend([other], k=len(pocket.films)))
-        assert len(scores) == len(pocket.films) - 1 and scores[pocket.label(index)] > 0
-        assert (pocket.attention(pocket.encode([pocket.label(index), other]))[:, :, 0] > 0).all()
-    scores = pocket.predict(pocket.encode([pocket.label(5)]), [()])[0]
-    assert (np.delete(scores, 5) > 0).all()
+    """As the one film of a history each film moves every score, and after any other it has a chance."""
+    n = len(pocket.films)
+    logits = pocket.logits([[2 + film, 1] for film in range(n)]).numpy()
+    assert logits.shape == (n, n) and np.isfinite(logits).all()
+    assert (logits.std(0) > 1e-3).all(), "the score of each film depends on the history"
+    assert (np.abs(logits - logits.mean(0)).max(1) > 1e-3).all(), "each film in the history matters"
+    for film in (0, n - 1):
+        other = pocket.label(n // 2)
+        scores = dict(pocket.recommend([other], k=n))
+        assert len(scores) == n - 1 and scores[pocket.label(film)] > 0
+        assert (pocket.attention(pocket.encode([pocket.label(film), other]))[:, :, 0] > 0).all()
+
+
+@needs_pocket
+@pytest.mark.slow
+@pytest.mark.skipif(not SHARED.exists(), reason="needs ../shared")
+def test_held_out_users_never_get_a_seen_film_and_each_explanation_holds(pocket):
+    from cleann_lite.search import explain
+
+    interactions = datasets.load_movielens_1m(SHARED)
+    known = set(pocket.films.ids)
+    for user in range(1, 6041, 302):
+        ids = [film for film in interactions.sequences[user] if film in known][:-1]
+        history = [pocket.label(pocket.films.find(film)) for film in ids]
+        found = explain(pocket, history[-40:], max_size=3, certify=False)
+        assert found.prediction not in history[-40:]
+        for chosen in found.sets:
+            assert chosen.replacement not in history[-40:] and chosen.replacement != found.prediction
+            alone = [pocket.films.find(film) for film in history[-40:]]
+            row = [1 if i in chosen.positions else 2 + k for i, k in enumerate(alone)]
+            logits = pocket.logits([[*row, 1]])[0]
+            logits[alone] = -np.inf
+            assert pocket.label(int(logits.argmax())) == chosen.replacement
 
 
 @needs_pocket
