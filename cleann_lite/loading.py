@@ -10,8 +10,6 @@ import logging
 import re
 from pathlib import Path
 
-from . import datasets
-
 POCKET_MODELS = ("pocket-sentiment", "pocket-bert4rec", "pocket-masked-word", "pocket-gpt")
 _FILES = ("*.json", "*.txt", "*.model", "*.safetensors", "README.md")
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
@@ -57,6 +55,8 @@ def load_model(name, *, task=None, device=None):
         raise ValueError(f"task must be one of {', '.join(_TASKS)}: got {task!r}")
     text = str(name)
     if text in POCKET_MODELS:
+        from . import datasets
+
         folder = datasets.data_path("models", text)
         datasets.verify(folder)
     elif Path(text).expanduser().exists():
@@ -78,6 +78,7 @@ def _load_folder(folder, name, task, device):
         return BERT4Rec.load(folder, device=device)
     task = task or _task_of(config, folder)
     _check_weights(folder)
+    _check_tokenizer(folder)
     from . import models
 
     classes = {
@@ -128,6 +129,13 @@ def _check_weights(folder):
                 pass
         except (SafetensorError, OSError) as error:
             raise ValueError(f"{file} is cut short or altered: {error}") from None
+
+
+def _check_tokenizer(folder):
+    """Without its files some tokenizers load empty and read every word as unknown."""
+    files = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model")
+    if not any(any(folder.glob(pattern)) for pattern in files):
+        raise ValueError(f"{folder} has no tokenizer: tokenizer.json or a vocabulary is missing")
 
 
 def _from_pretrained(folder, class_name):

@@ -203,16 +203,27 @@ class TextModel:
 
     def masked_input(self, encoded: Encoded, mask: Sequence[int]) -> str:
         """The text as the model saw it: the mask token stands where the pieces of these units stood."""
-        data = encoded.data
-        count = {encoded.data.spans[u]: len(encoded.positions[u]) for u in mask}
-        for slot in data.masked_slots:
-            span = next(s for s, p in zip(data.spans, encoded.positions, strict=True) if slot in p)
-            count[span] = len(encoded.positions[data.spans.index(span)])
-        text, end = [], 0
-        for (s, e), pieces in sorted(count.items()):
-            text += [data.text[end:s], self.mask_token * pieces]
-            end = e
-        return "".join([*text, data.text[end:]])
+        slots = set(encoded.data.masked_slots)
+        hidden = set(mask) | {u for u, p in enumerate(encoded.positions) if slots & set(p)}
+        parts, end = [], 0
+        for unit in sorted(hidden):
+            start, stop = encoded.data.spans[unit]
+            between = encoded.data.text[end:start]
+            parts.append(between.rstrip(" ") if self._carries_space(encoded, unit) else between)
+            parts.append(self.mask_token * len(encoded.positions[unit]))
+            end = stop
+        return "".join([*parts, encoded.data.text[end:]])
+
+    def _carries_space(self, encoded, unit):
+        """Whether the space before a word belongs to its first piece (byte-level BPE, metaspace)."""
+        data, pieces = encoded.data, list(encoded.positions[unit])
+        start, stop = data.spans[unit]
+        if not data.text[:start].endswith(" "):
+            return False
+        wanted = data.ids.copy()
+        wanted[pieces] = self.mask_id
+        text = data.text[:start] + self.mask_token * len(pieces) + data.text[stop:]
+        return self.tokenizer(text, truncation=True, max_length=len(wanted))["input_ids"] != wanted.tolist()
 
     def label(self, index: int) -> str:
         """Name of one output: a class, or a token of the vocabulary."""
@@ -237,8 +248,8 @@ class TextClassifier(TextModel):
         super().__init__(model, tokenizer, name, device)
         names = model.config.id2label
         self.labels = [str(names.get(i, i)) for i in range(model.config.num_labels)]
-        if self.tokenizer.pad_token_id is not None and model.config.pad_token_id is None:
-            model.config.pad_token_id = self.tokenizer.pad_token_id
+        if model.config.pad_token_id is None:
+            model.config.pad_token_id = -1  # decoders look for padding, and no input here has any
 
     def encode(self, input: str, target=None, units: str = "words") -> Encoded:
         """Read a text; ``target`` (a label or index) None takes the class that the model predicts.

@@ -177,15 +177,18 @@ def group_pieces(text, offsets):
     for word, (start, end) in enumerate(words):
         owner.update(dict.fromkeys(range(start, end), word))
     groups = []  # [first word, last word, pieces], in reading order
+    spaces = []  # pieces that hold only the space before the next word (metaspace tokenizers)
     for piece, (start, end) in enumerate(offsets):
         covered = sorted({owner[c] for c in range(start, end) if c in owner})
         if not covered:
+            spaces = [*spaces, piece] if start < end and text[start:end].isspace() else []
             continue
         if groups and covered[0] <= groups[-1][1]:
             groups[-1][1] = max(groups[-1][1], covered[-1])
             groups[-1][2].append(piece)
         else:
-            groups.append([covered[0], covered[-1], [piece]])
+            groups.append([covered[0], covered[-1], [*spaces, piece]])
+        spaces = []
     spans = [(words[first][0], words[last][1]) for first, last, _ in groups]
     return spans, [tuple(pieces) for _, _, pieces in groups]
 

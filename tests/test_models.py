@@ -1,0 +1,224 @@
+"""Hugging Face models behind the one protocol: five families and more, made on the fly."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("transformers")
+
+from cleann_lite import models  # noqa: E402
+from cleann_lite.loading import load_model  # noqa: E402
+from cleann_lite.protocol import Model  # noqa: E402
+from tests import tiny  # noqa: E402
+
+TEXT = "The plot is thin, but it's a Wonderful mess! 🙂 <b>ok</b>"
+ENCODERS = [f for f in tiny.FAMILIES if f != "gpt2"]
+KINDS = [
+    *((f, "SequenceClassification") for f in tiny.FAMILIES),
+    *((f, "MaskedLM") for f in ENCODERS),
+    ("gpt2", "CausalLM"),
+]
+
+
+@pytest.fixture(scope="module")
+def folder_of(tmp_path_factory):
+    made = {}
+
+    def make(family, head):
+        if (family, head) not in made:
+            made[family, head] = tiny.make(family, head, tmp_path_factory.mktemp(f"{family}-{head}"))
+        return made[family, head]
+
+    return make
+
+
+def encode(model, text=TEXT):
+    return model.encode(text, target="plot" if model.task == "masked-word" else None)
+
+
+@pytest.mark.parametrize(("family", "head"), KINDS)
+def test_every_family_answers_the_protocol(folder_of, family, head):
+    model = load_model(folder_of(family, head))
+    assert isinstance(model, Model)
+    encoded = encode(model)
+    attention = model.attention(encoded)
+    assert attention.dtype == np.float64
+    np.testing.assert_allclose(attention.sum(-1), 1, atol=1e-5)
+    masks = [(), (1,), (7, 8), tuple(range(len(encoded.units)))]
+    predicted = model.predict(encoded, masks)
+    np.testing.assert_allclose(predicted.sum(1), 1)
+    one_by_one = np.concatenate([model.predict(encoded, [m]) for m in masks])
+    np.testing.assert_allclose(predicted, one_by_one, atol=1e-6)
+    assert model.label(encoded.target) == encoded.outcome
+    if head != "MaskedLM":
+        assert encoded.target == predicted[0].argmax()
+
+
+@pytest.mark.parametrize(("family", "head"), KINDS)
+def test_masked_input_reads_back_to_the_ids_that_the_model_saw(folder_of, family, head):
+    model = load_model(folder_of(family, head))
+    encoded = encode(model)
+    for mask in [(), (0,), (1,), (1, 2), (6, 7, 8), tuple(range(len(encoded.units)))]:
+        text = model.masked_input(encoded, mask)
+        seen = model._masked_ids(encoded, [mask])[0].tolist()
+        assert model.tokenizer(text)["input_ids"] == seen, text
+
+
+@pytest.mark.parametrize("family", ["bert", "gpt2"])
+def test_gradients_agree_with_finite_differences(folder_of, family):
+    """Completeness: integrated gradients add up to the change of the outcome's log-probability."""
+    model = load_model(folder_of(family, "SequenceClassification"))
+    encoded = model.encode("the plot is thin but wonderful")
+    everything = tuple(range(len(encoded.units)))
+    whole, none = np.log(model.predict(encoded, [(), everything])[:, encoded.target])
+    scores = model.attributions(encoded, "integrated-gradients", steps=400)
+    assert scores.sum() == pytest.approx(whole - none, rel=0.02, abs=0.01)
+    assert model.attributions(encoded).shape == (len(encoded.units),)
+    with pytest.raises(ValueError, match="gradient-x-input"):
+        model.attributions(encoded, "magic")
+
+
+def test_predict_proba_agrees_with_predict(folder_of):
+    model = load_model(folder_of("bert", "SequenceClassification"))
+    texts = ["the plot", "a dull film with wooden acting", "a boring film with wooden acting", "yes"]
+    expected = [model.predict(model.encode(t), [()])[0] for t in texts]
+    np.testing.assert_allclose(model.predict_proba(texts), expected, atol=1e-6)
+    with pytest.raises(ValueError, match="list of texts"):
+        model.predict_proba("one string")
+
+
+def test_a_model_without_a_mask_token_says_what_stands_in(folder_of):
+    model = load_model(folder_of("gpt2", "CausalLM"))
+    assert any("<|endoftext|> stands in" in note for note in model.encode("the plot").notes)
+
+
+def test_attention_of_the_next_word_pass_is_lower_triangular_and_holds_the_outcome(folder_of):
+    model = load_model(folder_of("gpt2", "CausalLM"))
+    encoded = model.encode("the plot is thin")
+    attention = model.attention(encoded)
+    assert attention.shape[1] == encoded.outcome_positions[0] + 1
+    assert np.triu(attention[0], 1).max() == 0
+    assert model.causal
+
+
+def test_masked_word_pass_puts_the_models_own_word_in_place(folder_of):
+    model = load_model(folder_of("bert", "MaskedLM"))
+    encoded = model.encode("the [MASK] is thin")
+    assert encoded.units[1] == "[MASK]"
+    ids = model._attention_ids(encoded)
+    assert ids[encoded.data.slot] == encoded.target != model.mask_id
+    for target in ("absent", 99, None):
+        with pytest.raises(ValueError, match=r"target|name the word"):
+            model.encode("the plot is thin", target=target)
+
+
+def test_pieces_and_words_are_both_units(folder_of):
+    model = load_model(folder_of("albert", "SequenceClassification"))
+    pieces, words = model.encode(TEXT, units="pieces"), model.encode(TEXT)
+    assert len(pieces.units) > len(words.units)
+    assert "Wonderful" in words.units
+    with pytest.raises(ValueError, match="'words' or 'pieces'"):
+        model.encode(TEXT, units="letters")
+
+
+def test_long_text_is_cut_and_the_reader_is_told(folder_of):
+    model = load_model(folder_of("bert", "SequenceClassification"))
+    encoded = model.encode("plot " * 10_000)
+    assert model.attention(encoded).shape[1] == 64
+    assert "reads 64 word-pieces and the text has 10002" in encoded.notes[0]
+
+
+@pytest.mark.parametrize("text", ["", "   \n", None, 7])
+def test_what_is_not_a_text_gets_one_sentence(folder_of, text):
+    model = load_model(folder_of("bert", "SequenceClassification"))
+    with pytest.raises(ValueError, match=r"the text is empty|explains a text: got"):
+        model.encode(text)
+
+
+def test_unknown_targets_layers_and_slow_tokenizers_are_refused(folder_of):
+    model = load_model(folder_of("bert", "SequenceClassification"))
+    with pytest.raises(ValueError, match="LABEL_0, LABEL_1, LABEL_2"):
+        model.encode("the plot", target="good")
+    with pytest.raises(ValueError, match="below 3"):
+        model.encode("the plot", target=3)
+    with pytest.raises(ValueError, match="layer must lie in -2 … 1"):
+        model.attention(model.encode("the plot"), layer=2)
+    with pytest.raises(ValueError, match="fast tokenizer"):
+        models.TextClassifier(model.model, object())
+
+
+def test_an_attention_implementation_that_returns_nothing_is_named(folder_of):
+    """transformers 5 gives an empty tuple, and only a warning, with its default implementation."""
+    import transformers
+
+    folder = folder_of("bert", "SequenceClassification")
+    default = transformers.AutoModelForSequenceClassification.from_pretrained(
+        folder, attn_implementation="sdpa"
+    )
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    model = models.TextClassifier(default, tokenizer, name="mine")
+    with pytest.raises(ValueError, match=r"mine returned no attention .*'sdpa'.*eager"):
+        model.attention(model.encode("the plot is thin"))
+
+
+class TestWrongFolders:
+    @pytest.fixture
+    def folder(self, folder_of, tmp_path):
+        return shutil.copytree(folder_of("bert", "SequenceClassification"), tmp_path / "model")
+
+    def refuse(self, folder, sentence):
+        with pytest.raises(ValueError, match=sentence) as caught:
+            load_model(folder)
+        assert "\n" not in str(caught.value)
+
+    def test_no_config(self, folder):
+        (folder / "config.json").unlink()
+        self.refuse(folder, "is no model: it has no config.json")
+
+    def test_config_that_is_not_json(self, folder):
+        (folder / "config.json").write_text("{")
+        self.refuse(folder, "not valid JSON")
+
+    def test_a_file(self, folder):
+        self.refuse(folder / "config.json", "a model is a folder")
+
+    def test_truncated_weights(self, folder):
+        weights = folder / "model.safetensors"
+        weights.write_bytes(weights.read_bytes()[:-100])
+        self.refuse(folder, "cut short or altered")
+
+    def test_pickled_weights_only(self, folder):
+        (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+        self.refuse(folder, "no weights in safetensors")
+
+    def test_weights_without_the_head(self, folder):
+        from safetensors.torch import load_file, save_file
+
+        weights = load_file(folder / "model.safetensors")
+        kept = {k: v for k, v in weights.items() if not k.startswith("classifier")}
+        save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
+        self.refuse(folder, r"lacks the weights classifier\.bias")
+
+    def test_an_architecture_of_another_kind(self, folder):
+        config = json.loads((folder / "config.json").read_text())
+        config["architectures"] = ["BertForQuestionAnswering"]
+        (folder / "config.json").write_text(json.dumps(config))
+        self.refuse(folder, "holds BertForQuestionAnswering: needed is")
+
+    def test_no_tokenizer(self, folder):
+        for name in ("tokenizer.json", "tokenizer_config.json"):
+            (folder / name).unlink()
+        self.refuse(folder, "has no tokenizer")
+
+
+def test_names_that_are_nothing_here(monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(ValueError, match="no pocket model 'pocket-moon'"):
+        load_model("pocket-moon")
+    with pytest.raises(ValueError, match="neither a pocket model, nor a folder here, nor a hub id"):
+        load_model("/no/such/folder")
+    with pytest.raises(ValueError, match="task must be one of"):
+        load_model("pocket-sentiment", task="dance")

@@ -1,0 +1,73 @@
+"""Correlation matrices and data tables from files."""
+
+import numpy as np
+import pytest
+
+from cleann_lite.tables import read_correlation
+
+DATA = np.random.default_rng(0).normal(size=(30, 3))
+
+
+def write(folder, text, name="x.csv"):
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_data_table_gives_its_correlation_and_rows(tmp_path):
+    lines = ["a,b,c", *(",".join(map(repr, row)) for row in DATA.tolist())]
+    correlation, n, labels = read_correlation(write(tmp_path, "\n".join(lines)))
+    np.testing.assert_allclose(correlation, np.corrcoef(DATA.T))
+    assert (n, labels) == (30, ["a", "b", "c"])
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_a_correlation_matrix_is_recognised_with_header_and_names(tmp_path, separator):
+    matrix = np.corrcoef(DATA.T)
+    rows = [["", "a", "b", "c"], *([n, *map(repr, r)] for n, r in zip("abc", matrix.tolist(), strict=True))]
+    path = write(tmp_path, "\n".join(separator.join(r) for r in rows))
+    correlation, n, labels = read_correlation(path, 77)
+    np.testing.assert_array_equal(correlation, matrix)
+    assert (n, labels) == (77, ["a", "b", "c"])
+
+
+def test_an_index_column_is_left_out(tmp_path):
+    lines = [",a,b", *(f"{i},{x},{y}" for i, (x, y, _) in enumerate(DATA.tolist()))]
+    _, _, labels = read_correlation(write(tmp_path, "\n".join(lines)))
+    assert labels == ["a", "b"]
+
+
+def test_npy_round_trip(tmp_path):
+    np.save(tmp_path / "c.npy", np.corrcoef(DATA.T))
+    correlation, n, labels = read_correlation(tmp_path / "c.npy", 50)
+    assert (n, labels, correlation.shape) == (50, ["x0", "x1", "x2"], (3, 3))
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "empty"),
+        ("1,2\n3", "differ in length"),
+        ("a,b\n1,2\n3,x\n", "'x', which is not a number"),
+        ("a,b\n1,2\nnan,4\n", "NaN"),
+        ("a,b\n1,2\n1,4\n", "'a' of x.csv is constant"),
+        ("1,0.5\n0.5,1", "--n-samples"),
+        ("a\n1\n2\n", "two or more rows and columns"),
+    ],
+)
+def test_bad_files_get_one_clear_sentence(tmp_path, text, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        read_correlation(write(tmp_path, text))
+
+
+def test_missing_unknown_and_pickled_files_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="no file"):
+        read_correlation(tmp_path / "none.csv")
+    with pytest.raises(ValueError, match=r"\.csv or \.npy"):
+        read_correlation(write(tmp_path, "1", "x.xlsx"))
+    np.save(tmp_path / "o.npy", np.array([{}], dtype=object), allow_pickle=True)
+    with pytest.raises(ValueError, match="no array of numbers"):
+        read_correlation(tmp_path / "o.npy")
+    (tmp_path / "b.csv").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ValueError, match="UTF-8"):
+        read_correlation(tmp_path / "b.csv")
