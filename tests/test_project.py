@@ -20,7 +20,7 @@ FLOORS = {
     2: "independence orientation pds drawing layout curves svg heatmap closures kernels",
     3: "discovery trace",
     4: "protocol explanation search pages baselines identifiability generatable robustness",
-    5: "models loading bert4rec titles encoder datasets training",
+    5: "models loading bert4rec titles encoder datasets sources training",
     6: "evaluation metrics",
     7: "widgets states explorers checks __main__ static",
 }
