@@ -85,7 +85,7 @@ def route(positions, sizes, pairs, bounds=None):
     ends = np.asarray(pairs)
     start, chord = positions[ends[:, 0]], positions[ends[:, 1]] - positions[ends[:, 0]]
     straight = start[:, None] + _T[:, None] * chord[:, None]  # (edges, samples, 2)
-    inside = (np.abs(straight[:, :, None] - positions) < half).all(-1)
+    inside = _inside(straight, positions, half)
     inside[np.arange(len(ends))[:, None], :, ends] = False
     bend = np.zeros(len(ends))
     for number in np.flatnonzero(inside.any((1, 2))):
@@ -106,12 +106,18 @@ def _bend(a, b, positions, half, bounds):
     control = (start + end) / 2 + 2 * np.outer(_BENDS * min(length, 420), normal)
     t = _T[:, None, None]
     points = (1 - t) ** 2 * start + 2 * t * (1 - t) * control + t**2 * end  # (samples, bends, 2)
-    inside = (np.abs(points[:, :, None] - positions) < half).all(-1)
+    inside = _inside(points, positions, half)
     inside[:, :, [a, b]] = False
     cost = inside.sum((0, 2)) + 0.02 * np.arange(len(_BENDS))
     if bounds is not None:
         cost += 3 * ((points < bounds[:2]) | (points > bounds[2:])).any(-1).sum(0)
     return _BENDS[int(np.argmin(cost))]
+
+
+def _inside(points, positions, half):
+    """Which points (…, 2) lie in which boxes: (…, n) bool."""
+    x = np.abs(points[..., 0, None] - positions[:, 0]) < half[:, 0]
+    return x & (np.abs(points[..., 1, None] - positions[:, 1]) < half[:, 1])
 
 
 def courses(curves, boxes_a, boxes_b, marks, frames):

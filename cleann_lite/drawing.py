@@ -137,6 +137,7 @@ def draw(
     latent=(),
     edge_labels=None,
     max_edges=25,
+    around=None,
     positions=None,
     title=None,
     legend=True,
@@ -165,6 +166,8 @@ def draw(
     edge_labels : dict (node, node) -> text, optional
     max_edges : int or None
         At most so many edges at once, those nearest to the outcome; the caption tells what was left out.
+    around : node, optional
+        Whose surroundings are shown where the graph is too large, if not the outcome's.
     positions : dict node -> (x, y), optional
         Centres in px, as `Drawing.positions` gives them. All these nodes are drawn, with or without an edge.
     title : str, optional
@@ -201,8 +204,10 @@ def draw(
     sets = [[view.at(node) for node in nodes] for nodes in sets]
     focus = {frozenset((view.at(a), view.at(b))) for a, b in focus}
     edges = _edges(view, before, focus, _shares(share, view))
-    shown = _nearest(edges, root, focus, max_edges, len(view.names))
-    centre = root if root is not None else _busiest(edges) if len(shown) < len(edges) else None
+    centre = root if around is None else view.at(around)
+    if centre is None and max_edges is not None and len(edges) > max_edges:
+        centre = _busiest(edges)
+    shown = _nearest(edges, centre, focus, max_edges, len(view.names))
 
     fixed = {view.at(node): np.asarray(at, dtype=float) for node, at in (positions or {}).items()}
     struck = {view.at(node) for node in masked}
@@ -301,11 +306,11 @@ def _busiest(edges):
     return max(set(ends), key=lambda i: (ends.count(i), -i)) if ends else None
 
 
-def _nearest(edges, root, focus, max_edges, n):
-    """The edges nearest to the outcome (without one: to the node with most edges), in their own order."""
+def _nearest(edges, centre, focus, max_edges, n):
+    """The edges nearest to a node, in their own order."""
     if max_edges is None or len(edges) <= max_edges:
         return edges
-    far = distances_from(root if root is not None else _busiest(edges), n, [edge[:2] for edge in edges])
+    far = distances_from(centre, n, [edge[:2] for edge in edges])
 
     def rank(edge):
         near, further = sorted((far[edge[0]], far[edge[1]]))

@@ -301,7 +301,7 @@ def _pack(layer, wish, width, x, gap):
 # --- a layout that can stay ----------------------------------------------------------------------
 
 
-def spread(sizes, pairs, weights=None, aspect=1.7, iterations=120):
+def spread(sizes, pairs, weights=None, aspect=1.7, max_width=820, iterations=120):
     """Positions (n, 2) by stress majorisation, boxes pushed apart: a place for every node that can stay.
 
     Parameters
@@ -312,8 +312,9 @@ def spread(sizes, pairs, weights=None, aspect=1.7, iterations=120):
         Edges of the graph that is laid out.
     weights : array (n, n), optional
         Similarity (for example a correlation): its strongest links connect what the edges leave apart.
-    aspect : float
-        Width to height that is aimed at.
+    aspect, max_width : float
+        Width to height that is aimed at; px between the outermost centres that is not surpassed, unless the
+        boxes need more room.
     """
     sizes = np.asarray(sizes, dtype=float).reshape(-1, 2)
     n = len(sizes)
@@ -330,8 +331,10 @@ def spread(sizes, pairs, weights=None, aspect=1.7, iterations=120):
         length = np.sqrt((step**2).sum(-1)) + np.eye(n) + 1e-9
         ratio = weight * distance / length
         place = solve @ (place * ratio.sum(1)[:, None] - ratio @ place)
-    scale = 1.35 * sizes[:, 0].mean() + 40
-    return push_apart(_turn_flat(place) * np.array([scale, scale / aspect]), sizes) + MARGIN
+    place = _turn_flat(place)
+    extent = np.maximum(np.ptp(place, axis=0), 1e-9)
+    scale = min(1.35 * sizes[:, 0].mean() + 40, max_width / extent[0], max_width / extent[1])
+    return push_apart(place * np.array([scale, scale / aspect]), sizes) + MARGIN
 
 
 def _graph_distances(n, pairs, weights):

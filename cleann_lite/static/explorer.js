@@ -1,0 +1,491 @@
+// One renderer for every explorer: controls, a picture, panels. It holds no rule of its own: Python sends a
+// view (what to show) and gets back what the reader did. Nothing is fetched, and no text becomes markup:
+// texts are set as text, and the one picture is parsed as SVG that Python has escaped.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+function make(tag, attributes = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === null || value === undefined || value === false) continue;
+    if (name === "class") node.className = value;
+    else if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else node.setAttribute(name, value === true ? "" : value);
+  }
+  node.append(...children.filter((child) => child !== null && child !== undefined));
+  return node;
+}
+
+// ---- talking to Python: at most one request under way, what piles up meanwhile becomes one ----------
+
+class Line {
+  constructor(model, onBusy) {
+    this.model = model;
+    this.onBusy = onBusy;
+    this.sequence = 0;
+    this.waiting = null; // number of the request under way
+    this.pending = null; // what the reader did since then
+  }
+  send({ state = {}, event = null, start = false }) {
+    this.pending ??= { state: {}, events: [], start: false };
+    Object.assign(this.pending.state, state);
+    if (event) this.pending.events.push(event);
+    this.pending.start ||= start;
+    this.onBusy("sent");
+    if (this.waiting === null) this.flush();
+  }
+  flush() {
+    this.waiting = ++this.sequence;
+    const request = { kind: "request", sequence: this.waiting, ...this.pending };
+    this.pending = null;
+    this.model.send(request);
+    this.timer = setTimeout(() => this.onBusy("late"), 8000);
+    this.slow = setTimeout(() => this.onBusy("busy"), 250);
+  }
+  answered(sequence) {
+    if (sequence !== this.waiting) return;
+    clearTimeout(this.timer);
+    clearTimeout(this.slow);
+    this.waiting = null;
+    this.onBusy("idle");
+    if (this.pending) this.flush();
+  }
+  get idle() {
+    return this.waiting === null && this.pending === null;
+  }
+}
+
+// ---- controls -----------------------------------------------------------------------------------------
+
+// Each maker returns {node, update(control)}; change(value, start) tells Python.
+const CONTROLS = {
+  slider(control, id, change) {
+    let moving = false;
+    let values = control.values;
+    let texts = control.texts;
+    const output = make("output", { for: id });
+    const input = make("input", { type: "range", id, min: 0, step: 1 });
+    const show = () => {
+      output.textContent = texts[input.value];
+      input.setAttribute("aria-valuetext", texts[input.value]);
+    };
+    input.addEventListener("input", () => {
+      show();
+      change(values[input.value], !moving);
+      moving = true;
+    });
+    input.addEventListener("change", () => (moving = false));
+    const update = (next) => {
+      values = next.values;
+      texts = next.texts;
+      input.max = values.length - 1;
+      const place = values.indexOf(next.value);
+      if (!moving && place >= 0 && +input.value !== place) input.value = place;
+      input.disabled = !!next.disabled;
+      show();
+    };
+    const label = make("label", { for: id }, control.label);
+    return { node: make("div", { class: "cl-control cl-slider" }, make("div", {}, label, output), input), update };
+  },
+  choice(control, id, change) {
+    const select = make("select", { id, onchange: () => change(values[select.selectedIndex], true) });
+    let values = [];
+    let shown = "";
+    const update = (next) => {
+      values = next.values;
+      const key = JSON.stringify(next.texts);
+      if (key !== shown) {
+        select.replaceChildren(...next.texts.map((text) => make("option", {}, text)));
+        shown = key;
+      }
+      select.selectedIndex = values.indexOf(next.value);
+      select.disabled = !!next.disabled;
+    };
+    return { node: make("div", { class: "cl-control" }, make("label", { for: id }, control.label), select), update };
+  },
+  switch(control, id, change) {
+    const input = make("input", { type: "checkbox", id, onchange: () => change(input.checked, true) });
+    const update = (next) => {
+      input.checked = next.value;
+      input.disabled = !!next.disabled;
+    };
+    return { node: make("div", { class: "cl-control cl-switch" }, input, make("label", { for: id }, control.label)), update };
+  },
+  text(control, id, change) {
+    let timer = null;
+    let last = null;
+    const input = make("textarea", { id, rows: control.rows || 3, spellcheck: "false", dir: "auto" });
+    const tell = () => {
+      clearTimeout(timer);
+      timer = null;
+      if (input.value !== last) change((last = input.value), true);
+    };
+    input.addEventListener("input", () => {
+      clearTimeout(timer);
+      timer = setTimeout(tell, 500);
+    });
+    input.addEventListener("change", tell);
+    const update = (next) => {
+      if (timer === null && next.value !== last) input.value = last = next.value;
+    };
+    return { node: make("div", { class: "cl-control cl-wide" }, make("label", { for: id }, control.label), input), update };
+  },
+  // a line of text with suggestions from Python; Enter or a chosen suggestion adds it
+  entry(control, id, change, event) {
+    let timer = null;
+    let offers = [];
+    const list = make("datalist", { id: id + "-list" });
+    const input = make("input", { type: "text", id, list: id + "-list", autocomplete: "off", dir: "auto" });
+    const add = () => {
+      clearTimeout(timer);
+      if (!input.value.trim()) return;
+      event("add", input.value);
+      input.value = "";
+    };
+    input.addEventListener("input", () => {
+      clearTimeout(timer);
+      if (offers.includes(input.value)) return add();
+      timer = setTimeout(() => change(input.value, false), 150);
+    });
+    input.addEventListener("keydown", (press) => press.key === "Enter" && (press.preventDefault(), add()));
+    const update = (next) => {
+      if (JSON.stringify(next.offers) !== JSON.stringify(offers)) {
+        offers = next.offers;
+        list.replaceChildren(...offers.map((value) => make("option", { value })));
+      }
+    };
+    const row = make("div", { class: "cl-row" }, input, make("button", { type: "button", onclick: add }, control.button));
+    return { node: make("div", { class: "cl-control cl-wide" }, make("label", { for: id }, control.label), row, list), update };
+  },
+  buttons(control, id, change, event) {
+    const row = make("div", { class: "cl-row", role: "group", "aria-label": control.label });
+    const known = new Map();
+    const update = (next) => {
+      for (const { id: name, text, label, disabled } of next.items) {
+        if (!known.has(name)) {
+          const button = make("button", { type: "button", onclick: () => event(name) });
+          known.set(name, button);
+          row.append(button);
+        }
+        const button = known.get(name);
+        if (button.textContent !== text) button.textContent = text;
+        if (label) button.setAttribute("aria-label", label);
+        button.disabled = !!disabled;
+      }
+    };
+    return { node: make("div", { class: "cl-control" }, row), update };
+  },
+};
+
+// ---- the picture --------------------------------------------------------------------------------------
+
+class Picture {
+  constructor(id, onSelect, onHover) {
+    this.onSelect = onSelect;
+    this.onHover = onHover;
+    this.focused = null;
+    this.node = make("div", { class: "cl-picture" });
+    this.text = null;
+    this.node.addEventListener("click", (press) => this.pick(press));
+    this.node.addEventListener("keydown", (press) => this.key(press));
+    this.node.addEventListener("pointerover", (move) => this.light(this.item(move.target)));
+    this.node.addEventListener("pointerleave", () => this.light(null));
+    this.node.addEventListener("focusin", (move) => this.light(this.item(move.target)));
+    this.node.addEventListener("focusout", () => this.light(null));
+  }
+  item(target) {
+    return target.closest ? target.closest("[data-a],[data-node]") : null;
+  }
+  pick(press) {
+    const item = this.item(press.target);
+    if (item) this.onSelect(item.dataset.key);
+  }
+  // arrow keys: left and right walk through nodes, up and down through edges (those of the node first)
+  key(press) {
+    const item = this.item(press.target);
+    if (!item) return;
+    if (press.key === "Enter" || press.key === " ") {
+      press.preventDefault();
+      this.onSelect(item.dataset.key);
+      return;
+    }
+    const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: 1, ArrowUp: -1 }[press.key];
+    if (!step) return;
+    press.preventDefault();
+    const across = press.key === "ArrowRight" || press.key === "ArrowLeft";
+    const all = [...this.node.querySelectorAll(across ? "[data-node]" : "[data-a]")];
+    if (!all.length) return;
+    let place = all.indexOf(item);
+    if (place < 0) {
+      const near = across
+        ? all.findIndex((node) => node.dataset.node === item.dataset.a)
+        : all.findIndex((edge) => edge.dataset.a === item.dataset.node || edge.dataset.b === item.dataset.node);
+      place = near < 0 ? 0 : near;
+    } else place = (place + step + all.length) % all.length;
+    this.enter(all[place]);
+  }
+  enter(item) {
+    for (const other of this.node.querySelectorAll('[tabindex="0"]')) other.setAttribute("tabindex", -1);
+    item.setAttribute("tabindex", 0);
+    item.focus({ preventScroll: true });
+  }
+  light(item) {
+    const key = item ? item.dataset.key : null;
+    if (key === this.focused) return;
+    this.focused = key;
+    this.shade();
+    this.onHover(key);
+  }
+  // what has to do with the item under the pointer stays, the rest fades
+  shade() {
+    const item = this.focused && this.node.querySelector(`[data-key="${this.focused}"]`);
+    const node = item && item.dataset.node;
+    this.node.classList.toggle("cl-lit", !!item);
+    const near = new Set(item ? [item] : []);
+    for (const edge of item ? this.node.querySelectorAll("[data-a]") : []) {
+      if (edge === item || (node !== undefined && (edge.dataset.a === node || edge.dataset.b === node))) {
+        near.add(edge);
+        for (const end of [edge.dataset.a, edge.dataset.b])
+          near.add(this.node.querySelector(`[data-node="${end}"]`));
+      }
+    }
+    for (const each of this.node.querySelectorAll("[data-a],[data-node]"))
+      each.classList.toggle("cl-near", near.has(each));
+  }
+  show(view) {
+    if (view.svg === null || view.svg === undefined) {
+      this.node.replaceChildren();
+      this.text = null;
+      return;
+    }
+    if (view.svg !== this.text) this.replace(view);
+    for (const each of this.node.querySelectorAll("[data-a],[data-node]")) {
+      each.classList.toggle("cl-selected", each.dataset.key === view.selected);
+      each.setAttribute("aria-pressed", each.dataset.key === view.selected);
+    }
+  }
+  replace(view) {
+    this.text = view.svg;
+    const svg = new DOMParser().parseFromString(view.svg, "image/svg+xml").documentElement;
+    if (svg.namespaceURI !== SVG || svg.nodeName !== "svg") return;
+    const fresh = document.importNode(svg, true);
+    fresh.setAttribute("role", "group");
+    const active = this.node.contains(document.activeElement) ? document.activeElement.dataset.key : null;
+    const tab = this.node.querySelector('[tabindex="0"]');
+    const stop = tab && tab.dataset.key;
+    const before = new Set([...this.node.querySelectorAll("[data-a]")].map((edge) => edge.dataset.key));
+    const items = [...fresh.querySelectorAll("[data-a],[data-node]")];
+    for (const item of items) {
+      item.setAttribute("tabindex", -1);
+      item.setAttribute("role", "button");
+      const title = item.querySelector("title");
+      const text = title ? title.textContent : "";
+      item.setAttribute("aria-label", (item.dataset.a === undefined ? "" : "Edge ") + text);
+      if (item.dataset.a === undefined) continue;
+      if (before.size && !before.has(item.dataset.key)) item.classList.add("cl-new");
+      const line = item.querySelector("path"); // a thin line is hard to hit: a broad, clear one lies above it
+      const broad = line.cloneNode();
+      broad.setAttribute("class", "cl-broad");
+      broad.removeAttribute("stroke-dasharray");
+      item.append(broad);
+    }
+    const old = this.node.firstElementChild;
+    old ? old.replaceWith(fresh) : this.node.append(fresh);
+    const keep = items.find((item) => item.dataset.key === (active || stop)) || items.find((item) => item.dataset.node);
+    if (keep) keep.setAttribute("tabindex", 0);
+    if (active && keep && keep.dataset.key === active) keep.focus({ preventScroll: true });
+    this.shade();
+  }
+}
+
+// ---- panels -------------------------------------------------------------------------------------------
+
+const PANELS = {
+  text(panel) {
+    return make("p", { class: panel.strong ? "cl-strong" : "" }, panel.text);
+  },
+  list(panel) {
+    return make("ul", {}, ...panel.items.map((item) => make("li", {}, item)));
+  },
+  log(panel) {
+    const items = panel.items.map(({ text, now }) =>
+      make("li", { class: now ? "cl-now" : "", "aria-current": now ? "step" : null }, text));
+    return make("ol", { class: "cl-log", start: panel.start || 1 }, ...items);
+  },
+  // units of a text (or films) as buttons that switch
+  chips(panel, event) {
+    const items = panel.items.map((item) =>
+      make("button", {
+        type: "button",
+        class: `cl-chip ${item.letters ? "cl-inset" : ""} ${item.pressed ? "cl-pressed" : ""}`,
+        "aria-pressed": item.pressed ? "true" : "false",
+        "aria-label": item.label || item.text,
+        "data-chip": item.id,
+        disabled: !!item.disabled,
+        dir: "auto",
+        onclick: () => event(panel.name, item.id),
+      }, item.text, item.letters ? make("sup", { "aria-hidden": "true" }, item.letters) : null));
+    return make("div", { class: "cl-chips" + (panel.column ? " cl-column" : ""), role: "group", "aria-label": panel.label }, ...items);
+  },
+  bars(panel) {
+    const rows = panel.items.map(({ text, value, note, strong }) => {
+      const fill = make("i");
+      fill.style.width = `${Math.max(0, Math.min(1, value)) * 100}%`;
+      return make("tr", { class: strong ? "cl-strong" : "" }, make("th", { scope: "row", dir: "auto" }, text),
+        make("td", { class: "cl-track", "aria-hidden": "true" }, make("span", {}, fill)), make("td", {}, note));
+    });
+    return make("table", { class: "cl-bars", "aria-label": panel.label || panel.title }, make("tbody", {}, ...rows));
+  },
+  table(panel) {
+    const head = make("tr", {}, ...panel.columns.map((text) => make("th", { scope: "col" }, text)));
+    const rows = panel.rows.map((row) => make("tr", {}, ...row.map((cell) => make("td", { dir: "auto" }, cell))));
+    return make("table", { "aria-label": panel.label || panel.title }, make("thead", {}, head), make("tbody", {}, ...rows));
+  },
+};
+
+function panelNode(panel, event) {
+  const body = PANELS[panel.kind](panel, event);
+  const title = panel.title ? make("h4", {}, panel.title) : null;
+  return make("section", { class: "cl-panel", "data-panel": panel.name || panel.kind }, title, body);
+}
+
+// ---- taking the picture along -------------------------------------------------------------------------
+
+function save(name, blob) {
+  const link = make("a", { href: URL.createObjectURL(blob), download: name });
+  document.body.append(link);
+  link.click();
+  link.remove();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+}
+
+function savePng(name, text) {
+  const image = new Image();
+  image.onload = () => {
+    const canvas = make("canvas", { width: image.width * 2, height: image.height * 2 });
+    canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
+    canvas.toBlob((blob) => save(name, blob), "image/png");
+  };
+  image.src = "data:image/svg+xml;charset=utf-8," + encodeURIComponent(text);
+}
+
+// ---- the explorer -------------------------------------------------------------------------------------
+
+let count = 0;
+
+function render({ model, el }) {
+  const id = `cl-${Date.now().toString(36)}-${count++}`;
+  const spec = model.get("spec");
+  let view = model.get("view");
+  const status = make("div", { class: "cl-status", role: "status", "aria-live": "polite" });
+  const error = make("div", { class: "cl-error", role: "alert" });
+  const controls = make("div", { class: "cl-controls" });
+  const side = make("div", { class: "cl-side" });
+  const below = make("div", { class: "cl-below" });
+  const detail = make("p", { class: "cl-detail", "aria-live": "polite" });
+  const words = make("ul");
+  const summary = make("summary");
+  const made = new Map();
+
+  const line = new Line(model, (mood) => {
+    if (mood === "sent") {
+      root.dataset.state = "busy";
+      return;
+    }
+    root.setAttribute("aria-busy", mood === "idle" ? "false" : "true");
+    if (mood === "late") error.textContent = "Still waiting for Python: is the kernel busy or stopped?";
+  });
+  const event = (name, item = null) => line.send({ event: { name, item }, start: true });
+  const picture = new Picture(id, (key) => line.send({ event: { name: "select", item: key } }), (key) => showDetail(key));
+
+  const buttons = make("div", { class: "cl-row cl-save", role: "group", "aria-label": "Save what is shown" },
+    make("span", {}, "Save as"),
+    make("button", { type: "button", onclick: () => save(view.name + ".svg", new Blob([view.svg], { type: "image/svg+xml" })) }, "SVG"),
+    make("button", { type: "button", onclick: () => savePng(view.name + ".png", view.svg) }, "PNG"),
+    make("button", { type: "button", onclick: () => model.send({ kind: "export" }) }, "JSON"));
+  const heading = make("h3", { id: id + "-title" }, spec.title);
+  const hint = make("p", { class: "cl-hint", id: id + "-hint" }, spec.hint || "");
+  const stage = make("div", { class: "cl-stage" }, make("div", { class: "cl-main" }, picture.node, detail), side);
+  const root = make("section", { class: "cleann-explorer", "aria-labelledby": id + "-title", "aria-busy": "false" },
+    heading, hint, controls, error, status, stage, below,
+    make("footer", {}, buttons, make("details", {}, summary, words)));
+
+  function showDetail(key) {
+    const text = (key && view.details && view.details[key]) || (view.selected && view.details[view.selected]) || view.detail || "";
+    if (detail.textContent !== text) detail.textContent = text;
+  }
+
+  function showControls() {
+    for (const control of view.controls) {
+      if (!made.has(control.name)) {
+        const change = (value, start) => line.send({ state: { [control.name]: value }, start });
+        const one = CONTROLS[control.kind](control, `${id}-${control.name}`, change, event);
+        one.node.dataset.control = control.name;
+        made.set(control.name, one);
+        controls.append(one.node);
+      }
+      const one = made.get(control.name);
+      one.node.hidden = !!control.hidden;
+      if (!(line.pending && control.name in line.pending.state)) one.update(control);
+    }
+  }
+
+  function showPanels(place, panels) {
+    const text = JSON.stringify(panels);
+    if (place.dataset.shown === text) return;
+    place.dataset.shown = text;
+    const active = place.contains(document.activeElement) ? document.activeElement.dataset.chip : null;
+    const open = place.querySelector(".cl-log");
+    const scroll = open ? open.scrollTop : 0;
+    place.replaceChildren(...panels.map((panel) => panelNode(panel, event)));
+    if (active !== null && active !== undefined) {
+      const again = [...place.querySelectorAll("[data-chip]")].find((chip) => chip.dataset.chip === active);
+      (again || place.querySelector("[data-chip]"))?.focus({ preventScroll: true });
+    }
+    const log = place.querySelector(".cl-log");
+    if (log) {
+      log.scrollTop = scroll;
+      const now = log.querySelector(".cl-now");
+      if (now) log.scrollTop = now.offsetTop - log.offsetTop - log.clientHeight / 2;
+    }
+  }
+
+  function show() {
+    view = model.get("view");
+    showControls();
+    picture.show(view);
+    showDetail(picture.focused);
+    showPanels(side, view.panels.filter((panel) => !panel.below));
+    showPanels(below, view.panels.filter((panel) => panel.below));
+    error.textContent = view.error || "";
+    if (status.textContent !== view.status) status.textContent = view.status;
+    summary.textContent = view.words_title;
+    if (words.dataset.shown !== JSON.stringify(view.words)) {
+      words.dataset.shown = JSON.stringify(view.words);
+      words.replaceChildren(...view.words.map((sentence) => make("li", { dir: "auto" }, sentence)));
+    }
+    buttons.hidden = !view.svg;
+    line.answered(view.sequence);
+    root.dataset.sequence = view.sequence;
+    root.dataset.state = line.idle ? "idle" : "busy";
+    if (view.tick && line.idle) {
+      clearTimeout(root.timer);
+      root.timer = setTimeout(() => line.idle && line.send({ event: { name: "tick", item: null } }), view.tick);
+    }
+  }
+
+  const receive = (message) => {
+    if (message.kind === "export") save(view.name + ".json", new Blob([message.text], { type: "application/json" }));
+  };
+  model.on("change:view", show);
+  model.on("msg:custom", receive);
+  el.append(root);
+  show();
+  return () => {
+    model.off("change:view", show);
+    model.off("msg:custom", receive);
+    clearTimeout(root.timer);
+  };
+}
+
+export default { render };

@@ -1,0 +1,311 @@
+"""What all explorers share: a state, a view of it, and the line to the browser.
+
+An explorer is two pure functions: ``reduce(state, event)`` gives the next state and ``render(state)`` the
+`View`. The browser sends what the reader did, one request at a time (what piles up meanwhile becomes one), so
+that a fast hand ends at its last value and no stale picture is drawn.
+"""
+
+import json
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+
+from ..drawing import Drawing, svg_image, words_html
+from ..svg import escape
+
+STATIC = Path(__file__).resolve().parent.parent / "static"
+
+
+@dataclass(frozen=True)
+class View:
+    """All that an explorer shows in one state.
+
+    Attributes
+    ----------
+    controls
+        Descriptions of the controls (`slider`, `choice` …) with their present values.
+    svg, alt
+        The picture and what it shows in words; None and empty where there is nothing to draw.
+    words, words_title
+        The picture as a list of sentences (edges of a graph), and the name of that list.
+    panels
+        What stands beside (or ``below``) the picture: dicts whose ``kind`` is text, list, log, chips, bars
+        or table.
+    details, detail
+        Key of a node ("n3") or edge ("e1-4") -> what to say when it is pointed at; what to say else.
+    selected
+        Key of the chosen node or edge.
+    status, error
+        A sentence for everyone, read aloud when it changes; a sentence on what is wrong.
+    tick
+        Milliseconds after which the browser asks for the next step by itself; 0: never.
+    drawing
+        The drawing behind ``svg``, where there is one.
+    """
+
+    controls: tuple = ()
+    svg: str | None = None
+    alt: str = ""
+    words: tuple = ()
+    words_title: str = ""
+    panels: tuple = ()
+    details: dict = field(default_factory=dict)
+    detail: str = ""
+    selected: str | None = None
+    status: str = ""
+    error: str = ""
+    tick: int = 0
+    drawing: Drawing | None = field(default=None, repr=False)
+    data: dict = field(default_factory=dict, repr=False)  # what the JSON file holds besides
+
+    @classmethod
+    def of(cls, drawing, **fields):
+        """A view whose picture is a graph."""
+        count = len(drawing.words)
+        fields.setdefault("words_title", f"{count} edge{'s' * (count != 1)} in words")
+        return cls(svg=drawing.svg, alt=drawing.alt, words=drawing.words, drawing=drawing, **fields)
+
+    def message(self, name, sequence):
+        """The view as the browser reads it: plain JSON types only."""
+        names = ("svg", "words_title", "details", "detail", "selected", "status", "error", "tick")
+        return {
+            **{key: getattr(self, key) for key in names},
+            "controls": list(self.controls),
+            "words": list(self.words),
+            "panels": list(self.panels),
+            "name": name,
+            "sequence": sequence,
+        }
+
+
+# --- controls ------------------------------------------------------------------------------------
+
+
+def slider(name, label, values, value, texts=None, **more):
+    """A slider over given values; it stands at the nearest one."""
+    values = list(values)
+    texts = [str(text) for text in (values if texts is None else texts)]
+    nearest = min(values, key=lambda one: abs(one - value))
+    item = {"kind": "slider", "name": name, "label": label, "values": values, "texts": texts}
+    return {**item, "value": nearest, **more}
+
+
+def choice(name, label, values, value, texts=None, **more):
+    """A list to choose one value from."""
+    values = list(values)
+    texts = [str(text) for text in (values if texts is None else texts)]
+    item = {"kind": "choice", "name": name, "label": label, "values": values, "texts": texts}
+    return {**item, "value": value, **more}
+
+
+def switch(name, label, value, **more):
+    """A box to tick."""
+    return {"kind": "switch", "name": name, "label": label, "value": bool(value), **more}
+
+
+def text_area(name, label, value, rows=3, **more):
+    """A text to type."""
+    return {"kind": "text", "name": name, "label": label, "value": value, "rows": rows, **more}
+
+
+def entry(name, label, offers, button, **more):
+    """A line to type with suggestions; its event is "add"."""
+    return {"kind": "entry", "name": name, "label": label, "offers": list(offers), "button": button, **more}
+
+
+def buttons(name, label, items, **more):
+    """Buttons whose events are their ids: tuples (id, text, label, disabled)."""
+    items = [{"id": i, "text": t, "label": named, "disabled": bool(off)} for i, t, named, off in items]
+    return {"kind": "buttons", "name": name, "label": label, "items": items, **more}
+
+
+def distinct(words):
+    """Labels that tell repeated words apart.
+
+    >>> distinct(["the", "plot", "is", "the", "film"])
+    ['the₁', 'plot', 'is', 'the₂', 'film']
+    """
+    words, seen, labels = list(words), {}, []
+    for word in words:
+        seen[word] = seen.get(word, 0) + 1
+        below = str(seen[word]).translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))
+        labels.append(f"{word}{below}" if words.count(word) > 1 else word)
+    return labels
+
+
+# --- the explorer --------------------------------------------------------------------------------
+
+
+class Explorer:
+    """A picture with controls; displayed as a widget, and as a static picture where widgets do not run.
+
+    Attributes
+    ----------
+    state
+        What the controls say, as a dict of plain values.
+    view
+        What is shown.
+    """
+
+    name = "explorer"
+    title = ""
+    hint = ""
+
+    def __init__(self, **state):
+        self.state = state
+        self.view = self.render(state)
+        self._widget = None
+
+    def reduce(self, state, event):
+        """The state after an event; pure."""
+        raise NotImplementedError
+
+    def render(self, state):
+        """What a state shows; pure."""
+        raise NotImplementedError
+
+    def set(self, **changes):
+        """Move controls from Python, as a reader would; returns the explorer.
+
+        Raises
+        ------
+        ValueError
+            For a control that the explorer does not have, or a value that it cannot show.
+        """
+        unknown = sorted(set(changes) - set(self.state))
+        if unknown:
+            raise ValueError(f"{type(self).__name__} has no {unknown[0]!r}: it has {', '.join(self.state)}")
+        self._advance({"state": changes, "events": [], "start": True})
+        self._show()
+        if self.view.error:
+            raise ValueError(self.view.error)
+        return self
+
+    def save(self, path):
+        """Write what is shown to a file: .svg, .png (graphs only) or .json; returns the path."""
+        path = Path(path)
+        if path.suffix == ".json":
+            path.write_text(self.to_json(), encoding="utf-8")
+        elif path.suffix == ".svg" and self.view.svg:
+            path.write_text(self.view.svg, encoding="utf-8")
+        elif self.view.drawing is not None:
+            self.view.drawing.save(path)
+        else:
+            raise ValueError(f"what is shown can be saved as .svg or .json: got {path.name!r}")
+        return path
+
+    def to_json(self):
+        """What is shown, and the state of the controls, as JSON text."""
+        shown = {} if self.view.drawing is None else json.loads(self.view.drawing.to_json())
+        content = {
+            "explorer": self.name,
+            "state": self.state,
+            "status": self.view.status,
+            **shown,
+            "words": list(self.view.words),
+            **self.view.data,
+        }
+        return json.dumps(content, ensure_ascii=False, indent=1, default=str)
+
+    # --- what the browser sends ---
+
+    def _advance(self, request):
+        before = dict(self.state)
+        try:
+            state = dict(before)
+            if request.get("start"):
+                state = self.started(state)
+            for name, value in request.get("state", {}).items():
+                if name in state:
+                    state = self.changed({**state, name: value}, name)
+            for event in request.get("events", ()):
+                state = self.reduce(state, event)
+            self.view, self.state = self.render(state), state
+        except ValueError as error:
+            self.view, self.state = replace(self.view, error=str(error), tick=0), state
+
+    def started(self, state):
+        """The state as a new movement begins; pure."""
+        return state
+
+    def changed(self, state, name):
+        """The state after a control has moved; pure."""
+        return state
+
+    def _receive(self, _widget, content, _buffers):
+        if content.get("kind") == "export":
+            self._widget.send({"kind": "export", "text": self.to_json()})
+            return
+        try:
+            self._advance(content)
+        except Exception as error:  # the page must hear of it, or it would wait for ever
+            self.view = replace(
+                self.view, error=f"This did not work ({type(error).__name__}: {error}).", tick=0
+            )
+            raise
+        finally:
+            self._show(content.get("sequence", 0))
+
+    def _show(self, sequence=0):
+        if self._widget is not None:
+            self._widget.view = self.view.message(self.name, sequence)
+
+    # --- display ---
+
+    @property
+    def widget(self):
+        """The live widget, made at its first use; needs anywidget."""
+        if self._widget is None:
+            spec = {"title": self.title, "hint": self.hint}
+            self._widget = _live_class()(spec=spec, view=self.view.message(self.name, 0))
+            self._widget.on_msg(self._receive)
+        return self._widget
+
+    def static_html(self):
+        """The picture with its words, for where widgets do not run; no script, no request."""
+        title = f"<strong>{escape(self.title)}</strong>"
+        picture = svg_image(self.view.svg, self.view.alt) if self.view.svg else ""
+        said = [self.view.error or self.view.status, *_panel_texts(self.view.panels)]
+        lines = "".join(f"<div>{escape(line)}</div>" for line in said if line)
+        return f"<figure>{title}{lines}{picture}{words_html(self.view.words)}</figure>"
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        bundle = {"text/html": self.static_html(), "text/plain": f"{self.title}: {self.view.status}"}
+        try:
+            live = self.widget._repr_mimebundle_()
+        except ImportError:
+            return bundle
+        return {**(live[0] if isinstance(live, tuple) else live), **bundle}
+
+
+def _panel_texts(panels):
+    """Panels as lines of text, for the static page."""
+    for panel in panels:
+        name = f"{panel['title']}: " if panel.get("title") else ""
+        if panel["kind"] == "text":
+            yield name + panel["text"]
+        elif panel["kind"] == "list":
+            yield name + "; ".join(panel["items"])
+        elif panel["kind"] == "bars":
+            yield name + "; ".join(f"{item['text']} {item['note']}" for item in panel["items"])
+        elif panel["kind"] == "table":
+            yield name + "; ".join(", ".join(map(str, row)) for row in panel["rows"])
+        elif panel["kind"] == "chips":
+            items = [(item["text"], item.get("letters")) for item in panel["items"]]
+            yield name + ", ".join(f"{text} ({letters})" if letters else text for text, letters in items)
+
+
+@lru_cache
+def _live_class():
+    import anywidget
+    import traitlets
+
+    class Live(anywidget.AnyWidget):
+        """The browser's side of an explorer."""
+
+        _esm = (STATIC / "explorer.js").read_text(encoding="utf-8")
+        _css = (STATIC / "explorer.css").read_text(encoding="utf-8")
+        spec = traitlets.Dict().tag(sync=True)
+        view = traitlets.Dict().tag(sync=True)
+
+    return Live

@@ -1,0 +1,344 @@
+"""The threshold explorer: what α, the sample size and the test do to the causal graph of one head.
+
+The pure part is `ThresholdState -> View`: `GraphSource` learns (and remembers) a PAG per setting, the
+functions below compare, describe and draw it.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+
+from ..discovery import learn_pag
+from ..drawing import draw
+from ..independence import PartialCorrelation
+from ..layout import box_size, spread
+from ..sem import attention_correlation, words_attention
+from .explorer import Explorer, View, buttons, choice, distinct, slider, switch
+
+ALPHAS = (*(float(f"{10.0**e:.2g}") for e in np.arange(-10, -1, 0.25)), 0.1, 0.15, 0.2)
+SAMPLES = (
+    8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048, 4096, 10_000, 100_000, 1_000_000
+)  # fmt: skip
+METHODS = {"icd": "ICD", "fci": "FCI"}
+SETTINGS = ("alpha", "n", "sided", "method", "layer", "head")
+
+
+class GraphSource:
+    """PAGs over the words of one input, learned on demand and remembered.
+
+    Parameters
+    ----------
+    correlations : array (layers, heads, k, k)
+    words : sequence of k str
+    ordered : bool
+        The words stand in a causal order (GPT-like models): ordered ICD can be chosen.
+    """
+
+    def __init__(self, correlations, words, ordered=False):
+        self.correlations = np.asarray(correlations, dtype=np.float64)
+        self.words, self.ordered = list(words), ordered
+        self.labels = distinct(self.words)
+        if self.correlations.ndim != 4 or self.correlations.shape[2:] != (len(self.words),) * 2:
+            raise ValueError(
+                f"correlations must be (layers, heads, {len(self.words)}, {len(self.words)}) for "
+                f"{len(self.words)} words: got shape {self.correlations.shape}"
+            )
+        self.test = lru_cache(maxsize=64)(self._test)
+        self.pag = lru_cache(maxsize=512)(self._pag)
+        self.positions = lru_cache(maxsize=32)(self._positions)
+
+    def _test(self, n, sided, layer, head):
+        return PartialCorrelation(self.correlations[layer, head], n, one_sided=sided == "one")
+
+    def _pag(self, alpha, n, sided, method, layer, head):
+        test = self.test(n, sided, layer, head).with_alpha(alpha)
+        order = range(len(self.words)) if method == "ordered-icd" else None
+        return learn_pag(test, method=method, order=order, labels=self.labels)
+
+    def _positions(self, *settings):
+        pag = self.pag(*settings)
+        sizes = [box_size(label, bold=True)[1:] for label in self.labels]
+        weights = np.abs(self.correlations[settings[4], settings[5]])
+        return tuple(map(tuple, spread(sizes, [(a, b) for a, b, *_ in pag.edges()], weights).round(1)))
+
+
+def as_correlations(attention=None, correlation=None):
+    """Correlations (layers, heads, k, k) from attention or correlation of 2, 3 or 4 axes.
+
+    Raises
+    ------
+    ValueError
+        For none or both, or another number of axes.
+    """
+    if (attention is None) == (correlation is None):
+        raise ValueError("give either attention or correlation")
+    given = np.asarray(attention if correlation is None else correlation, dtype=np.float64)
+    if not 2 <= given.ndim <= 4 or given.shape[-1] != given.shape[-2]:
+        raise ValueError(
+            f"attention or correlation must be (k, k), (heads, k, k) or (layers, heads, k, k): got shape "
+            f"{given.shape}"
+        )
+    given = given.reshape((1,) * (4 - given.ndim) + given.shape)
+    if correlation is not None:
+        return given
+    return np.array([[attention_correlation(head) for head in layer] for layer in given])
+
+
+def settings_of(state):
+    """The settings on which the graph depends, in their order."""
+    return tuple(state[name] for name in SETTINGS)
+
+
+def describe_changes(pag, before):
+    """Lists of sentences: edges that came, edges that went, edges whose marks changed."""
+    new, gone, changed = [], [], []
+    for a, b in np.argwhere(np.triu((pag.marks != 0) | (before.marks != 0))).tolist():
+        pair = f"{pag.label(pag.nodes[a])} and {pag.label(pag.nodes[b])}"
+        if not before.marks[a, b]:
+            new.append(pair)
+        elif not pag.marks[a, b]:
+            gone.append(pair)
+        elif (pag.marks[a, b], pag.marks[b, a]) != (before.marks[a, b], before.marks[b, a]):
+            changed.append(pair)
+    return new, gone, changed
+
+
+def p_text(p):
+    """A p-value as text.
+
+    >>> p_text(0.0312), p_text(3.2e-9), p_text(0.0)
+    ('0.031', '3.2e-09', 'below 1e-300')
+    """
+    return "below 1e-300" if p < 1e-300 else f"{p:.2g}"
+
+
+def edge_details(pag, test, pairs):
+    """What to say of each pair (indices): p-values for an edge, separating set for a pair without one."""
+    label = [pag.label(node) for node in pag.nodes]
+    edges = [pair for pair in pairs if pag.marks[pair]]
+    doubts = dict(zip(edges, strongest_doubts(test, edges), strict=True))
+    said = {}
+    for a, b in pairs:
+        p0 = test.p_value(a, b)
+        if (a, b) in doubts:
+            p, z = doubts[a, b]
+            more = "" if z is None else f"; given any one other word at most {p_text(p)} (given {label[z]})"
+            said[a, b] = (
+                f"{label[a]} and {label[b]}: adjacent. p = {p_text(p0)} with nothing held fixed{more}. "
+                f"No separating set was found at α = {test.alpha:g}."
+            )
+        else:
+            given = pag.separating_set(pag.nodes[a], pag.nodes[b])
+            alone = f" (p = {p_text(p0)} with nothing held fixed)" if given else ""
+            said[a, b] = (
+                f"{label[a]} and {label[b]}: no edge. Separating set {_set_text(pag, given)}: "
+                f"p = {p_text(test.p_value(a, b, given))} > α = {test.alpha:g}{alone}."
+            )
+    return said
+
+
+def _set_text(pag, nodes):
+    return "{" + ", ".join(map(pag.label, nodes)) + "}" if nodes else "nothing"
+
+
+def strongest_doubts(test, pairs):
+    """Per pair, the largest p-value given one other variable, and that variable: [(p, z)]."""
+    k = test.n_variables
+    if k < 3 or not pairs or test.n_samples <= 4:
+        return [(0.0, None)] * len(pairs)
+    others = [[z for z in range(k) if z not in pair] for pair in pairs]
+    x, y = (np.repeat([pair[i] for pair in pairs], k - 2) for i in (0, 1))
+    p = test.compute_many(x, y, np.reshape(others, (-1, 1))).reshape(len(pairs), k - 2)
+    best = p.argmax(1)
+    return [(float(row[i]), others[n][i]) for n, (row, i) in enumerate(zip(p, best, strict=True))]
+
+
+def node_detail(pag, test, i, limit=5):
+    """What to say of a word: its edges, and what separates it from the words nearest to it."""
+    near = np.flatnonzero(pag.marks[i])
+    apart = [j for j in range(len(pag.nodes)) if j != i and not pag.marks[i, j]]
+    apart.sort(key=lambda j: test.p_value(i, j))
+    text = f"{pag.label(pag.nodes[i])}: {len(near)} edge{'s' * (len(near) != 1)}."
+    parts = []
+    for j in apart[:limit]:
+        given = pag.separating_set(pag.nodes[i], pag.nodes[j])
+        p = p_text(test.p_value(i, j, given))
+        held = f" given {_set_text(pag, given)}" if given else ""
+        parts.append(f"{pag.label(pag.nodes[j])}{held} (p = {p})")
+    more = f" and {len(apart) - limit} more" if len(apart) > limit else ""
+    return f"{text} Independent of {'; '.join(parts)}{more}." if parts else text
+
+
+def parse_key(key):
+    """A key of the picture as indices: "n3" -> (3,), "e1-4" -> (1, 4), anything else -> ().
+
+    >>> parse_key("e1-4"), parse_key("n3"), parse_key(None)
+    ((1, 4), (3,), ())
+    """
+    text = str(key or "")
+    numbers = text[1:].split("-") if text[:1] in ("n", "e") else []
+    if len(numbers) != {"n": 1, "e": 2}.get(text[:1]) or not all(number.isdigit() for number in numbers):
+        return ()
+    return tuple(int(number) for number in numbers)
+
+
+def setting_text(state):
+    """The settings in words."""
+    sided = {"two": "two-sided", "one": "one-sided"}[state["sided"]]
+    return f"α = {state['alpha']:g}, n = {state['n']}, {sided}, {state['method'].upper()}"
+
+
+def threshold_view(source, state):
+    """The picture of one state: the PAG, what changed since the last one, and what its tests say."""
+    settings = settings_of(state)
+    pag = source.pag(*settings)
+    before = source.pag(*state["since"])
+    alpha, n, sided, _, layer, head = settings
+    test = source.test(n, sided, layer, head).with_alpha(alpha)
+    chosen = parse_key(state["selected"])
+    chosen = chosen if all(i < len(pag.nodes) for i in chosen) else ()
+    centre = pag.nodes[chosen[0]] if state["around"] and chosen else None
+    drawing = draw(
+        pag,
+        before=before,
+        focus=() if len(chosen) < 2 or not pag.marks[chosen] else [tuple(pag.nodes[i] for i in chosen)],
+        max_edges=None if centre is None else 25,
+        around=centre,
+        positions=dict(zip(pag.nodes, source.positions(*state["arranged"]), strict=True)),
+        title=f"Causal graph, layer {layer + 1}, head {head + 1}, α = {alpha:g}",
+    )
+    drawn = [(curve.a, curve.b) for curve in drawing.scene.curves]
+    details = {f"e{a}-{b}": text for (a, b), text in edge_details(pag, test, drawn).items()}
+    details |= {f"n{i}": node_detail(pag, test, i) for i in chosen if len(chosen) == 1}
+    new, gone, changed = describe_changes(pag, before)
+    count = int(np.count_nonzero(np.triu(pag.marks)))
+    status = f"{setting_text(state)}: {count} edge{'s' * (count != 1)}."
+    if state["since"] != settings:
+        status += (
+            f" Since the last setting: {len(new)} new, {len(gone)} gone, {len(changed)} with other marks."
+        )
+    panels = [
+        {"kind": "list", "title": title, "items": items[:12] + ["…"] * (len(items) > 12)}
+        for title, items in (("New", new), ("Gone", gone), ("Other marks", changed))
+        if items
+    ]
+    panels += [{"kind": "text", "title": "Note", "text": note} for note in pag.notes]
+    hint = "Point at an edge, or choose it with the arrow keys, to see its p-value and separating set."
+    return View.of(
+        drawing,
+        controls=threshold_controls(source, state),
+        panels=tuple(panels),
+        details=details,
+        detail=details.get(state["selected"], hint),
+        selected=state["selected"] if chosen else None,
+        status=status + (f" {drawing.caption}" if drawing.caption else ""),
+        data={"settings": dict(zip(SETTINGS, settings, strict=True)), "details": details},
+    )
+
+
+def threshold_controls(source, state):
+    """The controls of the threshold explorer in one state."""
+    layers, heads = source.correlations.shape[:2]
+    methods = METHODS | ({"ordered-icd": "ordered ICD"} if source.ordered else {})
+    samples = sorted({*SAMPLES, state["n"]})
+    return (
+        slider("alpha", "Significance level α", ALPHAS, state["alpha"], [f"{a:g}" for a in ALPHAS]),
+        slider("n", "Sample size n", samples, state["n"], [f"{n:,}" for n in samples]),
+        choice("sided", "Test", ("two", "one"), state["sided"], ("two-sided", "one-sided")),
+        choice("method", "Method", tuple(methods), state["method"], tuple(methods.values())),
+        choice("layer", "Layer", range(layers), state["layer"], range(1, layers + 1), hidden=layers == 1),
+        choice("head", "Head", range(heads), state["head"], range(1, heads + 1), hidden=heads == 1),
+        switch("around", "Only around the chosen word", state["around"]),
+        buttons("arrange", "Arrangement", [("arrange", "Arrange again", "Place the words anew", False)]),
+    )
+
+
+class ThresholdExplorer(Explorer):
+    """Move α and watch the edges: the PAG of one head, its tests and what each setting changes.
+
+    Parameters
+    ----------
+    attention : array (k, k), (heads, k, k) or (layers, heads, k, k), optional
+        Rows sum to 1.
+    words : sequence of k str
+    correlation : array, optional
+        A correlation matrix instead of attention, same axes.
+    n : int
+        Effective sample size of the test.
+    alpha, sided, method, layer, head
+        Where the controls stand at first; layer and head count from 0, and -1 is the last.
+    ordered : bool
+        The words stand in a causal order: ordered ICD can be chosen.
+
+    Examples
+    --------
+    >>> attention = [[0.6, 0.2, 0.2], [0.1, 0.8, 0.1], [0.3, 0.3, 0.4]]
+    >>> explorer = ThresholdExplorer(attention, ["a", "fine", "film"])
+    >>> explorer.set(alpha=0.1).state["alpha"]
+    0.1
+    """
+
+    name = "thresholds"
+    title = "Thresholds of the causal graph"
+    hint = (
+        "Move α and watch edges come and go. Words stay in place; what changed since the last setting is "
+        "marked + (new), − (gone) or ~ (other marks)."
+    )
+
+    def __init__(
+        self, attention=None, words=None, *, correlation=None, n=64, alpha=0.01, sided="two", method="icd",
+        layer=-1, head=0, ordered=False,
+    ):  # fmt: skip
+        correlations = as_correlations(attention, correlation)
+        words = [f"X{i + 1}" for i in range(correlations.shape[-1])] if words is None else words
+        self.source = GraphSource(correlations, words, ordered)
+        layers, heads = correlations.shape[:2]
+        state = {"alpha": float(alpha), "n": int(n), "sided": sided, "method": method}
+        state |= {"layer": layer % layers, "head": head % heads}
+        settings = settings_of(state)
+        super().__init__(**state, around=False, selected=None, since=settings, arranged=settings)
+
+    @classmethod
+    def of_model(cls, model, text, **settings):
+        """The explorer for a text and a model: all layers and heads, words made of their word-pieces."""
+        encoded = model.encode(text)
+        groups, words = named_groups(encoded)
+        layers = []
+        for layer in range(-1, -100, -1):
+            try:
+                attention = model.attention(encoded, layer)
+            except (ValueError, IndexError):
+                if not layers:
+                    raise
+                break
+            layers.insert(0, [words_attention(head, groups) for head in attention])
+        # the covariance is that of the whole matrix; what is left out of the graph is latent
+        k = len(words)
+        correlation = [[attention_correlation(head)[:k, :k] for head in layer] for layer in layers]
+        settings = {"n": model.hidden_size, "ordered": model.causal, **settings}
+        return cls(correlation=np.array(correlation), words=words, **settings)
+
+    def started(self, state):
+        return {**state, "since": settings_of(state)}
+
+    def reduce(self, state, event):
+        if event["name"] == "select":
+            same = event["item"] == state["selected"]
+            return {**state, "selected": None if same else event["item"]}
+        if event["name"] == "arrange":
+            return {**state, "arranged": settings_of(state)}
+        return state
+
+    def render(self, state):
+        past = {name: tuple(state[name]) for name in ("since", "arranged")}
+        return threshold_view(self.source, {**state, **past})
+
+
+def named_groups(encoded):
+    """Positions of each unit and of the outcome, in reading order, and their labels."""
+    named = list(zip(encoded.positions, encoded.units, strict=True))
+    taken = {position for positions in encoded.positions for position in positions}
+    if not taken & set(encoded.outcome_positions):
+        named.append((tuple(encoded.outcome_positions), encoded.outcome))
+    named.sort()
+    return [list(positions) for positions, _ in named], [label for _, label in named]

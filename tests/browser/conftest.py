@@ -1,0 +1,191 @@
+"""A real JupyterLab and a real Chromium for the tests of this folder: one server, one browser.
+
+Skipped where no Chromium is installed. Screenshots are kept under ``build/screenshots``.
+"""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from urllib.parse import urlparse
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SCREENSHOTS = ROOT / "build" / "screenshots"
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+HERE = ("127.0.0.1", "localhost")
+
+
+def find_browser():
+    """Path of an installed Chromium, or None."""
+    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
+    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if Path(item.fspath).parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.browser)
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory):
+    """Address and folder of a JupyterLab that this test run serves itself."""
+    if find_browser() is None:
+        pytest.skip("no Chromium is installed")
+    pytest.importorskip("jupyterlab")
+    pytest.importorskip("anywidget")
+    home, folder = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("notebooks")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    places = {
+        name: str(home) for name in ("HOME", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")
+    }
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    settings = home / "settings" / "@jupyterlab" / "apputils-extension"
+    settings.mkdir(parents=True)
+    quiet = {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True}
+    (settings / "notification.jupyterlab-settings").write_text(json.dumps(quiet))
+    places["JUPYTERLAB_SETTINGS_DIR"] = str(home / "settings")
+    environment = {**os.environ, **places, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
+    options = [
+        f"--ServerApp.port={port}", "--ServerApp.ip=127.0.0.1", "--ServerApp.open_browser=False",
+        "--IdentityProvider.token=", "--ServerApp.password=", "--ServerApp.allow_root=True",
+        f"--ServerApp.root_dir={folder}", "--LabApp.expose_app_in_browser=True", "--LabApp.news_url=None",
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+    ]  # fmt: skip
+    with open(home / "log", "w") as log:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "jupyterlab", *options], env=environment, stdout=log, stderr=log
+        )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        _wait_for(address, server, home / "log")
+        yield address, folder
+    finally:
+        server.terminate()
+        server.wait(timeout=20)
+
+
+def _wait_for(address, server, log, seconds=60):
+    end = time.time() + seconds
+    while time.time() < end and server.poll() is None:
+        try:
+            urllib.request.urlopen(f"{address}/api", timeout=2).close()
+            return
+        except OSError:
+            time.sleep(0.2)
+    raise RuntimeError(f"JupyterLab did not start: {log.read_text()[-2000:]}")
+
+
+@pytest.fixture(scope="session")
+def browser(lab):
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        started = play.chromium.launch(executable_path=find_browser(), args=FLAGS)
+        yield started
+        started.close()
+
+
+class Notebook:
+    """An open notebook and the explorer in it, with all that the page did."""
+
+    def __init__(self, page, name):
+        self.page, self.name = page, name
+        self.requests, self.problems = [], []
+        page.on("request", lambda request: self.requests.append(request.url))
+        page.on("pageerror", lambda error: self.problems.append(str(error)))
+        page.on("dialog", lambda dialog: (self.problems.append(dialog.message), dialog.dismiss()))
+
+    @property
+    def explorer(self):
+        return self.page.locator(".cleann-explorer")
+
+    def settle(self, seconds=20):
+        """Wait until the last thing that was done has been answered."""
+        self.page.wait_for_timeout(30)
+        self.page.wait_for_function(
+            "document.querySelector('.cleann-explorer')?.dataset.state === 'idle'", timeout=1000 * seconds
+        )
+
+    def slide(self, label, place):
+        """Move a slider to a place from 0 to 1 and wait for the answer."""
+        slider = self.explorer.get_by_label(label)
+        slider.evaluate(
+            """(input, place) => {
+                input.value = Math.round(place * input.max);
+                input.dispatchEvent(new Event("input", {bubbles: true}));
+                input.dispatchEvent(new Event("change", {bubbles: true}));
+            }""",
+            place,
+        )
+        self.settle()
+        return slider
+
+    def picture(self, name):
+        """Keep a screenshot of the explorer."""
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        self.explorer.screenshot(path=SCREENSHOTS / f"{name}.png")
+
+    def foreign_requests(self):
+        """Requests that would have left the machine."""
+        return [
+            url
+            for url in self.requests
+            if urlparse(url).scheme.startswith("http") and urlparse(url).hostname not in HERE
+        ]
+
+
+@pytest.fixture
+def open_notebook(lab, browser):
+    """Write a notebook from its cells, open it in JupyterLab, run it, and wait for its explorer."""
+    address, folder = lab
+    pages = []
+
+    def open_one(name, *cells, seconds=60):
+        cells = [
+            {
+                "cell_type": "code",
+                "id": f"c{i}",
+                "metadata": {},
+                "execution_count": None,
+                "outputs": [],
+                "source": text,
+            }
+            for i, text in enumerate(cells)
+        ]
+        kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        content = {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
+        (folder / f"{name}.ipynb").write_text(json.dumps(content))
+        page = browser.new_page(viewport={"width": 1300, "height": 1000}, accept_downloads=True)
+        pages.append(page)
+        notebook = Notebook(page, name)
+        page.goto(f"{address}/doc/tree/{name}.ipynb?reset")
+        page.wait_for_function(
+            "window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'",
+            timeout=1000 * seconds,
+        )
+        page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
+        page.wait_for_selector(".cleann-explorer[data-state=idle]", timeout=1000 * seconds)
+        return notebook
+
+    yield open_one
+    for page in pages:
+        page.evaluate("() => window.jupyterapp.serviceManager.sessions.shutdownAll()")
+        page.close()

@@ -1,0 +1,118 @@
+"""The threshold explorer as a reader meets it: in JupyterLab, in Chromium."""
+
+import json
+import statistics
+from pathlib import Path
+
+BUILD = Path(__file__).resolve().parents[2] / "build"
+
+SETUP = """
+import numpy as np
+from cleann_lite.widgets import ThresholdExplorer
+rng = np.random.default_rng(4)
+words = ("the plot is thin but the actors are <b>wonderful</b> and I loved every minute of this "
+         "<script>alert(1)</script> film even if the end is a little far too long for one quiet evening"
+        ).split()
+attention = rng.dirichlet(np.ones(len(words)) * 0.25, size=(1, 3, len(words)))
+explorer = ThresholdExplorer(attention, words, n=64)
+explorer
+"""
+
+MEASURE = """async (places) => {
+    const root = document.querySelector('.cleann-explorer');
+    const slider = [...root.querySelectorAll('input[type=range]')][0];
+    const frame = () => new Promise(requestAnimationFrame);
+    const times = [];
+    for (const place of places) {
+        const before = +root.dataset.sequence;
+        const start = performance.now();
+        slider.value = place;
+        slider.dispatchEvent(new Event('input', {bubbles: true}));
+        slider.dispatchEvent(new Event('change', {bubbles: true}));
+        while (+root.dataset.sequence === before || root.dataset.state !== 'idle') await frame();
+        await frame();
+        times.push(performance.now() - start);
+    }
+    return times;
+}"""
+
+STORM = """async () => {
+    const root = document.querySelector('.cleann-explorer');
+    const slider = root.querySelector('input[type=range]');
+    const before = +root.dataset.sequence;
+    for (let place = 0; place <= +slider.max; place++) {
+        slider.value = place;
+        slider.dispatchEvent(new Event('input', {bubbles: true}));
+        if (place % 6 === 0) await new Promise((done) => setTimeout(done, 4));
+    }
+    slider.dispatchEvent(new Event('change', {bubbles: true}));
+    while (root.dataset.state !== 'idle' || +root.dataset.sequence === before)
+        await new Promise(requestAnimationFrame);
+    return {answers: +root.dataset.sequence - before, moves: +slider.max + 1};
+}"""
+
+
+def places_of(root):
+    """Where every word stands."""
+    boxes = root.locator("[data-node]").all()
+    return {box.get_attribute("data-node"): box.locator("rect").last.get_attribute("x") for box in boxes}
+
+
+def test_threshold_explorer(open_notebook):
+    book = open_notebook("threshold", SETUP)
+    root = book.explorer
+    edges = root.locator("svg [data-a]")
+    book.picture("threshold")
+    start = edges.count()
+    places = places_of(root)
+    assert len(places) == 32, f"{len(places)} words"
+
+    # alpha: fewer edges further down, those that went are marked as gone; nothing moves
+    slider = book.slide("Significance level α", 0.3)
+    assert float(slider.get_attribute("aria-valuetext")) < 0.01
+    gone = root.locator("[data-state=removed]").count()
+    assert gone > 0 and edges.count() - gone < start
+    after = places_of(root)
+    assert after == places
+    assert "Since the last setting" in root.locator("[role=status]").inner_text()
+    book.picture("threshold-changes")
+
+    # every other control answers
+    for label, value in (("Test", "one-sided"), ("Method", "FCI"), ("Head", "2"), ("Method", "ICD")):
+        root.get_by_label(label, exact=True).select_option(label=value)
+        book.settle()
+    assert "one-sided, ICD" in root.locator("[role=status]").inner_text()
+    book.slide("Sample size n", 0.4)
+    root.get_by_role("button", name="Place the words anew").click()
+    book.settle()
+    moved = places_of(root)
+    assert moved != places
+
+    # an edge by keyboard: its p-value and separating set
+    root.locator("[data-node][tabindex='0']").focus()
+    book.page.keyboard.press("ArrowDown")
+    book.page.keyboard.press("Enter")
+    book.settle()
+    assert "p = " in root.locator(".cl-detail").inner_text()
+    assert root.locator("[data-a][aria-pressed=true]").count() == 1
+    book.picture("threshold-edge")
+    # a word by mouse
+    root.locator("[data-node='8']").click()
+    book.settle()
+    assert "wonderful" in root.locator(".cl-detail").inner_text()
+    root.get_by_label("Only around the chosen word").check()
+    book.settle()
+    assert book.problems == [] and book.foreign_requests() == []
+
+
+def test_a_fast_hand_ends_at_its_last_value_and_the_picture_follows_quickly(open_notebook):
+    book = open_notebook("speed", SETUP)
+    storm = book.page.evaluate(STORM)
+    text = book.explorer.locator("[role=status]").inner_text()
+    assert text.startswith("α = 0.2,"), text
+    assert storm["answers"] < storm["moves"] / 2, "a queue of stale redraws"
+    times = book.page.evaluate(MEASURE, list(range(6, 36)))
+    middle = statistics.median(times)
+    BUILD.mkdir(exist_ok=True)
+    (BUILD / "slider_to_picture.json").write_text(json.dumps({"median_ms": middle, "ms": times}))
+    assert middle < 4 * 150, f"slider to picture: {middle:.0f} ms (the machine may be busy, hence the room)"
