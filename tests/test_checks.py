@@ -1,10 +1,16 @@
 """The checks of the exercises: right answers pass, and each typical wrong one is told its cause."""
 
+import itertools
+
+import networkx as nx
 import numpy as np
 import pytest
+from scipy.special import ndtr, ndtri
 
-from cleann_lite import checks
+from cleann_lite import PAG, PartialCorrelation, checks, learn_pag
 from cleann_lite.checks import WrongAnswer
+from cleann_lite.pds import PDSGraph
+from cleann_lite.sem import words_attention
 
 I = np.eye
 
@@ -18,6 +24,115 @@ def pair_errors(G, marks):
     found = marks != 0
     upper = np.triu(np.ones_like(true), 1)
     return int((true & ~found & upper).sum()), int((found & ~true & upper).sum())
+
+
+def block(C, x, y, given):
+    return C[np.ix_([x, y, *given], [x, y, *given])]
+
+
+def ratio(P, x=0, y=1):
+    return P[x, y] / np.sqrt(P[x, x] * P[y, y])
+
+
+def p_two(r, n, k):
+    return 2 * ndtr(-np.sqrt(n - k - 3) * np.abs(np.arctanh(r)))
+
+
+def critical(n, k, alpha):
+    return np.tanh(-ndtri(alpha / 2) / np.sqrt(n - k - 3))
+
+
+def opens(dag, path, given, collider=lambda dag, v, given: ({v} | nx.descendants(dag, v)) & set(given)):
+    for u, v, w in zip(path, path[1:], path[2:], strict=False):
+        if dag.has_edge(u, v) and dag.has_edge(w, v):
+            if not collider(dag, v, given):
+                return False
+        elif v in given:
+            return False
+    return True
+
+
+def allows(m, i, j):
+    return m[i, j] != 0 and m[j, i] != 2 and m[i, j] != 3
+
+
+def reach(m, target, step=allows, deep=True):
+    found, waiting = set(), [target]
+    while waiting:
+        j = waiting.pop()
+        for i in range(len(m)):
+            if i not in found and i != target and step(m, i, j):
+                found.add(i)
+                waiting += [i] * deep
+    return found
+
+
+def pools(adjacent, x, y):
+    k = range(len(adjacent))
+    return [z for z in k if adjacent[x, z] and z != y], [z for z in k if adjacent[y, z] and z != x]
+
+
+def subsets(pool, size):
+    return set(itertools.combinations(pool, size))
+
+
+def colliders(adjacent, separating, test=lambda z, s: z not in s, flip=False):
+    marks = adjacent.astype(int)
+    for (x, y), s in separating.items():
+        for z in range(len(adjacent)):
+            if adjacent[x, z] and adjacent[y, z] and test(z, s):
+                marks[(z, x) if flip else (x, z)] = marks[(z, y) if flip else (y, z)] = 2
+    return marks
+
+
+def r1(m, *, shielded=False, tail=True, arrow=True, new=None, circle=lambda m, y, z: m[y, z] == 1):
+    new = m.copy() if new is None else new
+    for x, z, y in itertools.permutations(range(len(m)), 3):
+        if m[x, z] == 2 and m[z, y] and circle(m, y, z) and (shielded or not m[x, y]):
+            new[y, z] = 3 if tail else new[y, z]
+            new[z, y] = 2 if arrow else new[z, y]
+    return new
+
+
+def goes_on(m, u, v, w):
+    return bool(u != w and m[v, w] and (m[u, w] or (m[u, v] == 2 and m[w, v] == 2)))
+
+
+def legal(m, root, Z, step=goes_on, by_node=False, inside=True):
+    around = list(Z) if inside else [v for v in range(len(m)) if v != root]
+    waiting = [(root, z) for z in around if m[root, z]]
+    seen = set(waiting)
+    while waiting:
+        u, v = waiting.pop(0)
+        for w in around:
+            known = w in {b for _, b in seen} if by_node else (v, w) in seen
+            if not known and step(m, u, v, w):
+                seen.add((v, w))
+                waiting.append((v, w))
+    return set(Z) <= {v for _, v in seen}
+
+
+def legal_by_paths(m, root, Z):
+    """Independent of states: every simple and non-simple path up to the length that can matter."""
+    paths, reached = [(root, z) for z in Z if m[root, z]], set()
+    for _ in range(2 * len(Z) + 2):
+        reached |= {p[-1] for p in paths}
+        paths = list({(p[-1], w) for p in paths for w in Z if goes_on(m, p[-2], p[-1], w)})
+    return set(Z) <= reached
+
+
+def merged(A, groups, columns=np.sum, rows=np.mean):
+    narrow = np.column_stack([columns(A[:, g], axis=1) for g in groups])
+    return np.vstack([rows(narrow[g], axis=0) for g in groups])
+
+
+def counts(rho, n, alphas, factor=1, **options):
+    pags = [learn_pag(PartialCorrelation(rho, n, **({"alpha": a} | options))) for a in alphas]
+    return [factor * len(list(pag.edges())) for pag in pags]
+
+
+def joined(pags):
+    return np.array([pag.marks != 0 for pag in pags])
 
 
 # number -> right solutions
@@ -36,6 +151,42 @@ RIGHT = {
         lambda A, keep: scaled(A[keep] @ A[keep].T),
     ],
     "1.4": [pair_errors, lambda G, m: list(pair_errors(G, m)), lambda G, m: np.array(pair_errors(G, m))],
+    "2.1": [
+        lambda C, x, y, given: -ratio(np.linalg.inv(block(C, x, y, given))),
+        lambda C, x, y, given: PartialCorrelation(C, 99).partial_correlations([x], [y], [given])[0],
+    ],
+    "2.2": [p_two, lambda r, n, k: 2 * (1 - ndtr(abs(np.sqrt(n - k - 3) * np.arctanh(r))))],
+    "2.3": [critical, lambda n, k, alpha: np.tanh(ndtri(1 - alpha / 2) / np.sqrt(n - k - 3))],
+    "2.4": [
+        lambda r, n, k, alpha: [i for i, v in enumerate(r) if v < 0 and p_two(v, n, k) <= alpha],
+        lambda r, n, k, alpha: np.flatnonzero(np.array(r) <= -critical(n, k, alpha)),
+        lambda r, n, k, alpha: {i for i, v in enumerate(r) if v <= -critical(n, k, alpha)},
+    ],
+    "3.1": [opens, lambda dag, path, given: np.bool_(opens(dag, path, given))],
+    "3.2": [allows, lambda m, i, j: m[i, j] in (1, 2) and m[j, i] in (1, 3)],
+    "3.3": [
+        reach,
+        lambda m, t: set(np.flatnonzero(PAG(m).possible_ancestors[:, t]).tolist()) - {t},
+        lambda m, t: sorted(reach(m, t)),
+    ],
+    "3.4": [
+        lambda ms: np.where((np.array(ms) == ms[0]).all(axis=0), ms[0], 1),
+        lambda ms: np.where(np.ptp(ms, axis=0) == 0, ms[0], 1).tolist(),
+    ],
+    "4.1": [
+        lambda a, x, y, size: subsets(pools(a, x, y)[0], size) | subsets(pools(a, x, y)[1], size),
+        lambda a, x, y, size: sorted(subsets(pools(a, x, y)[0], size) | subsets(pools(a, x, y)[1], size)),
+    ],
+    "4.2": [colliders, lambda a, s: colliders(a, s).tolist()],
+    "4.3": [r1],
+    "4.4": [legal, legal_by_paths, lambda m, root, Z: PDSGraph(m).legal(root, sum(1 << z for z in Z))],
+    "5.1": [merged, lambda A, groups: words_attention(A, groups)],
+    "5.2": [counts, lambda rho, n, alphas: np.array(counts(rho, n, alphas))],
+    "5.3": [
+        lambda A: (int(A.mean(0).argmax()), A.mean(0).max()),
+        lambda A: np.array([A.sum(0).argmax(), A.sum(0).max() / len(A)]),
+    ],
+    "5.4": [lambda pags: joined(pags).mean(0), lambda pags: joined(pags).sum(0) / len(pags)],
 }
 
 # number, wrong answer, words of the cause
@@ -72,6 +223,83 @@ WRONG = [
         ),
         "symmetric",
     ),
+    ("2.1", lambda C, x, y, g: ratio(np.linalg.inv(block(C, x, y, g))), "minus sign"),
+    ("2.1", lambda C, x, y, g: -ratio(np.linalg.inv(C), x, y), "whole matrix"),
+    ("2.1", lambda C, x, y, g: C[x, y], "plain correlation"),
+    ("2.1", lambda C, x, y, g: -np.linalg.inv(block(C, x, y, g))[0, 1], "divide by"),
+    ("2.1", lambda C, x, y, g: -ratio(block(C, x, y, g)), "not inverted"),
+    ("2.2", lambda r, n, k: p_two(r, n, k) / 2, "only one tail"),
+    ("2.2", lambda r, n, k: 2 * ndtr(-np.sqrt(n - k - 3) * np.arctanh(r)), "above 1"),
+    ("2.2", lambda r, n, k: p_two(r, n, 0), "k is missing"),
+    ("2.2", lambda r, n, k: p_two(r, n + 3, k), "the 3 is missing"),
+    ("2.2", lambda r, n, k: 2 * ndtr(-np.sqrt(n - k - 3) * abs(r)), "Fisher's transform is missing"),
+    ("2.2", lambda r, n, k: 2 * ndtr(-(n - k - 3) * abs(np.arctanh(r))), "square root"),
+    ("2.2", lambda r, n, k: 2 - p_two(r, n, k), "Φ itself"),
+    ("2.3", lambda n, k, a: critical(n, k, 2 * a), "two tails"),
+    ("2.3", lambda n, k, a: np.arctanh(critical(n, k, a)), "take tanh"),
+    ("2.3", lambda n, k, a: -critical(n, k, a), "the sign"),
+    ("2.3", lambda n, k, a: critical(n, 0, a), "k is missing"),
+    ("2.3", lambda n, k, a: critical(n + 3, k, a), "the 3 is missing"),
+    ("2.4", lambda r, n, k, a: [i for i, v in enumerate(r) if v < 0], "every negative r"),
+    ("2.4", lambda r, n, k, a: [i for i, v in enumerate(r) if p_two(v, n, k) <= a], "for positive r"),
+    ("2.4", lambda r, n, k, a: [i for i, v in enumerate(r) if v < 0 and p_two(v, n, k) > a], "*not* visible"),
+    ("2.4", lambda r, n, k, a: [v < 0 and p_two(v, n, k) <= a for v in r], "positions"),
+    ("3.1", lambda d, p, g: opens(d, p, g, lambda d, v, g: v in g), "descendants"),
+    ("3.1", lambda d, p, g: opens(d, p, g, lambda d, v, g: nx.descendants(d, v) & g), "the collider itself"),
+    ("3.1", lambda d, p, g: not set(p[1:-1]) & g, "a collider blocks a path unless"),
+    ("3.1", lambda d, p, g: opens(d, p, g, lambda d, v, g: True), "you let it pass"),
+    ("3.1", lambda d, p, g: not opens(d, p, g), "changed places"),
+    ("3.2", lambda m, i, j: allows(m, j, i), "rows and columns"),
+    ("3.2", lambda m, i, j: m[j, i] != 2 and m[i, j] != 3, "without an edge"),
+    ("3.2", lambda m, i, j: m[i, j] != 0 and m[j, i] != 2, "a tail at j"),
+    ("3.2", lambda m, i, j: m[j, i] == 3 and m[i, j] == 2, "a circle leaves"),
+    ("3.2", lambda m, i, j: m[i, j] != 0 and m[i, j] != 3, "an arrowhead at i"),
+    ("3.3", lambda m, t: reach(m, t) | {t}, "target itself"),
+    ("3.3", lambda m, t: reach(m, t, deep=False), "only the neighbours"),
+    ("3.3", lambda m, t: reach(m, t, lambda m, i, j: allows(m, j, i)), "possible descendants"),
+    ("3.3", lambda m, t: reach(m, t, lambda m, i, j: m[i, j] != 0), "every edge"),
+    ("3.3", lambda m, t: reach(m, t, lambda m, i, j: m[j, i] == 3), "tails only"),
+    ("3.4", lambda ms: np.where(np.ptp(ms, axis=0) == 0, ms[0], 0), "not an empty place"),
+    ("3.4", lambda ms: np.max(ms, axis=0), "largest mark"),
+    ("3.4", lambda ms: np.mean(ms, axis=0), "names, not amounts"),
+    ("3.4", lambda ms: ms[0], "first member"),
+    ("4.1", lambda a, x, y, s: subsets(sorted(set(itertools.chain(*pools(a, x, y)))), s), "one pool"),
+    ("4.1", lambda a, x, y, s: subsets(pools(a, x, y)[0], s), "neighbours of x only"),
+    ("4.1", lambda a, x, y, s: subsets(pools(a, x, y)[1], s), "neighbours of y only"),
+    ("4.1", lambda a, x, y, s: [g for p in pools(a, x, y) for g in subsets(p, s)], "counts twice"),
+    ("4.2", lambda a, s: colliders(a, s, flip=True), "stands at z"),
+    ("4.2", lambda a, s: colliders(a, s, lambda z, s: z in s), "not in the separating set"),
+    ("4.2", lambda a, s: colliders(a, s, lambda z, s: True), "every z"),
+    ("4.2", lambda a, s: a.astype(int), "nothing was oriented"),
+    ("4.3", lambda m: r1(m, tail=False), "the tail at z"),
+    ("4.3", lambda m: r1(m, arrow=False), "the arrowhead at y"),
+    ("4.3", lambda m: r1(m, shielded=True), "must not be adjacent"),
+    ("4.3", lambda m: r1(m, circle=lambda m, y, z: m[y, z] != 3), "circles only"),
+    ("4.3", lambda m: r1(m, circle=lambda m, y, z: m[z, y] == 1), "the circle must be at z"),
+    ("4.3", lambda m: r1(r1(m)), "read the old matrix"),
+    ("4.3", lambda m: m, "nothing was oriented"),
+    ("4.4", lambda m, r, Z: legal(m, r, Z, by_node=True), "pairs (previous, current)"),
+    ("4.4", lambda m, r, Z: legal(m, r, Z, lambda m, u, v, w: bool(m[v, w])), "every edge was followed"),
+    ("4.4", lambda m, r, Z: all(m[r, z] for z in Z), "only neighbours"),
+    ("4.4", lambda m, r, Z: legal(m, r, Z, inside=False), "left the set"),
+    ("4.4", lambda m, r, Z: not legal(m, r, Z), "changed places"),
+    ("5.1", lambda A, g: merged(A, g, np.mean), "the columns were averaged"),
+    ("5.1", lambda A, g: merged(A, g, np.sum, np.sum), "the rows were added"),
+    ("5.1", lambda A, g: merged(A, g, np.mean, np.sum), "changed places"),
+    ("5.1", lambda A, g: A[np.ix_([x[0] for x in g], [x[0] for x in g])], "only the first piece"),
+    ("5.1", lambda A, g: np.vstack([A[x].mean(axis=0) for x in g]), "columns were not merged"),
+    ("5.2", lambda rho, n, a: counts(rho, n, a, factor=2), "counted twice"),
+    ("5.2", lambda rho, n, a: counts(rho, n, [0.01] * len(a)), "α did not reach"),
+    ("5.2", lambda rho, n, a: counts(rho, 384, a), "n did not reach"),
+    ("5.2", lambda rho, n, a: counts(rho, n, a, one_sided=True), "one-sided"),
+    ("5.3", lambda A: (A.mean(0).max(), A.mean(0).argmax()), "changed places"),
+    ("5.3", lambda A: (A.mean(1).argmax(), A.mean(1).max()), "average over rows"),
+    ("5.3", lambda A: (A.sum(0).argmax(), A.sum(0).max()), "the share is the mean"),
+    ("5.3", lambda A: (A.argmax() % len(A), A.max()), "largest single weight"),
+    ("5.4", lambda pags: joined(pags).sum(0), "counts"),
+    ("5.4", lambda pags: np.mean([pag.marks for pag in pags], axis=0), "names, not amounts"),
+    ("5.4", lambda pags: joined(pags).any(0), "all graphs"),
+    ("5.4", lambda pags: joined(pags).all(0), "all graphs share"),
 ]
 
 

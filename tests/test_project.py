@@ -22,7 +22,7 @@ FLOORS = {
     4: "protocol explanation search pages baselines identifiability generatable robustness",
     5: "models loading bert4rec titles encoder datasets sources training",
     6: "evaluation metrics",
-    7: "widgets states explorers checks __main__ static",
+    7: "widgets states explorers checks course __main__ static",
 }
 FLOOR = {name: floor for floor, names in FLOORS.items() for name in names.split()}
 

@@ -32,17 +32,12 @@ METADATA = {
 }
 
 SETUP = """\
-# Set-up. On Colab this adds the package and leaves what Colab preloads as it is; elsewhere it does nothing.
-import importlib.util
-import subprocess
+# Set-up. On Colab it adds the package, and leaves what Colab preloads as it is; elsewhere it only imports.
 import sys
 
-if "google.colab" in sys.modules and importlib.util.find_spec("cleann_lite") is None:
-    pip = [sys.executable, "-m", "pip", "install", "--quiet"]
-    subprocess.run([*pip, "--no-deps", "git+{address}"], check=True)
-    absent = [name for name in ("anywidget", "graphviz", "pooch") if importlib.util.find_spec(name) is None]
-    if absent:
-        subprocess.run([*pip, *absent], check=True)
+if "google.colab" in sys.modules:
+    %pip install --quiet --no-deps git+{address}
+    %pip install --quiet anywidget graphviz pooch
 """
 
 BADGES = """\

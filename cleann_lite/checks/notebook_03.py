@@ -1,0 +1,224 @@
+"""Checks of notebook 03, draw graphs with hidden causes."""
+
+import networkx as nx
+import numpy as np
+
+from . import WrongAnswer, call, expect
+
+CIRCLE, ARROW, TAIL = 1, 2, 3
+
+
+def judge_all(what, got, expected, causes):
+    """Compare answers to several questions: dict question -> answer; causes give the wrong dicts."""
+    for question, right in expected.items():
+        if got[question] is right or (not isinstance(right, bool) and got[question] == right):
+            continue
+        if (
+            isinstance(right, bool)
+            and isinstance(got[question], np.bool_ | bool | int)
+            and got[question] == right
+        ):
+            continue
+        lines = [f"{what} {question}: expected {right}, and got {got[question]!r}"]
+        lines += [f"Likely cause: {cause}" for cause, wrong in causes if wrong == got][:1]
+        raise WrongAnswer("\n".join(lines))
+
+
+def example_dag():
+    """A chain, a fork, a collider with an effect, and two colliders in a row."""
+    return nx.DiGraph([("a", "b"), ("b", "c"), ("d", "c"), ("c", "e"), ("e", "f"), ("d", "g"), ("h", "g")])
+
+
+PATHS = [
+    ("abc", ""), ("abc", "b"), ("bcd", ""), ("bcd", "c"), ("bcd", "f"), ("bcd", "g"), ("abcd", "f"),
+    ("abcd", "bf"), ("cdg", ""), ("cdg", "d"), ("abcdg", ""), ("abcdg", "e"),
+    ("abcdgh", "e"), ("abcdgh", "eg"), ("ab", "c"),
+]  # fmt: skip
+
+
+def path_is_open(
+    dag, path, given, collider=lambda dag, v, given: bool(({v} | nx.descendants(dag, v)) & given)
+):
+    for u, v, w in zip(path, path[1:], path[2:], strict=False):
+        if dag.has_edge(u, v) and dag.has_edge(w, v):
+            if not collider(dag, v, given):
+                return False
+        elif v in given:
+            return False
+    return True
+
+
+def is_open(answer):
+    dag = example_dag()
+
+    def named(rule):
+        return {
+            f"{'–'.join(path)} given {{{', '.join(given)}}}": rule(dag, list(path), set(given))
+            for path, given in PATHS
+        }
+
+    got = named(lambda *question: call(answer, *question))
+    right = named(path_is_open)
+    causes = [
+        (
+            "an effect of a collider opens the path too: look at its descendants.",
+            named(lambda dag, p, g: path_is_open(dag, p, g, lambda dag, v, given: v in given)),
+        ),
+        (
+            "descendants do not contain the collider itself: a collider that is given opens the path.",
+            named(
+                lambda dag, p, g: path_is_open(
+                    dag, p, g, lambda d, v, given: bool(nx.descendants(d, v) & given)
+                )
+            ),
+        ),
+        (
+            "a collider blocks a path unless it (or an effect of it) is given; you treat it like the others.",
+            named(lambda dag, p, g: not set(p[1:-1]) & g),
+        ),
+        (
+            "a collider that is not given blocks the path; you let it pass.",
+            named(lambda dag, p, g: path_is_open(dag, p, g, lambda dag, v, given: True)),
+        ),
+        (
+            "True and False have changed places: True means open.",
+            {key: not value for key, value in right.items()},
+        ),
+    ]
+    judge_all("Open, path", got, right, causes)
+    return "Conditioning closes chains and forks, and opens colliders."
+
+
+def example_marks():
+    """Six variables with every kind of edge: 0 o-> 1 <-> 2 --> 3, 4 o-o 0, 4 --- 5, 3 <-o 5."""
+    marks = np.zeros((6, 6), dtype=np.int8)
+    for i, j, at_i, at_j in [
+        (0, 1, CIRCLE, ARROW),
+        (1, 2, ARROW, ARROW),
+        (2, 3, TAIL, ARROW),
+        (4, 0, CIRCLE, CIRCLE),
+        (4, 5, TAIL, TAIL),
+        (5, 3, CIRCLE, ARROW),
+    ]:
+        marks[i, j], marks[j, i] = at_j, at_i
+    return marks
+
+
+def allows(marks, i, j):
+    return bool(marks[i, j] != 0 and marks[j, i] != ARROW and marks[i, j] != TAIL)
+
+
+def may_cause(answer):
+    marks = example_marks()
+    edges = [(i, j) for i in range(6) for j in range(6) if i != j]
+
+    def named(rule):
+        return {f"of {j} by {i}": rule(marks, i, j) for i, j in edges}
+
+    got = named(lambda *question: call(answer, *question))
+    causes = [
+        (
+            "rows and columns: the mark at i is marks[j, i], the mark at j is marks[i, j].",
+            named(lambda m, i, j: allows(m, j, i)),
+        ),
+        (
+            "without an edge nothing is a direct cause.",
+            named(lambda m, i, j: m[j, i] != ARROW and m[i, j] != TAIL),
+        ),
+        (
+            "a tail at j says that j causes i; then i does not cause j.",
+            named(lambda m, i, j: m[i, j] != 0 and m[j, i] != ARROW),
+        ),
+        (
+            "a circle leaves the mark open, so it allows a cause as well; you asked for a tail.",
+            named(lambda m, i, j: m[j, i] == TAIL and m[i, j] == ARROW),
+        ),
+        (
+            "an arrowhead at i says that i does not cause j.",
+            named(lambda m, i, j: m[i, j] != 0 and m[i, j] != TAIL),
+        ),
+    ]
+    got = {key: bool(value) for key, value in got.items()}
+    causes = [(cause, {key: bool(value) for key, value in wrong.items()}) for cause, wrong in causes]
+    judge_all("A possible cause", got, named(allows), causes)
+    return "The row is where the edge starts, the entry is the mark where it ends."
+
+
+def ancestors(marks, target, step=allows, rounds=None):
+    found = {target}
+    for _ in range(rounds or len(marks)):
+        found |= {i for i in range(len(marks)) if any(step(marks, i, j) for j in found)}
+    return found - {target}
+
+
+def possible_ancestors(answer):
+    marks = np.zeros((7, 7), dtype=np.int8)
+    for i, j, at_i, at_j in [
+        (0, 1, CIRCLE, CIRCLE),
+        (1, 2, CIRCLE, ARROW),
+        (2, 3, TAIL, ARROW),
+        (4, 2, ARROW, ARROW),
+        (5, 3, CIRCLE, ARROW),
+        (3, 6, TAIL, ARROW),
+    ]:
+        marks[i, j], marks[j, i] = at_j, at_i
+    for target in (3, 2, 6):
+        right = ancestors(marks, target)
+        got = call(answer, marks, target)
+        joined = ancestors(marks, target, lambda m, i, j: m[i, j] != 0)
+        expect(
+            f"The possible ancestors of variable {target}",
+            set(got) if isinstance(got, set | frozenset | list | tuple) else got,
+            right,
+            [
+                ("leave the target itself out.", right | {target}),
+                (
+                    "these are only the neighbours; go on from each of them.",
+                    ancestors(marks, target, rounds=1),
+                ),
+                (
+                    "you walked forwards: these are possible descendants.",
+                    ancestors(marks.T, target, allows_flipped),
+                ),
+                ("you followed every edge; each step must allow a cause.", joined),
+                (
+                    "you followed tails only; a circle allows a cause too.",
+                    ancestors(marks, target, lambda m, i, j: m[j, i] == TAIL and m[i, j] == ARROW),
+                ),
+            ],
+        )
+    return "A ↔ on the way stops the walk: neither end causes the other."
+
+
+def allows_flipped(transposed, i, j):
+    return allows(transposed.T, j, i)
+
+
+def common_marks(answer):
+    first = np.array([[0, 2, 0], [3, 0, 3], [0, 2, 0]])
+    second = np.array([[0, 3, 0], [2, 0, 3], [0, 2, 0]])
+    third = np.array([[0, 2, 0], [2, 0, 3], [0, 2, 0]])
+    right = np.array([[0, 1, 0], [1, 0, 3], [0, 2, 0]])
+    members = [first, second, third]
+    expect(
+        "The marks of the PAG",
+        np.asarray(call(answer, members)),
+        right,
+        [
+            ("where they differ stands a circle, 1, not an empty place.", np.where(right == 1, 0, right)),
+            ("where there is no edge stays 0: all members agree on that.", np.where(right == 0, 1, right)),
+            ("you kept the first member's mark where they differ.", first),
+            ("this is the largest mark; where they differ stands a circle, 1.", np.max(members, axis=0)),
+            ("this is the smallest mark; where they differ stands a circle, 1.", np.min(members, axis=0)),
+            ("this is the mean of the marks; they are names, not amounts.", np.mean(members, axis=0)),
+        ],
+    )
+    return "That is the definition of a PAG."
+
+
+CHECKS = {
+    "3.1": is_open,
+    "3.2": may_cause,
+    "3.3": possible_ancestors,
+    "3.4": common_marks,
+}
