@@ -1,6 +1,7 @@
 """The checks of the exercises: right answers pass, and each typical wrong one is told its cause."""
 
 import itertools
+import re
 
 import networkx as nx
 import numpy as np
@@ -137,6 +138,10 @@ def joined(pags):
 
 # number -> right solutions
 RIGHT = {
+    "0.1": [
+        lambda text, word: re.sub(rf"\b{re.escape(word)}\b", "[MASK]", text),
+        lambda text, word: "".join("[MASK]" if w == word else w for w in re.split(r"(\W)", text)),
+    ],
     "1.1": [
         lambda G: np.linalg.inv(I(len(G)) - G),
         lambda G: sum(np.linalg.matrix_power(G, k) for k in range(len(G))),
@@ -191,6 +196,13 @@ RIGHT = {
 
 # number, wrong answer, words of the cause
 WRONG = [
+    ("0.1", lambda text, word: text.replace(word, "[MASK]"), "inside other words"),
+    ("0.1", lambda text, word: re.sub(rf"\b{word}\b", "[MASK]", text, count=1), "first occurrence"),
+    ("0.1", lambda text, word: re.sub(rf"\b{word}\b", "", text), "removed"),
+    ("0.1", lambda text, word: " ".join("[MASK]" if w == word else w for w in text.split()), "punctuation"),
+    ("0.1", lambda text, word: re.sub(rf"(?i)\b{word}\b", "[MASK]", text), "capitals"),
+    ("0.1", lambda text, word: re.sub(rf"\b{word}\b", "[MASK]", text), "re.escape"),
+    ("0.1", lambda text, word: text, "as it was"),
     ("1.1", lambda G: np.linalg.inv(G), "you inverted G"),
     ("1.1", lambda G: I(len(G)) + G, "only direct effects"),
     ("1.1", lambda G: np.linalg.inv(I(len(G)) + G), "the sign"),

@@ -1,0 +1,158 @@
+# %% [markdown]
+# # Start here: explain a sentence within a minute
+#
+# A language model reads a review and says *negative*. Which words made it say so? This course opens a Transformer, reads its attention as a
+# causal model of that one input, and finds the smallest set of words without which the model would have decided otherwise. Then it
+# checks: it masks them, and asks the model again.
+#
+# | | |
+# |---|---|
+# | **You will do** | explain a review, then a sentence of your own; check the explanation by hand; see how exercises work |
+# | **You will learn** | what an explanation of this kind says and what it does not |
+# | **You need** | some Python; everything else is explained on the way |
+# | **Time** | one minute to the first explanation, ten for all; the cells run for about fifteen seconds on two CPU cores and stay below 1 GB |
+
+# %% tags=["setup"]
+import networkx as nx
+
+import cleann_lite as cl
+from cleann_lite.checks import check
+
+# %% [markdown]
+# ## One review
+#
+# `pocket-sentiment` is a small BERT that was trained on film reviews and travels with this course. It reads a text and gives a probability to *negative* and to *positive*.
+# Run the cell: click on it and press Shift and Enter.
+
+# %%
+model = cl.load_model("pocket-sentiment")
+review = "The plot is thin, but the actors are wonderful and I loved every minute."
+explanation = cl.explain(model, review)
+explanation
+
+# %% [markdown]
+# Read it from the top. First what the model **predicts**. Then the **smallest set** of words found: mask them, and the model changes its mind. The picture shows the
+# causal graph around the prediction in which the set was found.
+#
+# An explanation is a sentence about *the model*, not about the film and not about language: "had you not read these words, you would have said something else".
+#
+# ## Your own sentence
+#
+# Change the text and run the cell again. Try a negation, irony, a mixed feeling, one word.
+
+# %%
+my_text = "This is not a bad film at all."
+mine = cl.explain(model, my_text)
+print(mine)
+
+# %% [markdown]
+# ## Check it yourself
+#
+# Nobody has to believe an explanation of this kind. Each set carries the text as the model saw it, with the words masked. Hand it to the model and look:
+
+
+# %%
+def ask(text):
+    """What the model says to a text, as words."""
+    chances = model.predict_proba([text])[0]
+    best = chances.argmax()
+    return f"{model.labels[best]:>8} {chances[best]:.0%}   {text}"
+
+
+print(ask(review))
+for found in explanation.sets:
+    print(ask(found.masked))
+
+# %% [markdown]
+# Is there a smaller set? The search proposes only sets that its graph allows. Afterwards it can try every smaller set of words,
+# inside the graph or not, and says what came of it:
+
+# %%
+proof = {True: "every smaller set was tried, none works", False: "a smaller set works too", None: "not proved"}
+for text, e in ((review, explanation), (my_text, mine)):
+    print(f"{text}\n    {proof[e.certified]}; {e.model_calls} inputs run by the model in {e.seconds:.1f} seconds")
+    for found in e.smaller:
+        print(f"    smaller, but outside the graph: {', '.join(found.units)}")
+
+# %% [markdown]
+# Such honesty is part of the course: the graph is a *proposal* which words matter together; the model's own answer decides.
+#
+# ## How exercises work
+#
+# Every notebook has a few exercises, each in three parts: a **task** with a hint to unfold, a **stub** that you replace by your own code, and a **check**. The check says what it expected, what
+# came, and, if it can, what you probably did. "Run all" does not stop at an exercise that is still to do. Here is one to warm up.
+#
+# ### Exercise 0.1: mask a word
+#
+# Write a function that takes a text and a word, and returns the text with every occurrence of this *whole* word replaced by `[MASK]`. Words stand between spaces and punctuation.
+#
+# <details><summary>Hint</summary><code>str.replace</code> would also hit the "art" in "party". <code>re.sub(r"\bart\b", "[MASK]", text)</code> replaces whole words; <code>re.escape</code> makes any word safe to put there.</details>
+
+
+# %% tags=["exercise"]
+def mask_word(text, word):
+    raise NotImplementedError("Exercise 0.1: return the text with the word replaced by [MASK]")
+
+
+# %% tags=["solution"]
+def mask_word(text, word):
+    import re
+
+    return re.sub(rf"\b{re.escape(word)}\b", "[MASK]", text)
+
+
+# %% tags=["check"]
+check("0.1", mask_word)
+
+# %% [markdown]
+# ## The map
+#
+# Each notebook teaches one idea and needs those with an arrow into it. The short way to the explanations is 00, 05, 06; the full way is in order.
+
+# %%
+steps = {
+    "00 start here": [],
+    "01 attention as an SEM": ["00 start here"],
+    "02 test independence": ["01 attention as an SEM"],
+    "03 graphs, hidden causes": ["02 test independence"],
+    "04 FCI and ICD": ["03 graphs, hidden causes"],
+    "05 real attention": ["04 FCI and ICD"],
+    "06 sentiment": ["05 real attention"],
+    "07 recommendation": ["06 sentiment"],
+    "08 trust the weights?": ["05 real attention"],
+    "09 measure": ["06 sentiment", "07 recommendation"],
+    "10 your own variant": ["09 measure", "08 trust the weights?"],
+}
+course = nx.DiGraph([(before, after) for after, needed in steps.items() for before in needed])
+cl.draw(course, legend=False, title="The notebooks, and which one needs which")
+
+# %% [markdown]
+# | notebook | question |
+# |---|---|
+# | [01 read attention as an SEM](01_read_attention_as_an_sem.ipynb) | what do attention and a causal model have in common? |
+# | [02 test independence](02_test_independence.ipynb) | when are two tokens independent, given others? |
+# | [03 draw graphs with hidden causes](03_draw_graphs_with_hidden_causes.ipynb) | how to draw what cannot be known? |
+# | [04 discover step by step](04_discover_step_by_step.ipynb) | how is a graph learned from tests? |
+# | [05 learn from real attention](05_learn_from_real_attention.ipynb) | what graph does a real head give, and what is it worth? |
+# | [06 explain a sentiment prediction](06_explain_a_sentiment_prediction.ipynb) | which words made the model say so? |
+# | [07 explain a recommendation](07_explain_a_recommendation.ipynb) | because of which films is this one recommended? |
+# | [08 question the attention weights](08_question_the_attention_weights.ipynb) | could other weights have given the same output? |
+# | [09 measure explanations](09_measure_explanations.ipynb) | are these explanations better than simpler ones? |
+# | [10 build your own variant](10_build_your_own_variant.ipynb) | how to try an idea of your own? |
+#
+# ## In practice
+#
+# - In a terminal: `cleann-lite explain "The plot is thin, but I loved it."`, with `--json` for programs.
+# - `explanation.to_json()`, `.to_html()` and `.to_svg()` give what you see as text.
+# - Any Hugging Face classifier works in place of the pocket model: `cl.load_model("a local folder or a hub name")`.
+#
+# ## On your own
+#
+# 1. Find a sentence for which one word is enough, and one for which no set is found.
+# 2. Write a review that you find positive and the model negative. What does the explanation show?
+#
+# ## Further reading
+#
+# - R. Y. Rohekar, Y. Gurwicz, S. Nisimov. *Causal Interpretation of Self-Attention in Pre-Trained Transformers.* NeurIPS 2023. arXiv:2310.20307.
+#
+# **Next:** [01, read attention as a structural equation model](01_read_attention_as_an_sem.ipynb)
