@@ -4,7 +4,7 @@ import re
 
 from . import call, expect
 
-TEXT, WORD = "A party about art, and art's price; no Art.", "art"
+TEXT, WORD = "A party about art and more art, but art and art's price: no Art.", "art"
 
 
 def mask_word(answer):

@@ -17,6 +17,7 @@ import networkx as nx
 
 import cleann_lite as cl
 from cleann_lite.checks import check
+from cleann_lite.course import strip
 
 # %% [markdown]
 # ## One review
@@ -64,15 +65,15 @@ for found in explanation.sets:
     print(ask(found.masked))
 
 # %% [markdown]
-# Is there a smaller set? The search proposes only sets that its graph allows. Afterwards it can try every smaller set of words,
-# inside the graph or not, and says what came of it:
+# Is there a smaller set? The search proposes only sets that its graph allows. Afterwards it tries every smaller set of words,
+# proposed or not, and says what came of it:
 
 # %%
 proof = {True: "every smaller set was tried, none works", False: "a smaller set works too", None: "not proved"}
 for text, e in ((review, explanation), (my_text, mine)):
     print(f"{text}\n    {proof[e.certified]}; {e.model_calls} inputs run by the model in {e.seconds:.1f} seconds")
     for found in e.smaller:
-        print(f"    smaller, but outside the graph: {', '.join(found.units)}")
+        print(f"    smaller, not proposed by any graph: {', '.join(found.units)}")
 
 # %% [markdown]
 # Such honesty is part of the course: the graph is a *proposal* which words matter together; the model's own answer decides.
@@ -124,7 +125,7 @@ steps = {
     "10 your own variant": ["09 measure", "08 trust the weights?"],
 }
 course = nx.DiGraph([(before, after) for after, needed in steps.items() for before in needed])
-cl.draw(course, legend=False, title="The notebooks, and which one needs which")
+strip({"The notebooks, and which one needs which": cl.draw(course, legend=False)})
 
 # %% [markdown]
 # | notebook | question |
