@@ -1,25 +1,29 @@
 """The training loop is resumable and exact; every text model trains, saves and loads at smoke scale."""
 
+import itertools
 import json
+from collections import Counter, OrderedDict
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
 
 from safetensors.torch import load_file  # noqa: E402
 
-from cleann_lite.training import corpus, text  # noqa: E402
+from cleann_lite.training import corpus, gpt, loop, masked_word, sentiment, teachers, text  # noqa: E402
 from cleann_lite.training.__main__ import main  # noqa: E402
 from cleann_lite.training.loop import BEST, CHECKPOINT, Settings, train  # noqa: E402
+from cleann_lite.training.ngrams import Trigrams  # noqa: E402
 
 
 def _model():
     torch.manual_seed(1)
-    return torch.nn.Sequential(
-        torch.nn.Linear(6, 8), torch.nn.Dropout(0.5), torch.nn.Tanh(), torch.nn.Linear(8, 1)
-    )
+    inner = torch.nn.Sequential(OrderedDict(layer=torch.nn.Sequential(torch.nn.Linear(6, 8))))
+    outer = torch.nn.Sequential(torch.nn.Dropout(0.5), torch.nn.Tanh(), torch.nn.Linear(8, 1))
+    return torch.nn.Sequential(OrderedDict(body=inner, rest=outer))
 
 
 def _run(folder, kill_at=None, **changes):
@@ -40,12 +44,12 @@ def _run(folder, kill_at=None, **changes):
     return model.state_dict(), outcome
 
 
-@pytest.mark.parametrize("kill_at", [3, 6, 17])
-def test_killed_and_resumed_equals_uninterrupted(tmp_path, kill_at):
-    whole, outcome = _run(tmp_path / "whole")
+@pytest.mark.parametrize(("kill_at", "muon"), [(3, 0), (6, 0), (17, 0), (17, 0.02)])
+def test_killed_and_resumed_equals_uninterrupted(tmp_path, kill_at, muon):
+    whole, outcome = _run(tmp_path / "whole", muon=muon)
     with pytest.raises(KeyboardInterrupt):
-        _run(tmp_path / "killed", kill_at)
-    resumed, again = _run(tmp_path / "killed")
+        _run(tmp_path / "killed", kill_at, muon=muon)
+    resumed, again = _run(tmp_path / "killed", muon=muon)
     for name, tensor in whole.items():
         assert torch.equal(tensor, resumed[name]), name
     assert (outcome.score, outcome.step, outcome.checks) == (again.score, again.step, again.checks)
@@ -77,7 +81,7 @@ def test_loss_that_is_not_finite_is_named(tmp_path):
 
 
 def test_rate_warms_up_and_decays():
-    rates = [Settings(100, 1.0, warmup=0.1).rate(step) for step in range(100)]
+    rates = [Settings(100, 0.5, warmup=0.1).rate(step) for step in range(100)]
     assert np.argmax(rates) in (9, 10) and rates[0] < 0.1 and rates[-1] < 0.02
     assert all(a >= b for a, b in pairwise(rates[10:]))
 
@@ -119,12 +123,101 @@ def test_usage_and_unknown_names(capsys):
     assert "imdb/imdb_train.csv.gz" in capsys.readouterr().err
 
 
+def _kneser_ney(texts, size, one, two, three):
+    """The textbook's sums, context by context, as an oracle."""
+    triples = Counter(t for ids in texts for t in zip(ids, ids[1:], ids[2:], strict=False))
+    pairs = Counter((b, c) for a, b, c in triples)
+    singles = Counter(c for b, c in pairs)
+
+    def discount(counts):
+        once, twice = (sum(n == k for n in counts.values()) for k in (1, 2))
+        return once / (once + 2 * twice)
+
+    lowest = (singles[three] + 0.5) / (sum(singles.values()) + 0.5 * size)
+    followers = {c: n for (b, c), n in pairs.items() if b == two}
+    middle, d = lowest, discount(pairs)
+    if followers:
+        total = sum(followers.values())
+        middle = max(followers.get(three, 0) - d, 0) / total + d * len(followers) / total * lowest
+    followers = {c: n for (a, b, c), n in triples.items() if (a, b) == (one, two)}
+    if not followers:
+        return middle
+    total, d = sum(followers.values()), discount(triples)
+    return max(followers.get(three, 0) - d, 0) / total + d * len(followers) / total * middle
+
+
+def test_trigrams_equal_the_textbook():
+    rng = np.random.default_rng(5)
+    texts = [rng.integers(0, 6, n) for n in (40, 3, 25)]
+    model = Trigrams(texts, 7)
+    for one, two in itertools.product(range(7), repeat=2):
+        chance = model.next(one, two)
+        assert chance.sum() == pytest.approx(1)
+        wanted = [_kneser_ney([t.tolist() for t in texts], 7, one, two, three) for three in range(7)]
+        np.testing.assert_allclose(chance, wanted)
+
+
+def test_trigrams_between_neighbours():
+    texts = [np.array([0, 4, 1, 0, 4, 1, 2, 3, 1])]
+    model = Trigrams(texts, 5, between=True)
+    assert model.next(0, 1).argmax() == 4 and model.next(2, 1).argmax() == 3
+    perplexity, right = model.measure(np.array([[0, 1], [2, 1]]), np.array([4, 0]))
+    assert right == 0.5
+    assert perplexity == pytest.approx((model.next(0, 1)[4] * model.next(2, 1)[0]) ** -0.5)
+
+
+def test_windows_keep_positions_and_lose_no_token():
+    rows = [np.arange(10, 10 + n, dtype=np.int32) for n in (5, 200, 700)]
+    parts = masked_word.windows(rows, width=128, shortest=1)
+    assert all(at >= 0 and at + len(ids) <= text.MAX_LENGTH for at, ids in parts)
+    inner = np.concatenate([ids[ids >= 10] for _, ids in parts])
+    assert np.array_equal(inner, np.concatenate(rows))
+    causal = gpt.windows(rows, shortest=1)
+    predicted = np.concatenate([ids[1:] for ids in causal])
+    assert np.array_equal(predicted[predicted >= 10], np.concatenate(rows))
+
+
+def test_masking_hides_the_share_it_says():
+    ids = torch.randint(5, 90, (200, 100), generator=torch.Generator().manual_seed(0))
+    ids[:, 0] = text.CLS
+    seen, chosen = masked_word.mask_pieces(ids, 90, 0.2, torch.Generator().manual_seed(1))
+    assert not chosen[:, 0].any() and torch.equal(seen[~chosen], ids[~chosen])
+    assert chosen[:, 1:].float().mean() == pytest.approx(0.2, abs=0.01)
+    hidden = (seen == text.MASK) & chosen
+    assert hidden.sum() / chosen.sum() == pytest.approx(0.8, abs=0.02)
+
+
+def test_calibration_makes_confidence_true():
+    rng = np.random.default_rng(0)
+    margin = rng.normal(0, 1, 4000)
+    labels = (rng.random(4000) < 1 / (1 + np.exp(-margin))).astype(int)
+    examples = [corpus.Example("", int(label)) for label in labels]
+    honest = np.stack([-margin / 2, margin / 2], axis=1)
+    assert (
+        sentiment.calibration_error(honest, examples)
+        < 0.03
+        < sentiment.calibration_error(3 * honest, examples)
+    )
+    assert sentiment.temperature_of(3 * honest, labels) == pytest.approx(3, rel=0.1)
+
+
+def test_review_teacher_learns_words():
+    pytest.importorskip("sklearn")
+    teacher = teachers.ReviewTeacher(corpus.made_up(200), rarest=1)
+    bad, good = teacher.positive(["The film was terrible.", "The film was superb."])
+    assert bad < 0.3 < 0.7 < good
+
+
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory):
     folder = tmp_path_factory.mktemp("smoke")
+    start = ["--start", str(folder / "pocket-masked-word")]
+    teacher = ["--teacher", str(folder / "sentence-teacher"), "--drawn", "20"]
     for name, extra in (
         ("pocket-masked-word", []),
-        ("pocket-sentiment", ["--start", str(folder / "pocket-masked-word")]),
+        ("sentence-teacher", start),
+        ("pocket-sentiment", [*start, *teacher]),
+        ("pocket-gpt", start),
     ):
         assert (
             main([name, "--smoke", "--runs", str(folder / "runs"), "--out", str(folder / name), *extra]) == 0
@@ -132,10 +225,8 @@ def smoke(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("name", ["pocket-masked-word", "pocket-sentiment"])
+@pytest.mark.parametrize("name", ["pocket-masked-word", "pocket-sentiment", "pocket-gpt"])
 def test_smoke_model_is_a_plain_folder_of_float32(smoke, name, capsys):
-    import transformers
-
     config = json.loads((smoke / name / "config.json").read_text())
     model = getattr(transformers, config["architectures"][0]).from_pretrained(smoke / name)
     tokenizer = transformers.AutoTokenizer.from_pretrained(smoke / name)
@@ -144,5 +235,36 @@ def test_smoke_model_is_a_plain_folder_of_float32(smoke, name, capsys):
     assert ids["input_ids"][0, 0] == text.CLS and text.MASK in ids["input_ids"]
     assert model(**ids).logits.isfinite().all()
     assert (smoke / "runs" / name / CHECKPOINT).exists()
-    assert main(["evaluate", name, "--smoke", "--model", str(smoke / name)]) == 0
+    plot = ["--plot", str(smoke / "plot.svg")] if name == "pocket-sentiment" else []
+    assert main(["evaluate", name, "--smoke", "--model", str(smoke / name), *plot]) == 0
     assert capsys.readouterr().out
+
+
+def test_killed_model_run_ends_with_the_same_weights(smoke, tmp_path, monkeypatch):
+    """Kill a whole command after its first checkpoint; the same command again gives the same folder."""
+    command = [
+        "pocket-masked-word",
+        "--smoke",
+        "--runs",
+        str(tmp_path / "runs"),
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    steps, take = [], loop._step
+
+    def killed(*inputs):
+        steps.append(inputs[-1])
+        if len(steps) == 5:
+            raise KeyboardInterrupt
+        return take(*inputs)
+
+    monkeypatch.setattr(loop, "_step", killed)
+    with pytest.raises(KeyboardInterrupt):
+        main(command)
+    assert main(command) == 0
+    assert steps == [0, 1, 2, 3, 4, 3, 4, 5]
+    whole, resumed = (
+        load_file(f / "model.safetensors") for f in (smoke / "pocket-masked-word", tmp_path / "out")
+    )
+    assert whole.keys() == resumed.keys()
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)

@@ -9,9 +9,11 @@ is pickled.
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import os
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -25,7 +27,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 CHECKPOINT, BEST = "checkpoint.safetensors", "best.safetensors"
-_MOMENTS = ("exp_avg", "exp_avg_sq")
+_MOMENTS = ("exp_avg", "exp_avg_sq", "momentum_buffer")
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,9 @@ class Settings:
     learning_rate : float
         Highest learning rate of AdamW: reached after ``warmup`` (a share of the steps) and then lowered to
         ``floor`` times itself along a line or, with ``schedule="cosine"``, half a cosine.
+    muon : float
+        Highest learning rate of Muon for the weight matrices inside the layers; 0 leaves them to AdamW
+        (Jordan et al. 2024, *Muon: an optimizer for hidden layers in neural networks*).
     check_every : int
         Steps between two validations, each followed by a checkpoint.
     precision : str
@@ -54,17 +59,18 @@ class Settings:
     weight_decay: float = 0.01
     betas: tuple[float, float] = (0.9, 0.999)
     clip: float = 1.0
+    muon: float = 0.0
     check_every: int = 500
     precision: str = "float32"
 
     def rate(self, step: int) -> float:
-        """Learning rate of one step (0-based)."""
+        """Share of the highest learning rate at one step (0-based)."""
         warm = max(1.0, self.warmup * self.steps)
         if step < warm:
-            return self.learning_rate * (step + 1) / (warm + 1)
+            return (step + 1) / (warm + 1)
         done = (step - warm) / max(1.0, self.steps - warm)
         left = 0.5 * (1 + math.cos(math.pi * done)) if self.schedule == "cosine" else 1 - done
-        return self.learning_rate * (self.floor + (1 - self.floor) * left)
+        return self.floor + (1 - self.floor) * left
 
 
 @dataclass(frozen=True)
@@ -105,11 +111,11 @@ def train(
         If the run found in ``folder`` had other settings, or the loss is not finite.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    optimizer = _optimizer(model, settings)
+    optimizers = _optimizers(model, settings)
     state = {"step": 0, "score": -math.inf, "best": 0, "seconds": 0.0, "checks": []}
     path = folder / CHECKPOINT
     if path.exists() and not restart:
-        state = _load(path, model, optimizer, settings)
+        state = _load(path, model, optimizers, settings)
     started, running = time.monotonic() - state["seconds"], []
     quick = sys.stderr.isatty()
     bar = tqdm(
@@ -117,7 +123,7 @@ def train(
     )
     model.train()
     for step in range(state["step"], settings.steps):
-        running.append(_step(model, loss, optimizer, settings, step))
+        running.append(_step(model, loss, optimizers, settings, step))
         bar.update()
         done = step + 1
         if done % settings.check_every and done != settings.steps:
@@ -135,20 +141,31 @@ def train(
         state |= {"step": done, "seconds": time.monotonic() - started}
         state["checks"].append({"step": done, "loss": round(mean, 5), "score": score})
         bar.set_postfix(loss=f"{mean:.4f}", score=f"{score:.4f}", refresh=True)
-        _save(path, _weights(model) | _moments(model, optimizer), state | {"settings": asdict(settings)})
+        _save(path, _weights(model) | _moments(model, optimizers), state | {"settings": asdict(settings)})
     bar.close()
     load_weights(model, folder / BEST)
     model.eval()
     return Outcome(state["score"], state["best"], state["seconds"], state["checks"])
 
 
-def _optimizer(model: nn.Module, settings: Settings) -> torch.optim.AdamW:
+def _optimizers(model: nn.Module, settings: Settings) -> list[torch.optim.Optimizer]:
     named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    inner = [p for name, p in named if settings.muon and p.ndim == 2 and re.search(r"\.(layer|h)\.\d", name)]
+    taken = {id(p) for p in inner}
+    rest = [p for _, p in named if id(p) not in taken]
     groups = [
-        {"params": [p for _, p in named if p.ndim >= 2], "weight_decay": settings.weight_decay},
-        {"params": [p for _, p in named if p.ndim < 2], "weight_decay": 0.0},
+        {"params": [p for p in rest if p.ndim >= 2], "weight_decay": settings.weight_decay},
+        {"params": [p for p in rest if p.ndim < 2], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=settings.betas, fused=True)
+    optimizers = [torch.optim.AdamW(groups, lr=settings.learning_rate, betas=settings.betas, fused=True)]
+    if inner:
+        if not hasattr(torch.optim, "Muon"):
+            raise ValueError(f"Muon needs PyTorch 2.9 or newer: this is {torch.__version__}")
+        optimizers.append(torch.optim.Muon(inner, lr=settings.muon, weight_decay=settings.weight_decay))
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["highest"] = group["lr"]
+    return optimizers
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:
@@ -156,17 +173,18 @@ def autocast(device: torch.device, precision: str) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
 
 
-def _step(model, loss, optimizer, settings: Settings, step: int) -> Tensor:
+def _step(model, loss, optimizers, settings: Settings, step: int) -> Tensor:
     torch.manual_seed(settings.seed * 1_000_003 + step)
-    for group in optimizer.param_groups:
-        group["lr"] = settings.rate(step)
+    for group in itertools.chain.from_iterable(o.param_groups for o in optimizers):
+        group["lr"] = group["highest"] * settings.rate(step)
     with autocast(next(model.parameters()).device, settings.precision):
         value = loss(step)
     value.backward()
     if settings.clip:
         nn.utils.clip_grad_norm_(model.parameters(), settings.clip)
-    optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
+    for optimizer in optimizers:
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
     return value.detach()
 
 
@@ -185,12 +203,13 @@ def _weights(model: nn.Module) -> dict[str, Tensor]:
     return tensors | {name: t for name, t in model.state_dict().items() if name not in shared}
 
 
-def _moments(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+def _moments(model: nn.Module, optimizers: list[torch.optim.Optimizer]) -> dict[str, Tensor]:
     return {
         f"{moment}:{name}": optimizer.state[parameter][moment]
+        for optimizer in optimizers
         for name, parameter in model.named_parameters()
-        if parameter in optimizer.state
         for moment in _MOMENTS
+        if parameter in optimizer.state and moment in optimizer.state[parameter]
     }
 
 
@@ -201,7 +220,7 @@ def _save(path: Path, tensors: dict[str, Tensor], state: dict) -> None:
     os.replace(partial, path)
 
 
-def _load(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, settings: Settings) -> dict:
+def _load(path: Path, model: nn.Module, optimizers: list[torch.optim.Optimizer], settings: Settings) -> dict:
     with safe_open(path, "pt") as file:
         state = json.loads(file.metadata()["state"])
         wanted, found = json.loads(json.dumps(asdict(settings))), state.pop("settings")
@@ -212,14 +231,21 @@ def _load(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, settin
             raise ValueError(
                 f"a run with other settings is in {path.parent}: {', '.join(changed)}; give --restart"
             )
-        stored = set(file.keys())
-        for name, parameter in model.named_parameters():
-            if f"{_MOMENTS[0]}:{name}" in stored:
-                moments = {m: file.get_tensor(f"{m}:{name}").to(parameter.device) for m in _MOMENTS}
-                count = torch.tensor(float(state["step"]), device=parameter.device)
-                optimizer.state[parameter] = {"step": count, **moments}
+        _restore(file, model, optimizers, state["step"])
     load_weights(model, path)
     return state
+
+
+def _restore(file, model: nn.Module, optimizers: list[torch.optim.Optimizer], step: int) -> None:
+    stored = set(file.keys())
+    for optimizer in optimizers:
+        members = {id(p) for group in optimizer.param_groups for p in group["params"]}
+        for name, parameter in model.named_parameters():
+            kept = [m for m in _MOMENTS if f"{m}:{name}" in stored]
+            if kept and id(parameter) in members:
+                moments = {m: file.get_tensor(f"{m}:{name}").to(parameter.device) for m in kept}
+                count = torch.tensor(float(step), device=parameter.device)
+                optimizer.state[parameter] = {"step": count, **moments}
 
 
 def load_weights(model: nn.Module, path: Path) -> None:

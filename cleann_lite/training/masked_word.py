@@ -19,7 +19,7 @@ MASKED = 0.15
 def add_arguments(parser, name: str, evaluates: bool) -> None:
     """Options of the command line beyond the common ones."""
     if not evaluates:
-        parser.add_argument("--steps", type=int, default=2600, help="optimizer steps (default: 2600)")
+        parser.add_argument("--steps", type=int, default=1500, help="optimizer steps (default: 1500)")
 
 
 def config(vocabulary: int, smoke: bool = False) -> BertConfig:
@@ -32,6 +32,7 @@ def config(vocabulary: int, smoke: bool = False) -> BertConfig:
         num_attention_heads=4,
         intermediate_size=4 * width,
         max_position_embeddings=text.MAX_LENGTH,
+        initializer_range=0.04,
         hidden_dropout_prob=0.0,
         attention_probs_dropout_prob=0.0,
         pad_token_id=text.PAD,
@@ -86,17 +87,16 @@ def run(args) -> None:
     torch.manual_seed(args.seed)
     model = BertForMaskedLM(config(len(tokenizer), args.smoke))
     model.set_attn_implementation("eager")
-    with torch.no_grad():
-        first = text.first_embeddings(learned, len(tokenizer), model.config.hidden_size, args.seed)
-        model.bert.embeddings.word_embeddings.weight.copy_(torch.from_numpy(first))
+    _begin(model, learned, args.seed)
     model.to(args.device)
     settings = Settings(
         steps=6 if args.smoke else args.steps,
-        learning_rate=1.5e-3,
+        learning_rate=2e-3,
+        muon=0.02,
         seed=args.seed,
         schedule="cosine",
         betas=(0.9, 0.98),
-        check_every=3 if args.smoke else 260,
+        check_every=3 if args.smoke else 150,
         precision="float32" if args.smoke else "bfloat16",
     )
     parts = windows(learned)
@@ -104,6 +104,19 @@ def run(args) -> None:
     checked = windows(text.pieces(tokenizer, held))
     train(model, loss, lambda: -_held_out_loss(model, checked), settings, runs, args.restart)
     text.save_folder(model, tokenizer, args.out or text.shipped(args.name))
+
+
+@torch.no_grad()
+def _begin(model, learned: list[np.ndarray], seed: int) -> None:
+    """Begin where counting leads: co-occurrence vectors, log frequencies as the head's bias, sinusoids."""
+    size, width = model.config.vocab_size, model.config.hidden_size
+    first = text.first_embeddings(learned, size, width, seed)
+    model.bert.embeddings.word_embeddings.weight.copy_(torch.from_numpy(first))
+    counts = np.bincount(np.concatenate(learned), minlength=size) + 1.0
+    model.cls.predictions.bias.copy_(torch.from_numpy(np.log(counts / counts.sum())))
+    angles = np.arange(text.MAX_LENGTH)[:, None] / 10000 ** (np.arange(width // 2) / (width // 2))
+    waves = np.concatenate([np.sin(angles), np.cos(angles)], axis=1)
+    model.bert.embeddings.position_embeddings.weight.copy_(torch.from_numpy(0.03 * waves))
 
 
 def _tokenizer(texts: list[str], runs: Path, smoke: bool):

@@ -20,6 +20,7 @@ from .loop import Settings, train
 
 # Shares of the labelled reviews and sentences that are held back to choose the checkpoint and to calibrate.
 _HELD = (0.04, 0.02)
+_LINES = (("-", "o", "#0072B2"), ("--", "s", "#D55E00"))
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ def add_arguments(parser, name: str, evaluates: bool) -> None:
     """Options of the command line beyond the common ones."""
     if evaluates:
         parser.add_argument("--every", type=int, default=1, help="read every Nth IMDB test review alone")
+        parser.add_argument("--plot", type=Path, help="write the reliability plot to this SVG file")
         return
     parser.add_argument(
         "--start", type=Path, help="masked-word model to start from (default: the shipped one)"
@@ -178,18 +180,22 @@ def _accuracy(logits: np.ndarray, examples: list[Example]) -> float:
     return float(np.mean(logits.argmax(1) == np.array([e.label for e in examples])))
 
 
-def calibrate(model, tokenizer, held: list[Example]) -> float:
+def calibrate(model, tokenizer, held: list[Example]) -> None:
     """Fit one temperature on held-back texts and fold it into the classifier's weights (Guo et al. 2017)."""
-    logits, labels = predict(model, tokenizer, held).astype(np.float64), np.array([e.label for e in held])
-    margin = (logits[:, 1] - logits[:, 0]) * np.where(labels == 1, 1, -1)
-    fit = minimize_scalar(
-        lambda log_t: np.logaddexp(0, -margin / np.exp(log_t)).mean(), bounds=(-2, 2), method="bounded"
-    )
-    temperature = float(np.exp(fit.x))
+    temperature = temperature_of(predict(model, tokenizer, held), np.array([e.label for e in held]))
     with torch.no_grad():
         model.classifier.weight /= temperature
         model.classifier.bias /= temperature
-    return temperature
+
+
+def temperature_of(logits: np.ndarray, labels: np.ndarray) -> float:
+    """Temperature that makes the labels (texts,) likeliest under softmax(logits / temperature)."""
+    margin = (logits[:, 1] - logits[:, 0]).astype(np.float64) * np.where(labels == 1, 1, -1)
+
+    def loss(log_temperature: float) -> float:
+        return float(np.logaddexp(0, -margin / np.exp(log_temperature)).mean())
+
+    return float(np.exp(minimize_scalar(loss, bounds=(-2, 2), method="bounded").x))
 
 
 def evaluate(args) -> None:
@@ -204,12 +210,16 @@ def evaluate(args) -> None:
     else:
         reviews = corpus.reviews(args.data, "test")[:: args.every]
         tests = {"SST-2 dev sentences": corpus.sst2(args.data, "test"), "IMDB test reviews": reviews}
+    tables = {}
     for name, examples in tests.items():
         logits = predict(model, tokenizer, examples)
         error = calibration_error(logits, examples)
         print(f"{len(examples):,} {name}: accuracy {text.percent(_accuracy(logits, examples))}, "
               f"calibration error {text.percent(error)}")  # fmt: skip
+        tables[name] = reliability(logits, examples)
     print(f"one pass of 64 tokens on one core: median {_milliseconds(model):.1f} ms")
+    if args.plot:
+        _plot(tables, args.plot)
 
 
 def reliability(logits: np.ndarray, examples: list[Example], bins: int = 10) -> np.ndarray:
@@ -246,3 +256,22 @@ def _milliseconds(model, tokens: int = 64, tries: int = 101) -> float:
         spent.append(time.perf_counter() - start)
     torch.set_num_threads(threads)
     return 1000 * float(np.median(spent))
+
+
+def _plot(tables: dict[str, np.ndarray], path: Path) -> None:
+    """Draw accuracy over confidence, one line for each set; a mark's area is the share of the texts in its bin."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    with rc_context({"svg.hashsalt": "reliability", "svg.fonttype": "none", "font.size": 9}):
+        figure = Figure(figsize=(4.2, 3.6), layout="constrained")
+        axes = figure.add_subplot()
+        axes.plot([0.5, 1], [0.5, 1], color="0.6", linestyle=":", label="perfectly calibrated")
+        for (name, table), (line, mark, colour) in zip(tables.items(), _LINES, strict=False):
+            axes.plot(table[:, 0], table[:, 1], linestyle=line, color=colour, label=name)
+            axes.scatter(table[:, 0], table[:, 1], s=300 * table[:, 2], marker=mark, color=colour)
+        axes.set(xlabel="confidence of the prediction", ylabel="share of right predictions")
+        axes.legend(loc="upper left", frameon=False)
+        figure.savefig(
+            path, format="svg", metadata={"Date": None, "Title": "Reliability of pocket-sentiment"}
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import string
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -10,12 +11,14 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from scipy import sparse
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from torch import Tensor
 from transformers import BertTokenizerFast, PreTrainedModel, PreTrainedTokenizerFast
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 PAD, UNK, CLS, SEP, MASK = range(5)
 MAX_LENGTH = 512
+_ALPHABET = string.ascii_lowercase + string.digits + string.punctuation + "’‘“”–—…£"
 _ROOT = Path(__file__).parents[2]
 
 
@@ -25,29 +28,40 @@ def shipped(name: str) -> Path:
 
 
 def train_tokenizer(texts: Sequence[str], size: int) -> BertTokenizerFast:
-    """Learn a lower-case word-piece vocabulary of at most ``size`` pieces.
+    """Learn a lower-case word-piece vocabulary of at most ``size`` pieces; the same texts give the same one.
 
     Examples
     --------
-    >>> train_tokenizer(["a dull film", "a dull plot"], 40).tokenize("A DULL film")
+    >>> train_tokenizer(["a dull film", "a dull plot"], 160).tokenize("A DULL film")
     ['a', 'dull', 'film']
     """
-    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
-
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.decoder = decoders.WordPiece()
+    # Single letters are listed up front: the trainer would number them, and so break ties, in no fixed order.
+    letters = [prefix + letter for prefix in ("", "##") for letter in _ALPHABET]
+    tokenizer = _word_pieces({"[UNK]": 0})
     trainer = trainers.WordPieceTrainer(
-        vocab_size=size, special_tokens=list(SPECIAL), limit_alphabet=80, min_frequency=2, show_progress=False
+        vocab_size=size,
+        special_tokens=[*SPECIAL, *letters],
+        initial_alphabet=list(_ALPHABET),
+        limit_alphabet=len(_ALPHABET),
+        min_frequency=2,
+        show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
+    tokenizer = _word_pieces(tokenizer.get_vocab())
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]",
         pair="[CLS] $A [SEP] $B:1 [SEP]:1",
         special_tokens=[("[CLS]", CLS), ("[SEP]", SEP)],
     )
     return BertTokenizerFast(tokenizer_object=tokenizer, model_max_length=MAX_LENGTH)
+
+
+def _word_pieces(vocabulary: dict[str, int]) -> Tokenizer:
+    tokenizer = Tokenizer(models.WordPiece(vocab=vocabulary, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece()
+    return tokenizer
 
 
 def pieces(tokenizer: PreTrainedTokenizerFast, texts: Sequence[str]) -> list[np.ndarray]:
