@@ -259,7 +259,7 @@ def _milliseconds(model, tokens: int = 64, tries: int = 101) -> float:
 
 
 def _plot(tables: dict[str, np.ndarray], path: Path) -> None:
-    """Draw accuracy over confidence, one line for each set; a mark's area is the share of the texts in its bin."""
+    """Draw accuracy over confidence, a line for each set; the area of a mark is the share of texts in its bin."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
