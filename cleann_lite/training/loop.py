@@ -17,7 +17,7 @@ import re
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 import torch
@@ -223,11 +223,12 @@ def _save(path: Path, tensors: dict[str, Tensor], state: dict) -> None:
 def _load(path: Path, model: nn.Module, optimizers: list[torch.optim.Optimizer], settings: Settings) -> dict:
     with safe_open(path, "pt") as file:
         state = json.loads(file.metadata()["state"])
-        wanted, found = json.loads(json.dumps(asdict(settings))), state.pop("settings")
+        wanted = json.loads(json.dumps(asdict(settings)))
+        # A setting that a run does not know yet had its default.
+        known = {f.name: f.default for f in fields(Settings)} | state.pop("settings")
+        found = json.loads(json.dumps(known, default=str))
         if wanted != found:
-            changed = [
-                f"{key} {found.get(key)} -> {wanted[key]}" for key in wanted if wanted[key] != found.get(key)
-            ]
+            changed = [f"{key} {found[key]} -> {wanted[key]}" for key in wanted if wanted[key] != found[key]]
             raise ValueError(
                 f"a run with other settings is in {path.parent}: {', '.join(changed)}; give --restart"
             )

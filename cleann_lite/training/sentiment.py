@@ -47,9 +47,9 @@ def add_arguments(parser, name: str, evaluates: bool) -> None:
         "--teacher", type=Path, help="folder of the sentence teacher (default: no such labels)"
     )
     parser.add_argument(
-        "--unlabelled", type=int, default=25000, help="reviews that the review teacher labels"
+        "--unlabelled", type=int, default=12000, help="reviews that the review teacher labels"
     )
-    parser.add_argument("--drawn", type=int, default=60000, help="sentences that the sentence teacher labels")
+    parser.add_argument("--drawn", type=int, default=40000, help="sentences that the sentence teacher labels")
     parser.add_argument("--epochs", type=float, default=1.0)
 
 
@@ -110,7 +110,7 @@ def _examples(data: Path, smoke: bool) -> tuple[list[Example], ...]:
 def _material(args, tokenizer, reviews: list[Example], sentences: list[Example]) -> Material:
     """Four parts: labelled reviews and sentences, reviews and sentences that the teachers label."""
     rng = np.random.default_rng(args.seed)
-    limits = rng.choice([128, 256, text.MAX_LENGTH], len(reviews), p=[0.4, 0.4, 0.2])
+    limits = rng.choice([128, 256, text.MAX_LENGTH], len(reviews), p=[0.5, 0.35, 0.15])
     material = _learned(tokenizer, [e.text for e in reviews], _smoothed(reviews), limits)
     shown = [e.text if rng.random() < 0.3 else corpus.detached(e.text) for e in sentences]
     material += _learned(tokenizer, shown, _smoothed(sentences))
@@ -118,7 +118,7 @@ def _material(args, tokenizer, reviews: list[Example], sentences: list[Example])
     unlabelled = [unlabelled[i] for i in rng.permutation(len(unlabelled))[: args.unlabelled]]
     if unlabelled:
         texts = [e.text for e in unlabelled]
-        limits = rng.choice([96, 160, 256], len(texts), p=[0.4, 0.4, 0.2])
+        limits = rng.choice([96, 160, 256], len(texts), p=[0.5, 0.35, 0.15])
         material += _learned(tokenizer, texts, teachers.ReviewTeacher(reviews).positive(texts), limits)
     if args.teacher:
         teacher = AutoModelForSequenceClassification.from_pretrained(
@@ -259,7 +259,7 @@ def _milliseconds(model, tokens: int = 64, tries: int = 101) -> float:
 
 
 def _plot(tables: dict[str, np.ndarray], path: Path) -> None:
-    """Draw accuracy over confidence, a line for each set; the area of a mark is the share of texts in its bin."""
+    """Draw accuracy over confidence, a line a set; the area of a mark is the share of texts in its bin."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 

@@ -22,6 +22,7 @@ from .corpus import Example
 from .loop import Settings, autocast, train
 
 _LONGEST = 64
+_TURNS = re.compile(r"\b(no|not|never|nothing|but|without|hardly|far from)\b|n't\b", re.IGNORECASE)
 
 
 class ReviewTeacher:
@@ -44,17 +45,24 @@ class ReviewTeacher:
 
 
 def sentences_of(examples: list[Example], count: int, seed: int) -> list[str]:
-    """Draw sentences of 3 to 40 words from reviews, at most two from each.
+    """Draw sentences of 3 to 24 words from reviews, at most one of each kind from a review.
+
+    The two kinds, with a word of negation or contrast and without one, come in equal numbers while they last:
+    a model learns little about *not* from sentences as they come.
 
     Examples
     --------
-    >>> sentences_of([Example("I laughed a lot. Bad. See it twice!")], 9, seed=0)
-    ['I laughed a lot.', 'See it twice!']
+    >>> sentences_of([Example("I laughed a lot. Bad. It was not dull at all!")], 9, seed=0)
+    ['I laughed a lot.', 'It was not dull at all!']
     """
     rng, found = np.random.default_rng(seed), []
     for i in rng.permutation(len(examples)):
-        parts = [p for p in re.split(r"(?<=[.!?])\s+", examples[i].text) if 3 <= len(p.split()) <= 40]
-        found += [parts[k] for k in sorted(rng.permutation(len(parts))[:2])]
+        parts = [p for p in re.split(r"(?<=[.!?])\s+", examples[i].text) if 3 <= len(p.split()) <= 24]
+        turned = [bool(_TURNS.search(part)) for part in parts]
+        for kind in (False, True):
+            places = [k for k, turns in enumerate(turned) if turns == kind]
+            if places:
+                found.append(parts[rng.choice(places)])
         if len(found) >= count:
             break
     return found[:count]
@@ -63,7 +71,7 @@ def sentences_of(examples: list[Example], count: int, seed: int) -> list[str]:
 def add_arguments(parser, name: str, evaluates: bool) -> None:
     """Options of the command line beyond the common ones."""
     parser.add_argument("--start", type=Path, required=not evaluates, help="pre-trained BERT folder")
-    parser.add_argument("--sentences", type=int, default=36000, help="labelled sentences to learn from")
+    parser.add_argument("--sentences", type=int, default=24000, help="labelled sentences to learn from")
 
 
 def run(args) -> None:

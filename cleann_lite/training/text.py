@@ -32,7 +32,7 @@ def train_tokenizer(texts: Sequence[str], size: int) -> BertTokenizerFast:
 
     Examples
     --------
-    >>> train_tokenizer(["a dull film", "a dull plot"], 160).tokenize("A DULL film")
+    >>> train_tokenizer(["a dull film", "a dull film"], 200).tokenize("A DULL film")
     ['a', 'dull', 'film']
     """
     # Single letters are listed up front: the trainer would number them, and so break ties, in no fixed order.
