@@ -22,8 +22,9 @@ _PUBLIC = {
 }
 _MODULES = (
     "graphs", "mags", "separation", "sem", "independence", "orientation", "pds", "discovery", "drawing",
-    "protocol", "words", "explanation", "search", "pages", "baselines", "identifiability", "models", 
-    "loading", "bert4rec", "encoder", "datasets", "training", "evaluation", "widgets", "checks", "course",
+    "protocol", "words", "explanation", "search", "pages", "baselines", "identifiability", "generatable",
+    "robustness", "models", "loading", "bert4rec", "encoder", "datasets", "training", "evaluation",
+    "widgets", "checks", "course",
 )  # fmt: skip
 
 __all__ = sorted([*_PUBLIC, "identifiability"])

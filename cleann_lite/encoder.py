@@ -358,3 +358,9 @@ def bert_heads(model: nn.Module, layer: int = -1, **inputs: Tensor) -> Heads:
     heads = chosen.num_attention_heads
     parts = (kept[name][0].double().cpu().numpy() for name in ("query", "key", "value"))
     return Heads(*(part.reshape(len(part), heads, -1).transpose(1, 0, 2) for part in parts))
+
+
+def text_heads(model, text: str, layer: int = -1) -> Heads:
+    """Queries, keys and values of a BERT-like model of `load_model`, for a text as `explain` reads it."""
+    ids = model.encode(text).data.ids
+    return bert_heads(model.model, layer, input_ids=torch.as_tensor(np.asarray(ids))[None])
