@@ -5,8 +5,8 @@
 Reads the example reviews that ship and, where --data holds them, IMDB test reviews of 60 to 100 word-pieces,
 with pocket-sentiment. For each review and reach (how far towards the corners of what the output allows) one
 line: how long the text is, how many heads are determined by their output, how far the other attentions are,
-and the shares of edges, marks and explanation sets that survive, mean over heads and samples. Only figures are
-recorded. A review that stands in the file is not done again.
+and the shares of edges, marks and explanation sets that survive, mean over heads and samples. Only figures
+are recorded. A review that stands in the file is not done again.
 """
 
 import argparse
@@ -22,6 +22,7 @@ from cleann_lite.encoder import text_heads
 from cleann_lite.robustness import explanation_robustness, layer_corners
 
 REACHES = (0.1, 0.5, 1.0)
+SHARES = ("edge_share", "mark_share", "robust_share")
 CAPS = {"max_size": 3, "max_calls": 600, "max_candidates": 150}
 
 
@@ -54,7 +55,7 @@ def lines(model, name, text, samples):
     for reach in REACHES:
         found = explanation_robustness(model, text, corners, reach, **CAPS)
         graphs = [graph for graph in found.graphs.values() if (graph.pag.marks != 0).any()]
-        mean = lambda name: np.mean([getattr(graph, name) for graph in graphs])  # noqa: E731
+        shares = {name: np.mean([getattr(g, name) for g in graphs]) for name in SHARES}
         yield {
             "review": name,
             "tokens": attention.shape[1],
@@ -65,9 +66,7 @@ def lines(model, name, text, samples):
             "reach": reach,
             "distance": np.mean([g.distance.mean() for g in graphs]) if len(corners) else 0.0,
             "edges": sum(np.count_nonzero(np.triu(graph.pag.marks)) for graph in graphs),
-            "edge_share": mean("edge_share"),
-            "mark_share": mean("mark_share"),
-            "robust_edges": mean("robust_share"),
+            **shares,
             "sets": len(found.shares),
             "set_share": np.mean(found.shares) if len(corners) and found.shares else np.nan,
             "found_share": found.found if len(corners) else np.nan,
@@ -83,14 +82,14 @@ def table(rows):
         "IMDB, free": lambda r: r["review"].startswith("imdb") and int(r["samples"]),
     }
     print(
-        "reviews            count  reach  distance  edges kept  marks kept  edges in all  sets kept  explained"
+        "reviews            count  reach   distance  edges kept  marks kept  in all    sets kept  explained"
     )
     for name, chosen in groups.items():
         for reach in REACHES:
             part = [r for r in rows if chosen(r) and float(r["reach"]) == reach]
             if not part:
                 continue
-            keys = ("distance", "edge_share", "mark_share", "robust_edges", "set_share", "found_share")
+            keys = ("distance", "edge_share", "mark_share", "robust_share", "set_share", "found_share")
             values = [np.array([float(r[k]) for r in part]) for k in keys]
             means = [v[~np.isnan(v)].mean() if (~np.isnan(v)).any() else np.nan for v in values]
             shown = "  ".join(f"{v:9.3f}" for v in means)
