@@ -380,6 +380,7 @@ function render({ model, el }) {
   const status = make("div", { class: "cl-status", role: "status", "aria-live": "polite" });
   const error = make("div", { class: "cl-error", role: "alert" });
   const controls = make("div", { class: "cl-controls" });
+  const above = make("div", { class: "cl-above" });
   const side = make("div", { class: "cl-side" });
   const below = make("div", { class: "cl-below" });
   const detail = make("p", { class: "cl-detail", "aria-live": "polite" });
@@ -407,7 +408,7 @@ function render({ model, el }) {
   const hint = make("p", { class: "cl-hint", id: id + "-hint" }, spec.hint || "");
   const stage = make("div", { class: "cl-stage" }, make("div", { class: "cl-main" }, picture.node, detail), side);
   const root = make("section", { class: "cleann-explorer", "aria-labelledby": id + "-title", "aria-busy": "false" },
-    heading, hint, controls, error, status, stage, below,
+    heading, hint, controls, error, status, above, stage, below,
     make("footer", {}, buttons, make("details", {}, summary, words)));
 
   function showDetail(key) {
@@ -455,7 +456,8 @@ function render({ model, el }) {
     showControls();
     picture.show(view);
     showDetail(picture.focused);
-    showPanels(side, view.panels.filter((panel) => !panel.below));
+    showPanels(above, view.panels.filter((panel) => panel.above));
+    showPanels(side, view.panels.filter((panel) => !panel.above && !panel.below));
     showPanels(below, view.panels.filter((panel) => panel.below));
     error.textContent = view.error || "";
     if (status.textContent !== view.status) status.textContent = view.status;

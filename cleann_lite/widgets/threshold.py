@@ -221,7 +221,7 @@ def threshold_view(source, state):
         {"kind": "list", "title": title, "items": items[:12] + ["…"] * (len(items) > 12)}
         for title, items in (("New", new), ("Gone", gone), ("Other marks", changed))
         if items
-    ]
+    ] or [{"kind": "text", "title": "Since the last setting", "text": "No edge has changed."}]
     panels += [{"kind": "text", "title": "Note", "text": note} for note in pag.notes]
     hint = "Point at an edge, or choose it with the arrow keys, to see its p-value and separating set."
     return View.of(

@@ -1,0 +1,125 @@
+"""The recommendation explorer: build a history, see what is recommended, and which films made it so."""
+
+import numpy as np
+
+from ..titles import plain
+from .explaining import BEST, MaskingExplorer, explanation_view
+from .explorer import buttons, choice, entry
+
+
+def offers(titles, query, taken=(), limit=8):
+    """Titles that fit what was typed so far: those that begin so first, then those that hold it.
+
+    >>> offers(["Toy Story (1995)", "The Matrix (1999)", "Toys (1992)"], "toy")
+    ['Toys (1992)', 'Toy Story (1995)']
+    >>> offers(["Toy Story (1995)"], "  ")
+    []
+    """
+    key = plain(query)
+    if not key:
+        return []
+    fitting = []
+    for title in titles:
+        simple = plain(title)
+        if key in simple and title not in taken:
+            begins = simple.startswith(key) or simple.startswith(f"the {key}")
+            fitting.append((not begins, len(title), title))
+    return [title for _, _, title in sorted(fitting)[:limit]]
+
+
+def ranking(outputs, masked, titles, k):
+    """Rows of the list: place, title, probability, and its place and probability under the mask."""
+    now = np.empty(len(masked), dtype=int)
+    now[np.argsort(-masked, kind="stable")] = np.arange(1, len(masked) + 1)
+    rows = []
+    for place, film in enumerate(np.argsort(-outputs, kind="stable")[:k], start=1):
+        rows.append([place, titles[film], f"{outputs[film]:.2%}", f"{now[film]}", f"{masked[film]:.2%}"])
+    return rows
+
+
+class RecommendationExplorer(MaskingExplorer):
+    """Explain a recommendation: the history, the top of the list, the films behind it, the replacement.
+
+    Parameters
+    ----------
+    model
+        From ``load_model("pocket-bert4rec")``.
+    history : list of str, optional
+        Titles, oldest first; the first example otherwise.
+    examples : dict of str to list of str, optional
+        Name -> history to choose from; the package's histories otherwise.
+    k : int
+        Length of the list.
+    alpha, head
+        Where the controls stand at first.
+    """
+
+    name = "recommendation"
+    title = "Which films made the recommendation?"
+    hint = (
+        "Type a title to add a film. Click a film to mask it and watch the list. Films with a letter belong "
+        "to a smallest set that changes the first recommendation."
+    )
+    noun = "film"
+
+    def __init__(self, model, history=None, *, examples=None, k=8, alpha=0.01, head=BEST):
+        if examples is None:
+            from ..datasets import load_histories
+
+            examples = {one["name"]: one["titles"] for one in load_histories()}
+        self.examples, self.k = {name: tuple(titles) for name, titles in examples.items()}, k
+        history = next(iter(self.examples.values()), ()) if history is None else history
+        titles = tuple(model.films.titles[model.films.find(title)] for title in history)
+        example = next((name for name, films in self.examples.items() if films == titles), "")
+        super().__init__(model, input=titles, example=example, query="", alpha=alpha, head=head)
+
+    def changed(self, state, name):
+        if name == "example":
+            films = self.examples.get(state["example"], state["input"])
+            return self.fresh({**state, "input": tuple(films)})
+        if name == "target":
+            return self.fresh(state)
+        return super().changed(state, name)
+
+    def reduce(self, state, event):
+        if event["name"] == "add":
+            films = self.asked.model.films
+            title = films.titles[films.find(event["item"])]
+            if title in state["input"]:
+                raise ValueError(f"{title} is in the history already")
+            history = (*state["input"], title)
+            return self.fresh({**state, "input": history, "example": "", "query": "", "target": None})
+        if event["name"] == "drop":
+            kept = tuple(film for i, film in enumerate(state["input"]) if i not in state["mask"])
+            if not kept:
+                raise ValueError("the history would be empty: at least one film is needed")
+            return self.fresh({**state, "input": kept, "example": "", "target": None})
+        return super().reduce(state, event)
+
+    def render(self, state):
+        model, history = self.asked.model, tuple(state["input"])
+        state = {**state, "input": history, "arranged": tuple(state["arranged"])}
+        names = ("", *self.examples)
+        found = offers(model.films.titles, state["query"], history)
+        controls = (
+            choice("example", "Example", names, state["example"], ("(your own history)", *self.examples)),
+            entry("query", "Add a film", found, "Add"),
+            *self.shared_controls(state),
+            buttons(
+                "history", "History", [("drop", "Remove masked films for good", None, not state["mask"])]
+            ),
+        )
+        view = explanation_view(
+            self.asked, state, self.noun, controls, "Your history, oldest first: click a film to mask it"
+        )
+        outputs = self.asked.outputs(history, state["target"], ())
+        masked = self.asked.outputs(history, state["target"], tuple(sorted(state["mask"])))
+        table = {
+            "kind": "table",
+            "name": "list",
+            "title": "The list, and where your mask moves it",
+            "columns": ("", "Film", "Probability", "Place now", "Now"),
+            "rows": ranking(outputs, masked, model.films.titles, self.k),
+            "below": True,
+        }
+        return type(view)(**{**vars(view), "panels": (*view.panels, table)})
