@@ -17,7 +17,7 @@ import numpy as np
 from . import curves
 from .graphs import DOT_SHAPE, EDGE_TEXT, PAG, Mark
 from .heatmap import describe_attention, heat_map
-from .layout import GAP_X, MARGIN, box_size, distances_from, in_layers
+from .layout import GAP_X, MARGIN, box_size, distances_from, in_layers, is_tower, spread
 from .svg import EDGE_LOOK, Box, Curve, Scene, escape, frame_reach, legend_rows, to_svg
 
 __all__ = ["Drawing", "describe_attention", "draw", "heat_map", "svg_image", "words_html"]
@@ -41,7 +41,7 @@ class Drawing:
     positions
         Node -> (x, y) of its centre in px: give it to the next `draw` and the nodes stay put.
     layout
-        "dot", "own" or "given": what placed the nodes.
+        What placed the nodes: "dot" or "own" (layers), "spread" (where layers would be a tower), "given".
     """
 
     svg: str = field(repr=False)
@@ -151,7 +151,7 @@ def draw(
         Anything with ``marks`` (k, k), ``nodes`` and ``labels``, or a directed graph.
     outcome : node, optional
         Drawn in a double frame, at the top; where the graph is too large, its surroundings are shown.
-    sets : iterable of iterables of nodes
+    sets : iterable of iterables of nodes, or dict letter -> nodes
         Each gets a letter and a heavy frame: explanations, a separating set.
     focus : iterable of (node, node)
         Edges drawn heavy.
@@ -201,7 +201,10 @@ def draw(
         raise ValueError(f'layout must be "auto", "dot" or "own": got {layout!r}')
     view = _View.of(graph, latent)
     root = None if outcome is None else view.at(outcome)
-    sets = [[view.at(node) for node in nodes] for nodes in sets]
+    lettered = (
+        sets if isinstance(sets, Mapping) else {chr(65 + n % 26): nodes for n, nodes in enumerate(sets)}
+    )
+    sets = {str(letter): {view.at(node) for node in nodes} for letter, nodes in lettered.items()}
     focus = {frozenset((view.at(a), view.at(b))) for a, b in focus}
     edges = _edges(view, before, focus, _shares(share, view))
     centre = root if around is None else view.at(around)
@@ -325,7 +328,7 @@ def _nearest(edges, centre, focus, max_edges, n):
 
 def _boxes(view, edges, root, sets, struck, fixed, whole):
     """The boxes to draw, without their places; nodes without an edge come last."""
-    members = {i for nodes in sets for i in nodes}
+    members = {i for nodes in sets.values() for i in nodes}
     touched = {i for edge in edges for i in edge[:2]} | members | ({root} - {None})
     lonely = {i for i in range(len(view.names)) if whole or i in fixed} - touched
     boxes = {}
@@ -334,7 +337,7 @@ def _boxes(view, edges, root, sets, struck, fixed, whole):
         role = (
             "outcome" if i == root else "latent" if i in view.latent else "word" if i in touched else "plain"
         )
-        letters = tuple(chr(65 + n % 26) for n, nodes in enumerate(sets) if i in nodes)
+        letters = tuple(letter for letter, nodes in sets.items() if i in nodes)
         boxes[i] = Box(i, view.labels[i], lines, 0, 0, w, h, role, letters, i in struck)
     return boxes
 
@@ -352,6 +355,9 @@ def _layered(boxes, edges, centre, layout, gap, n):
     arcs = [tuple(row[i] for i in sorted(edge[:2], key=height.get)) for edge in edges]
     sizes = np.array([(boxes[i].w, boxes[i].h) for i in inner]).reshape(-1, 2)
     found, lines, placed_by = in_layers(sizes, arcs, layout, gap)
+    if layout == "auto" and is_tower(found):
+        found, placed_by = spread(sizes, arcs, top=None if centre is None else row[centre]), "spread"
+        lines = curves.route(found, sizes, arcs)
     at = dict(zip(inner, found, strict=True))
     lines = [
         line if row[edge[0]] == arc[0] else line[::-1]

@@ -147,6 +147,14 @@ def in_layers(sizes, arcs, program="auto", gap=GAP_X):
     raise ValueError('layout="dot" needs the dot program of Graphviz, which was not found: use "auto"')
 
 
+def is_tower(positions):
+    """Whether layers came out so high and slim that the picture would not fit a page."""
+    if len(positions) < 3:
+        return False
+    width, height = np.ptp(positions, axis=0)
+    return height > 460 and height > 1.4 * width
+
+
 def with_dot(sizes, arcs, gaps=(GAP_X, GAP_Y)):
     """Positions and curves (`in_layers`) from the ``dot`` program; None where it is absent or fails."""
     program = shutil.which("dot")
@@ -301,7 +309,7 @@ def _pack(layer, wish, width, x, gap):
 # --- a layout that can stay ----------------------------------------------------------------------
 
 
-def spread(sizes, pairs, weights=None, aspect=1.7, max_width=820, iterations=120):
+def spread(sizes, pairs, weights=None, aspect=1.7, max_width=820, top=None, iterations=120):
     """Positions (n, 2) by stress majorisation, boxes pushed apart: a place for every node that can stay.
 
     Parameters
@@ -315,6 +323,8 @@ def spread(sizes, pairs, weights=None, aspect=1.7, max_width=820, iterations=120
     aspect, max_width : float
         Width to height that is aimed at; px between the outermost centres that is not surpassed, unless the
         boxes need more room.
+    top : int, optional
+        The node that should stand in the upper half.
     """
     sizes = np.asarray(sizes, dtype=float).reshape(-1, 2)
     n = len(sizes)
@@ -332,6 +342,8 @@ def spread(sizes, pairs, weights=None, aspect=1.7, max_width=820, iterations=120
         ratio = weight * distance / length
         place = solve @ (place * ratio.sum(1)[:, None] - ratio @ place)
     place = _turn_flat(place)
+    if top is not None and place[top, 1] > 0:
+        place[:, 1] *= -1
     extent = np.maximum(np.ptp(place, axis=0), 1e-9)
     scale = min(1.35 * sizes[:, 0].mean() + 40, max_width / extent[0], max_width / extent[1])
     return push_apart(place * np.array([scale, scale / aspect]), sizes) + MARGIN

@@ -130,7 +130,7 @@ def box_look(box):
 
 def letter_colour(letter):
     """Colour of a set, by its letter."""
-    return SET_COLOURS[(ord(letter) - ord("A")) % len(SET_COLOURS)]
+    return SET_COLOURS[(ord(letter[:1] or "A") - ord("A")) % len(SET_COLOURS)]
 
 
 def frame_reach(role, letters):

@@ -269,12 +269,12 @@ class Picture {
     const svg = new DOMParser().parseFromString(view.svg, "image/svg+xml").documentElement;
     if (svg.namespaceURI !== SVG || svg.nodeName !== "svg") return;
     const fresh = document.importNode(svg, true);
-    fresh.setAttribute("role", "group");
     const active = this.node.contains(document.activeElement) ? document.activeElement.dataset.key : null;
     const tab = this.node.querySelector('[tabindex="0"]');
     const stop = tab && tab.dataset.key;
     const before = new Set([...this.node.querySelectorAll("[data-a]")].map((edge) => edge.dataset.key));
     const items = [...fresh.querySelectorAll("[data-a],[data-node]")];
+    if (items.length) fresh.setAttribute("role", "group");
     for (const item of items) {
       item.setAttribute("tabindex", -1);
       item.setAttribute("role", "button");

@@ -72,7 +72,7 @@ def set_letters(explanation):
     return found
 
 
-def chips_panel(explanation, mask, title, fixed=(), column=False):
+def chips_panel(explanation, mask, title, fixed=()):
     """The units of the input as switches; those of the sets carry their letters."""
     letters = set_letters(explanation)
     items = []
@@ -89,10 +89,7 @@ def chips_panel(explanation, mask, title, fixed=(), column=False):
                 "disabled": position in fixed,
             }
         )
-    return {
-        "kind": "chips", "name": "toggle", "title": title, "label": title, "items": items, "above": True,
-        "column": column,
-    }  # fmt: skip
+    return {"kind": "chips", "name": "toggle", "title": title, "label": title, "items": items, "above": True}
 
 
 def change_bars(outputs, masked, label, target, limit=5):
@@ -169,12 +166,13 @@ def explanation_view(asked, state, noun, controls, title):
     head = explanation.best_head
     pag = explanation.pags[head]
     node = dict(zip(explanation.nodes, pag.nodes, strict=False))
-    shown = [one for one in explanation.sets if head in one.heads][:4] or list(explanation.sets[:1])
+    letters = {chr(65 + number): one for number, one in enumerate(explanation.sets[:26])}
+    shown = {letter: one for letter, one in letters.items() if head in one.heads}
     chosen = parse_key(state["selected"])
     drawing = draw(
         pag,
         outcome=pag.nodes[-1],
-        sets=[[node[p] for p in one.positions if p in node] for one in shown],
+        sets={letter: [node[p] for p in one.positions] for letter, one in list(shown.items())[:6]},
         masked=[node[p] for p in mask if p in node],
         max_edges=None if state["whole"] else 25,
         positions=asked.positions(input, target, *state["arranged"]),
@@ -184,7 +182,7 @@ def explanation_view(asked, state, noun, controls, title):
     score = score_text(explanation, mask, flipped, replacement, noun)
     bars = change_bars(outputs, masked, asked.model.label, encoded.target)
     panels = [
-        chips_panel(explanation, mask, title, fixed, column=noun == "film"),
+        chips_panel(explanation, mask, title, fixed),
         {"kind": "text", "name": "score", "text": score, "strong": True},
         {"kind": "bars", "title": "Probability", "items": bars},
         sets_panel(explanation, noun),

@@ -196,8 +196,8 @@ def verdicts(answer, n, d_k, d_v, shown):
     else:
         moved = 0.5 * float(np.abs(answer.other - answer.row).sum())
         third = (
-            f"Compared with: {SHOWN[shown]}. Distance {moved:.2f} (half the summed change); the outputs differ "
-            f"by {answer.output_gap:.1g}."
+            f"Compared with: {SHOWN[shown]}. Distance {moved:.2f} (half the summed change); the outputs "
+            f"differ by {answer.output_gap:.1g}."
         )
     return [first, second, third]
 

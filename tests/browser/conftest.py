@@ -126,7 +126,7 @@ class Notebook:
 
     def slide(self, label, place):
         """Move a slider to a place from 0 to 1 and wait for the answer."""
-        slider = self.explorer.get_by_label(label)
+        slider = self.explorer.get_by_role("slider", name=label)
         slider.evaluate(
             """(input, place) => {
                 input.value = Math.round(place * input.max);
@@ -173,7 +173,7 @@ def open_notebook(lab, browser):
         kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
         content = {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
         (folder / f"{name}.ipynb").write_text(json.dumps(content))
-        page = browser.new_page(viewport={"width": 1300, "height": 1000}, accept_downloads=True)
+        page = browser.new_page(viewport={"width": 1300, "height": 1500}, accept_downloads=True)
         pages.append(page)
         notebook = Notebook(page, name)
         page.goto(f"{address}/doc/tree/{name}.ipynb?reset")

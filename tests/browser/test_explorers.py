@@ -1,0 +1,223 @@
+"""The other four explorers as a reader meets them, each in a notebook of its own."""
+
+import json
+
+MARKUP = "A <img src=x onerror=alert(1)> dull film, <script>alert(2)</script> but a wonderful cast."
+
+EXPLAIN = f"""
+import cleann_lite as cl
+from cleann_lite.widgets import ExplanationExplorer
+model = cl.load_model("pocket-sentiment")
+explorer = ExplanationExplorer(model, {MARKUP!r})
+explorer
+"""
+RECOMMEND = """
+import cleann_lite as cl
+from cleann_lite.widgets import RecommendationExplorer
+model = cl.load_model("pocket-bert4rec")
+explorer = RecommendationExplorer(model)
+explorer
+"""
+STEP = """
+from cleann_lite.widgets import DiscoveryStepper
+explorer = DiscoveryStepper()
+explorer
+"""
+IDENTIFY = """
+from cleann_lite.widgets import IdentifiabilityExplorer
+explorer = IdentifiabilityExplorer()
+explorer
+"""
+
+
+def chip(root, word):
+    return root.locator(".cl-above [data-chip]").filter(has_text=word).first
+
+
+def status(root):
+    return root.locator("[role=status]").inner_text()
+
+
+def select(book, label, text):
+    book.explorer.get_by_label(label, exact=True).select_option(label=text)
+    book.settle()
+
+
+def check_page(book):
+    """No request left the machine, no dialog opened, nothing broke, every control has a name and a role."""
+    assert book.foreign_requests() == [] and book.problems == []
+    nameless = book.page.evaluate(
+        """() => [...document.querySelectorAll('.cleann-explorer :is(input, select, textarea, button)')]
+            .filter((one) => !(one.labels?.length || one.ariaLabel || one.textContent.trim()))
+            .map((one) => one.outerHTML)"""
+    )
+    assert nameless == []
+    assert book.page.locator(".cleann-explorer :is(script, img)").count() == 0
+
+
+def test_explanation_explorer(open_notebook):
+    book = open_notebook("explanation", EXPLAIN, seconds=120)
+    root = book.explorer
+    assert root.get_by_role("group", name="Your text: click a word to mask it").count() == 1
+    assert "<script>alert(2)</script>" in root.get_by_label("Text", exact=True).input_value()
+    book.picture("explanation-markup")
+    check_page(book)
+
+    # an example, a word masked by hand, the probability moves, the word is struck in the graph
+    root.get_by_label("Example").select_option(index=1)
+    book.settle()
+    before = root.locator("[data-panel=bars]").inner_text()
+    word = chip(root, "wonderful")
+    word.click()
+    book.settle()
+    assert chip(root, "wonderful").get_attribute("aria-pressed") == "true"
+    assert root.locator("[data-panel=bars]").inner_text() != before
+    assert "You masked 1 word" in root.locator("[data-panel=score]").inner_text()
+    assert root.locator("[data-node] text[text-decoration=line-through]").count() == 1
+    # by keyboard: the same word again, then a word of the graph
+    chip(root, "wonderful").focus()
+    book.page.keyboard.press("Enter")
+    book.settle()
+    assert chip(root, "wonderful").get_attribute("aria-pressed") == "false"
+    root.locator("[data-node][tabindex='0']").focus()
+    book.page.keyboard.press("ArrowRight")
+    book.page.keyboard.press(" ")
+    book.settle()
+    assert root.locator(".cl-above [aria-pressed=true]").count() == 1
+    # a minimal set as one's own mask
+    root.get_by_role("button", name="Unmask all").click()
+    book.settle()
+    sets = root.get_by_role("button", name="Mask set A")
+    assert sets.count() == 1
+    sets.click()
+    book.settle()
+    assert "as few as the smallest set" in root.locator("[data-panel=score]").inner_text()
+    book.picture("explanation")
+    # the other controls
+    book.slide("Significance level α", 0.95)
+    select(book, "Heads", "only 2")
+    assert "Graph of head 2" in status(root)
+    root.get_by_label("Whole graph").check()
+    book.settle()
+    select(book, "Heads", "all, the best shown")
+    root.get_by_label("Prove that none is smaller").check()
+    book.settle()
+    select(book, "Outcome", "positive")
+    # bad states: one sentence, and the explorer lives on
+    text = root.get_by_label("Text", exact=True)
+    text.fill("")
+    book.page.wait_for_timeout(700)
+    book.settle()
+    assert "the text is empty" in root.locator("[role=alert]").inner_text()
+    text.fill("Bad.")
+    book.page.wait_for_timeout(700)
+    book.settle()
+    assert root.locator("[role=alert]").inner_text() == "" and "negative" in status(root)
+    check_page(book)
+
+
+def test_recommendation_explorer(open_notebook):
+    book = open_notebook("recommendation", RECOMMEND, seconds=120)
+    root = book.explorer
+    films = root.locator(".cl-above [data-chip]")
+    count = films.count()
+    book.picture("recommendation")
+    title = root.get_by_label("Add a film")
+    title.press_sequentially("the matrix (19", delay=10)
+    book.page.wait_for_timeout(300)
+    book.settle()
+    offers = root.locator("datalist option").evaluate_all("(options) => options.map((one) => one.value)")
+    assert offers == ["The Matrix (1999)"]
+    title.fill("The Matrix (1999)")
+    book.page.wait_for_timeout(200)
+    book.settle()
+    assert films.count() == count + 1
+    # a film masked: the list moves; removed for good: the history is shorter
+    films.nth(0).click()
+    book.settle()
+    assert films.nth(0).get_attribute("aria-pressed") == "true"
+    rows = root.locator("[data-panel=list] tbody tr")
+    assert rows.count() == 8 and "You masked 1 film" in root.locator("[data-panel=score]").inner_text()
+    book.picture("recommendation-masked")
+    root.get_by_role("button", name="Remove masked films for good").click()
+    book.settle()
+    assert films.count() == count
+    # an unknown title full of markup
+    title.fill("<img src=x onerror=alert(1)>")
+    book.page.keyboard.press("Enter")
+    book.settle()
+    assert "no film called" in root.locator("[role=alert]").inner_text()
+    select(book, "Heads", "only 1")
+    root.get_by_label("Example").select_option(index=2)
+    book.settle()
+    book.slide("Significance level α", 0.9)
+    check_page(book)
+
+
+def test_discovery_stepper(open_notebook):
+    book = open_notebook("stepper", STEP)
+    root = book.explorer
+    assert "complete graph" in status(root)
+    for _ in range(3):
+        root.get_by_role("button", name="Step forward").click()
+        book.settle()
+    assert "Step 3" in status(root) and "Test" in status(root)
+    assert root.locator("[data-state=bold]").count() == 1
+    root.get_by_role("button", name="Step back").click()
+    book.settle()
+    assert "Step 2" in status(root)
+    select(book, "Problem", "a separating set of two")
+    select(book, "Method", "FCI")
+    select(book, "Halt at", "every change of the graph")
+    book.slide("Step", 0.5)
+    book.picture("stepper")
+    assert root.locator("[aria-current=step]").count() == 1
+    select(book, "Speed", "fast")
+    root.get_by_role("button", name="First step").click()
+    book.settle()
+    root.get_by_role("button", name="Play").click()
+    book.page.wait_for_timeout(1800)
+    root.get_by_role("button", name="Pause").click()
+    book.settle()
+    here = status(root)
+    assert "Step 0 " not in here
+    book.page.wait_for_timeout(700)
+    assert status(root) == here, "it went on after the pause"
+    root.get_by_role("button", name="Last step").click()
+    book.settle()
+    assert root.get_by_role("button", name="Step forward").is_disabled()
+    check_page(book)
+
+
+def test_identifiability_explorer(open_notebook):
+    book = open_notebook("identifiability", IDENTIFY)
+    root = book.explorer
+    assert "not identifiable" in status(root)
+    book.slide("Value size", 0.9)
+    assert (
+        "not identifiable" not in status(root)
+        and "None was found" in root.locator("[data-panel=list]").inner_text()
+    )
+    book.slide("Sequence length", 1.0)
+    book.slide("Value size", 0.2)
+    book.slide("Key size", 0.5)
+    assert "not locally unique" in status(root)
+    book.picture("identifiability")
+    before = root.locator("svg").inner_html()
+    root.get_by_role("button", name="Draw another head").click()
+    book.settle()
+    assert root.locator("svg").inner_html() != before
+    for text in ("an attention that the head can make, with the same output", "the effective attention"):
+        select(book, "Compare with", text)
+        assert text in root.locator("[data-panel=list]").inner_text()
+    # what is shown can be taken along in three forms
+    files = {}
+    for kind in ("SVG", "PNG", "JSON"):
+        with book.page.expect_download() as download:
+            root.get_by_role("button", name=kind, exact=True).click()
+        files[kind] = download.value.path().read_bytes()
+    assert files["SVG"].startswith(b"<svg") and files["PNG"].startswith(b"\x89PNG")
+    assert json.loads(files["JSON"])["state"]["shown"] == "effective"
+    root.locator("summary").click()
+    assert root.locator("footer li").count() == 64
+    check_page(book)
