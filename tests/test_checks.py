@@ -136,6 +136,24 @@ def joined(pags):
     return np.array([pag.marks != 0 for pag in pags])
 
 
+def total(s, distance):
+    return sum(distance[z] for z in s)
+
+
+def search(sets_by_size, works):
+    return next((found for sets in sets_by_size if (found := [s for s in sets if works(s)])), [])
+
+
+def minimal(found, units, works):
+    return not any(works(s) for k in range(1, len(found)) for s in itertools.combinations(units, k))
+
+
+def prefix(attention, works, *, order=None, first=1, otherwise=None):
+    order = np.argsort(-attention) if order is None else order
+    tries = (tuple(sorted(order[:size].tolist())) for size in range(first, len(order) + 1))
+    return next(filter(works, tries), otherwise)
+
+
 # number -> right solutions
 RIGHT = {
     "0.1": [
@@ -191,6 +209,20 @@ RIGHT = {
         lambda A: (int(A.mean(0).argmax()), A.mean(0).max()),
         lambda A: np.array([A.sum(0).argmax(), A.sum(0).max() / len(A)]),
     ],
+    "6.1": [lambda sets, d: sorted(sets, key=lambda s: (len(s), total(s, d), s))],
+    "6.2": [
+        lambda P, t: [i for i, row in enumerate(P) if row.argmax() != t],
+        lambda P, t: np.flatnonzero(P.argmax(1) != t),
+        lambda P, t: {i for i, row in enumerate(P) if max(row) > row[t]},
+    ],
+    "6.3": [search],
+    "6.4": [minimal, lambda f, u, w: np.bool_(minimal(f, u, w))],
+    "7.1": [
+        lambda s, seen, k: [f for f in np.argsort(-s) if f not in seen][:k],
+        lambda s, seen, k: sorted(set(range(len(s))) - seen, key=lambda f: -s[f])[:k],
+    ],
+    "7.2": [lambda s, seen, f: 1 + sum(s[o] > s[f] for o in set(range(len(s))) - seen)],
+    "7.3": [prefix],
     "5.4": [lambda pags: joined(pags).mean(0), lambda pags: joined(pags).sum(0) / len(pags)],
 }
 
@@ -312,6 +344,47 @@ WRONG = [
     ("5.4", lambda pags: np.mean([pag.marks for pag in pags], axis=0), "names, not amounts"),
     ("5.4", lambda pags: joined(pags).any(0), "all graphs"),
     ("5.4", lambda pags: joined(pags).all(0), "all graphs share"),
+    ("6.1", lambda sets, d: sorted(sets, key=lambda s: (total(s, d), len(s), s)), "size comes first"),
+    (
+        "6.1",
+        lambda sets, d: sorted(sets, key=lambda s: (len(s), max(d[z] for z in s), s)),
+        "largest distance",
+    ),
+    ("6.1", lambda sets, d: sorted(sets, key=lambda s: (len(s), s)), "play no role"),
+    ("6.1", lambda sets, d: sorted(sets, key=lambda s: (len(s), sum(s), s)), "node numbers"),
+    ("6.1", lambda sets, d: sorted(sets, key=lambda s: (len(s), total(s, d))), "ties"),
+    ("6.1", lambda sets, d: sets, "has not changed"),
+    ("7.1", lambda s, seen, k: np.argsort(-s)[:k], "still in the list"),
+    ("7.1", lambda s, seen, k: [f for f in np.argsort(-s)[:k] if f not in seen], "cut to k first"),
+    ("7.1", lambda s, seen, k: [f for f in np.argsort(s) if f not in seen][:k], "worst come first"),
+    ("7.1", lambda s, seen, k: s[[f for f in np.argsort(-s) if f not in seen]][:k], "numbers of the films"),
+    ("7.1", lambda s, seen, k: [f for f in np.argsort(-s) if f not in seen], "cut to k."),
+    ("7.2", lambda s, seen, f: sum(s[o] > s[f] for o in set(range(len(s))) - seen), "begin at 1"),
+    ("7.2", lambda s, seen, f: 1 + (s > s[f]).sum(), "seen films count"),
+    ("7.2", lambda s, seen, f: sum(s[o] <= s[f] for o in set(range(len(s))) - seen), "from the worst"),
+    ("7.2", lambda s, seen, f: 1 + sum(s[o] >= s[f] for o in set(range(len(s))) - seen), "use >"),
+    ("7.3", lambda a, works: prefix(a, works, order=np.argsort(a)), "least attended"),
+    ("7.3", lambda a, works: prefix(a, works, first=2), "size 1"),
+    ("7.3", lambda a, works: prefix(a, works, otherwise=(0,)), "None was expected"),
+    ("7.3", lambda a, works: tuple(np.argsort(-a)), "whole order"),
+    ("7.3", lambda a, works: prefix(a, works)[::-1], "ascending order"),
+    ("6.2", lambda P, t: [i for i, row in enumerate(P) if row[t] < 0.5], "one half"),
+    ("6.2", lambda P, t: [i for i, row in enumerate(P) if row.argmax() == t], "still wins"),
+    ("6.2", lambda P, t: P.argmax(1) != t, "truth values"),
+    ("6.2", lambda P, t: P.argmax(1), "truth values or classes"),
+    ("6.3", lambda by_size, works: search(by_size, works)[:1], "first set"),
+    ("6.3", lambda by_size, works: [s for sets in by_size for s in sets if works(s)], "larger sizes"),
+    ("6.3", lambda by_size, works: search(by_size[::-1], works), "last size"),
+    (
+        "6.3",
+        lambda by_size, works: [search(by_size, works), [works(s) for s in by_size[2]]][0],
+        "costs the model",
+    ),
+    ("6.3", lambda by_size, works: search(by_size, works) or None, "return statement"),
+    ("6.4", lambda f, u, w: minimal(f, f, w), "parts of the found set"),
+    ("6.4", lambda f, u, w: minimal((*f, 0), u, w), "same size"),
+    ("6.4", lambda f, u, w: not minimal(f, u, w), "changed places"),
+    ("6.4", lambda f, u, w: len(f) == 1 or not any(w((x,)) for x in u), "single words"),
 ]
 
 

@@ -156,7 +156,7 @@ def _show(value):
         return f"{value:.4g}"
     if isinstance(value, set | frozenset):
         return "{" + ", ".join(map(repr, sorted(value, key=repr))) + "}"
-    return repr(value)
+    return repr(value.item() if isinstance(value, np.generic) else value)
 
 
 def _mismatch(got, expected):

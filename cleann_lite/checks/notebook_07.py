@@ -1,0 +1,92 @@
+"""Checks of notebook 07, explain a recommendation."""
+
+import numpy as np
+
+from . import WrongAnswer, call, expect
+
+SCORES = np.array([0.05, 0.30, 0.10, 0.25, 0.02, 0.08, 0.20])
+SEEN = {1, 6, 4}
+
+
+def top_unseen(answer):
+    down = np.argsort(-SCORES).tolist()
+    unseen = [film for film in down if film not in SEEN]
+    got = call(answer, SCORES.copy(), set(SEEN), 3)
+    expect(
+        "The three best unseen films",
+        tuple(np.ravel(got).tolist()),
+        tuple(unseen[:3]),
+        [
+            ("seen films are still in the list.", tuple(down[:3])),
+            ("you cut to k first and left out the seen ones afterwards, so that too few remain.",
+             tuple(film for film in down[:3] if film not in SEEN)),
+            ("the worst come first: argsort goes up; sort the negative scores.", tuple(unseen[::-1][:3])),
+            ("these are the scores; return the numbers of the films.", tuple(SCORES[unseen[:3]])),
+            ("these are the seen films.", tuple(film for film in down if film in SEEN)),
+            ("all unseen films came; cut to k.", tuple(unseen)),
+            ("these are places among the unseen films only; return the films' own numbers.",
+             tuple(np.argsort(-SCORES[[0, 2, 3, 5]])[:3])),
+        ],
+    )  # fmt: skip
+    return "Seen films never come back."
+
+
+def rank_of(answer):
+    unseen = [film for film in range(len(SCORES)) if film not in SEEN]
+    for film in (0, 2, 3):
+        above = sum(SCORES[other] > SCORES[film] for other in unseen)
+        expect(
+            f"The rank of film {film}",
+            call(answer, SCORES.copy(), set(SEEN), film),
+            above + 1,
+            [
+                ("ranks begin at 1.", above),
+                ("seen films count as well here; leave them out.", 1 + int((SCORES[film] < SCORES).sum())),
+                ("you counted from the worst film up.", len(unseen) - above),
+                ("the score itself was counted among the higher ones: use >, not >=.", above + 2),
+            ],
+        )
+    return "Rank 1 is the recommendation itself."
+
+
+def attention_baseline(answer):
+    attention = np.array([0.1, 0.4, 0.05, 0.3, 0.15])
+    asked = []
+
+    def works(s):
+        asked.append(tuple(sorted(int(x) for x in s)))
+        return {1, 3, 4} <= set(s)
+
+    got = call(answer, attention.copy(), works)
+    expect(
+        "The first prefix that works",
+        tuple(np.ravel(got).tolist()),
+        (1, 3, 4),
+        [
+            ("the films are right; return them in ascending order.", (1, 3, 4)[::-1]),
+            ("the films are right; return them in ascending order.", (1, 3, 4)),
+            ("you began with the least attended film.", (0, 1, 2, 3, 4)),
+            ("the films were masked one at a time, not added to those before.", ()),
+            ("this is the whole order; stop at the first prefix that works.", (1, 3, 4, 0, 2)),
+            ("this is one film too many: test the prefix before you add the next.", (0, 1, 3, 4)),
+        ],
+    )
+    if (1,) not in asked:
+        raise WrongAnswer(
+            f"The most attended film alone was not tried; the first that was tried is {asked[0]}.\n"
+            "Likely cause: begin with a prefix of size 1."
+        )
+    nothing = answer(attention.copy(), lambda s: False)
+    if nothing is not None:
+        raise WrongAnswer(
+            f"Where nothing works, None was expected, and {nothing!r} came.\n"
+            "Likely cause: the last prefix is returned although it does not work."
+        )
+    return "A ranking proposes one set of each size; a graph proposes several."
+
+
+CHECKS = {
+    "7.1": top_unseen,
+    "7.2": rank_of,
+    "7.3": attention_baseline,
+}

@@ -1,0 +1,271 @@
+# %% [markdown]
+# # Explain a sentiment prediction
+#
+# A graph of a head is not evidence (notebook 05). But it can *propose* which words act together on a prediction, and then the model itself can be
+# asked. This is CLEANN: causal explanations from attention. You will run it once by hand, step by step, and then with one call.
+#
+# | | |
+# |---|---|
+# | **You will do** | put the outcome into the graph, grow the tree around it, order the candidates, mask them, stop at the right moment, and prove that nothing smaller works |
+# | **You will learn** | the CLEANN search, what *minimal* and *certified* mean here, and how often it succeeds |
+# | **You need** | notebooks 01 to 05; PDS-paths from 04 above all |
+# | **Time** | 60 minutes to work through; the cells run for about thirty seconds on two CPU cores and stay below 1 GB |
+
+# %% tags=["setup"]
+from itertools import combinations
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+import cleann_lite as cl
+from cleann_lite.checks import check
+from cleann_lite.course import plot_style, show
+from cleann_lite.datasets import load_reviews
+from cleann_lite.pds import pds_distances, pds_sets
+from cleann_lite.search import learn_graphs
+
+plot_style()
+
+# %% [markdown]
+# ## The prediction
+#
+# `pocket-sentiment` reads a text as tokens: [CLS] first, then word-pieces, [SEP] last. The probabilities are computed from what its last layer writes at [CLS]. So [CLS] *is* the outcome: it
+# stands for the prediction in the graph.
+
+# %%
+model = cl.load_model("pocket-sentiment")
+review = "The plot is thin, but the actors are wonderful and I loved every minute."
+encoded = model.encode(review)
+chances = model.predict(encoded, [()])[0]  # (): nothing is masked
+print(f"{encoded.outcome} ({chances[encoded.target]:.0%}), classes {model.labels}")
+print("words:", " | ".join(encoded.units))
+attention = model.attention(encoded)
+print(f"attention of the last layer: {attention.shape[0]} heads, {attention.shape[1]} tokens")
+
+# %% [markdown]
+# ## Step 1 and 2: one graph per head, with the outcome in it
+#
+# For each head: merge word-pieces into words, correlate, learn a PAG (notebook 05), over the content words and the outcome. Function words such as *a* and *with* stay in
+# the input and in the mixing; they are left out of the graph and become hidden causes.
+
+# %%
+pags, nodes, notes = learn_graphs(model, encoded)
+words = [encoded.units[u] for u in nodes]
+root = len(words)  # the outcome is the last node
+head = max(pags, key=lambda h: len(pags[h].neighbors(pags[h].nodes[root])))  # the one with most edges at the outcome
+pag = pags[head]
+print(f"{len(pags)} graphs over {len(words)} words and the outcome; below: head {head}")
+cl.draw(pag, outcome=pag.nodes[root], title=f"Head {head}, around the outcome")
+
+# %% [markdown]
+# ## Step 3: the tree around the outcome
+#
+# Which words can matter for the outcome, and together with which others? Those with a PDS-path from it (notebook 04). Their distance is the number of steps on
+# the shortest such path. The authors call this the *potential-influence tree*; it is the PDS-tree rooted at the outcome.
+
+# %%
+distance = pds_distances(pag.marks, root)  # node -> steps; nodes out of reach are absent
+for steps in sorted(set(distance.values())):
+    print(f"distance {steps}: {', '.join(words[z] for z in distance if distance[z] == steps and z != root)}")
+print(f"not reached: {', '.join(w for z, w in enumerate(words) if z not in distance) or 'none'}")
+
+# %% [markdown]
+# ## Step 4: candidates, nearest first
+#
+# A candidate is a **legal** set: every member has a PDS-path from the outcome inside the set. Small sets come first; among sets of one size, those whose
+# distances add up to less.
+#
+# ### Exercise 6.1: order the candidates
+#
+# Write a function from a list of sets (tuples of nodes) and a dictionary `distance` (node -> steps from the outcome) to the list in the order in which they are to be tried: by size, then by the sum of distances, then by the tuples themselves.
+#
+# <details><summary>Hint</summary><code>sorted(sets, key=…)</code> takes a function that returns a tuple to compare by: size first, sum second, the set last.</details>
+
+
+# %% tags=["exercise"]
+def in_order(sets, distance):
+    raise NotImplementedError("Exercise 6.1: return the sets in the order in which they are tried")
+
+
+# %% tags=["solution"]
+def in_order(sets, distance):
+    return sorted(sets, key=lambda s: (len(s), sum(distance[z] for z in s), s))
+
+
+# %% tags=["check"]
+check("6.1", in_order)
+
+# %%
+for size in (1, 2, 3):
+    legal = [members for members, _ in pds_sets(pag.marks, root, size)]
+    first = "; ".join(", ".join(words[z] for z in s) for s in legal[:4])
+    print(f"size {size}: {len(legal)} legal sets of {len(list(combinations(words, size)))}, first: {first}")
+
+# %% [markdown]
+# ## Step 5: mask, and ask the model
+#
+# Masking replaces each word by [MASK], a token that the model knows from its training. A set is an **explanation** if the prediction *changes*: another class gets the largest probability.
+#
+# ### Exercise 6.2: which sets change the prediction?
+#
+# Write a function from an array of probabilities (a row for each masked input, a column for each class) and the index of the original class to the list of rows in which another class wins.
+#
+# <details><summary>Hint</summary>"Below one half" is not the same as "another class wins" when there are three classes. <code>argmax(axis=1)</code> names the winner of each row.</details>
+
+
+# %% tags=["exercise"]
+def changed(probabilities, original):
+    raise NotImplementedError("Exercise 6.2: return the rows in which another class wins")
+
+
+# %% tags=["solution"]
+def changed(probabilities, original):
+    return [k for k, winner in enumerate(np.argmax(probabilities, axis=1)) if winner != original]
+
+
+# %% tags=["check"]
+check("6.2", changed)
+
+# %%
+singles = [(u,) for u in nodes]
+left = model.predict(encoded, singles)[:, encoded.target]
+order = np.argsort(left)
+figure, axes = plt.subplots(figsize=(6.4, 0.32 * len(singles) + 0.9), layout="constrained")
+axes.barh(range(len(singles)), left[order], color="#0072B2")
+axes.axvline(chances[encoded.target], color="#5b6770", linestyle=":", label="nothing masked")
+axes.axvline(0.5, color="#D55E00", linestyle="--", label="the other class wins")
+axes.set(yticks=range(len(singles)), xlim=(0, 1), xlabel=f"probability of {encoded.outcome}, with this word masked")
+axes.set_yticklabels([words[k] for k in order], parse_math=False)
+axes.legend(frameon=False, fontsize=8, loc="upper center", ncols=2, bbox_to_anchor=(0.5, 1.18))
+told = ", ".join(f"{words[k]} {left[k]:.2f}" for k in order[:4])
+show(figure, f"Probability of {encoded.outcome} with one word masked; lowest: {told}.")
+
+# %% [markdown]
+# One word at a time shows how much each word matters *alone*. Often none is enough: the others still say the same. This is why sets are needed.
+#
+# ## Step 6: stop at the right moment
+#
+# Try the sets of one word. If some of them work, these are the explanations, **all** of them; nothing larger is tried. If none works, go on to sets of two; and so on. If no set works, say so: there
+# is no explanation in this graph, and that is a failure to be counted.
+#
+# ### Exercise 6.3: the search
+#
+# `sets_by_size` is a list: first the list of sets of one word, then of two, … `works(s)` tells whether masking s changes the prediction. Return the list of all sets of the first size at which any works; an empty list if none does.
+#
+# <details><summary>Hint</summary>One loop over sizes; inside, a list of those that work; return it as soon as it is not empty.</details>
+
+
+# %% tags=["exercise"]
+def smallest_sets(sets_by_size, works):
+    raise NotImplementedError("Exercise 6.3: return all working sets of the first size that has one")
+
+
+# %% tags=["solution"]
+def smallest_sets(sets_by_size, works):
+    for sets in sets_by_size:
+        found = [s for s in sets if works(s)]
+        if found:
+            return found
+    return []
+
+
+# %% tags=["check"]
+check("6.3", smallest_sets)
+
+# %% [markdown]
+# ## All of it in one call
+#
+# `cl.explain` does this for all heads together, in batches, with every input run only once.
+
+# %%
+explanation = cl.explain(model, review)
+explanation
+
+# %% [markdown]
+# ## Is it minimal?
+#
+# "The smallest set" needs care. CLEANN finds the smallest *among the sets that its graphs propose*. A smaller set that no graph proposes may work as well. To be sure, there is one way: try
+# every smaller set of words. The package does so if it is affordable, and reports `certified`: True (every smaller set was tried and none works), False (one works; it is shown), None (not proved).
+#
+# ### Exercise 6.4: certify
+#
+# Write a function from a set that works, the list of **all** units, and `works`, to True if no smaller set of units works, else False.
+#
+# <details><summary>Hint</summary>A smaller set need not be a part of the one found. <code>combinations(units, size)</code> for every size from 1 to one less than its size.</details>
+
+
+# %% tags=["exercise"]
+def is_minimal(found, units, works):
+    raise NotImplementedError("Exercise 6.4: return True if no smaller set of units works")
+
+
+# %% tags=["solution"]
+def is_minimal(found, units, works):
+    return not any(works(s) for size in range(1, len(found)) for s in combinations(units, size))
+
+
+# %% tags=["check"]
+check("6.4", is_minimal)
+
+# %% [markdown]
+# ## How often does it work?
+#
+# One example proves nothing. Here are the shorter ones among the forty reviews that were written for this course.
+
+# %%
+texts = [r["text"] for r in load_reviews() if len(r["text"].split()) <= 18][:14]
+results = [cl.explain(model, text) for text in texts]
+sizes = [len(e.sets[0].units) if e.success else 0 for e in results]
+certified = [e.certified for e in results if e.success]
+print(f"explained: {sum(e.success for e in results)} of {len(results)}")
+print(f"certified minimal: {sum(c is True for c in certified)}, a smaller set works: {sum(c is False for c in certified)}, not proved: {sum(c is None for c in certified)}")
+print(f"inputs run by the model, median: {np.median([e.model_calls for e in results]):.0f}; seconds, median: {np.median([e.seconds for e in results]):.2f}")
+
+figure, axes = plt.subplots(figsize=(6.4, 2.4), layout="constrained")
+tall = np.bincount(sizes, minlength=6)
+axes.bar(range(len(tall)), tall, color=["#D55E00", *["#0072B2"] * (len(tall) - 1)], hatch=["///", *[""] * (len(tall) - 1)], edgecolor="white")
+axes.set(xticks=range(len(tall)), xticklabels=["none\nfound", *range(1, len(tall))], xlabel="words in the smallest set", ylabel="reviews")
+show(figure, "Reviews by the size of the smallest set: " + ", ".join(f"{n} with {k} words" if k else f"{n} unexplained" for k, n in enumerate(tall) if n) + ".")
+
+# %%
+for e in sorted((e for e in results if e.success), key=lambda e: len(e.sets[0].units))[:6]:
+    print(f"{e.prediction:>8}  {', '.join(e.sets[0].units):<28} {e.input}")
+for e in results:
+    if not e.success:
+        print(f"{e.prediction:>8}  {'; '.join(e.failures):<28} {e.input}")
+
+# %% [markdown]
+# Do the words make sense to *you*? That is not the test: they made sense to the model. A word that should not matter but does is the most useful thing that an explanation can show.
+#
+# ## What depends on what you chose
+#
+# α, *n*, the heads, words or pieces, which words stand in the graph: each is a choice. Here is one review under several α.
+
+# %%
+for alpha in (0.1, 0.01, 1e-3, 1e-5):
+    e = cl.explain(model, review, alpha=alpha)
+    edges = np.mean([(p.marks != 0).sum() / 2 for p in e.pags.values()])
+    found = "; ".join(", ".join(s.units) for s in e.sets[:3]) or "nothing found"
+    print(f"α = {alpha:<7g} {edges:4.1f} edges a head, {e.model_calls:4} inputs: {found}")
+
+# %% [markdown]
+# ## In practice
+#
+# - **Count failures.** An average over successes only flatters the method.
+# - **Check the untouched prediction first**, or every set "changes" it. `cl.explain` does.
+# - **[MASK] is a choice.** The model has seen it in training, but a text full of masks is no normal text. Removing words or padding are others, with other answers.
+# - A long text: only the 64 units to which the outcome attends most stand in the graph, and `explanation.notes` says so.
+#
+# ## On your own
+#
+# 1. Explain only with one head: `cl.explain(model, review, heads=0)`. Which head explains most reviews alone?
+# 2. `nodes="all"` puts function words into the graph. Do the sets become smaller? What does it cost?
+# 3. Write a review that the model gets wrong. Which words misled it?
+#
+# ## Further reading
+#
+# - R. Y. Rohekar, Y. Gurwicz, S. Nisimov. *Causal Interpretation of Self-Attention in Pre-Trained Transformers.* NeurIPS 2023. arXiv:2310.20307.
+# - J. DeYoung and others. *ERASER: A Benchmark to Evaluate Rationalized NLP Models.* ACL 2020. arXiv:1911.03429.
+# - J. Pearl. *Causality.* 2nd edition, Cambridge University Press, 2009 (chapter 7, counterfactuals).
+#
+# **Next:** [07, explain a recommendation](07_explain_a_recommendation.ipynb)
