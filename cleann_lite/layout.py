@@ -345,7 +345,7 @@ def spread(sizes, pairs, weights=None, aspect=1.7, max_width=820, top=None, iter
     if top is not None and place[top, 1] > 0:
         place[:, 1] *= -1
     extent = np.maximum(np.ptp(place, axis=0), 1e-9)
-    scale = min(1.35 * sizes[:, 0].mean() + 40, max_width / extent[0], max_width / extent[1])
+    scale = min(1.6 * sizes[:, 0].mean() + 80, max_width / extent[0], max_width / extent[1])
     return push_apart(place * np.array([scale, scale / aspect]), sizes) + MARGIN
 
 
@@ -386,7 +386,7 @@ def _turn_flat(place):
     return place * np.where(place[0] > 0, -1, 1)
 
 
-def push_apart(place, sizes, gap=(24, 30), rounds=200):
+def push_apart(place, sizes, gap=(28, 36), rounds=300):
     """Move boxes until none overlaps another, each pair along the way that needs the smaller step."""
     place, sizes = np.array(place, dtype=float), np.asarray(sizes, dtype=float)
     half = (sizes + gap) / 2

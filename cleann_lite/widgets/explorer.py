@@ -152,7 +152,7 @@ class Explorer:
     hint = ""
 
     def __init__(self, **state):
-        self.state = state
+        self.state = self._shown = state
         self.view = self.render(state)
         self._widget = None
 
@@ -214,18 +214,18 @@ class Explorer:
         try:
             state = dict(before)
             if request.get("start"):
-                state = self.started(state)
+                state = self.started(state, self._shown)
             for name, value in request.get("state", {}).items():
                 if name in state:
                     state = self.changed({**state, name: value}, name)
             for event in request.get("events", ()):
                 state = self.reduce(state, event)
-            self.view, self.state = self.render(state), state
+            self.view, self.state, self._shown = self.render(state), state, state
         except ValueError as error:
             self.view, self.state = replace(self.view, error=str(error), tick=0), state
 
-    def started(self, state):
-        """The state as a new movement begins; pure."""
+    def started(self, state, shown):
+        """The state as a new movement begins; ``shown`` is the last state that could be shown; pure."""
         return state
 
     def changed(self, state, name):

@@ -318,8 +318,8 @@ class ThresholdExplorer(Explorer):
         settings = {"n": model.hidden_size, "ordered": model.causal, **settings}
         return cls(correlation=np.array(correlation), words=words, **settings)
 
-    def started(self, state):
-        return {**state, "since": settings_of(state)}
+    def started(self, state, shown):
+        return {**state, "since": settings_of(shown)}
 
     def reduce(self, state, event):
         if event["name"] == "select":
