@@ -26,6 +26,8 @@ def main(arguments=None) -> int:
     except BrokenPipeError:  # the reader of a pipe (head, less) went away
         sys.stderr.close()
         return 0
+    except OSError as error:
+        print(f"cleann-lite: {error.filename}: {error.strerror}", file=sys.stderr)
     except KeyboardInterrupt:
         print("cleann-lite: interrupted", file=sys.stderr)
         return 130

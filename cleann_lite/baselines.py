@@ -60,7 +60,7 @@ def explain_by(
     target=None,
     units: str = "words",
     max_size: int | None = None,
-    max_calls: int = 2000,
+    max_calls: int = 1000,
     seed: int = 0,
 ) -> Explanation:
     """Explain a prediction by a baseline, as :func:`cleann_lite.explain` does by a causal graph.

@@ -42,7 +42,7 @@ class Interventions:
         Inputs that may be run; ``run`` stops short of it and sets ``exhausted``.
     """
 
-    def __init__(self, model: Model, encoded: Encoded, max_calls=2000, batch_size=_BATCH):
+    def __init__(self, model: Model, encoded: Encoded, max_calls=1000, batch_size=_BATCH):
         self.model, self.encoded, self.max_calls, self.batch_size = model, encoded, max_calls, batch_size
         self.original = np.asarray(model.predict(encoded, [()])[0], dtype=np.float64)
         self.calls = 1
@@ -270,8 +270,8 @@ def explain(
     units: str = "words",
     nodes="content",
     max_size: int = 5,
-    max_candidates: int = 500,
-    max_calls: int = 2000,
+    max_candidates: int = 200,
+    max_calls: int = 1000,
     max_nodes: int = 64,
     certify: bool | int = True,
     correlation: Callable = attention_correlation,

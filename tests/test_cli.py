@@ -1,0 +1,164 @@
+"""The command line as a person uses it: answers, JSON, and one clear sentence on bad input."""
+
+import json
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from cleann_lite.__main__ import main
+
+REVIEW = "The plot is thin, but the actors are wonderful and I loved every minute."
+
+
+def run(capsys, *arguments):
+    code = main(list(arguments))
+    output = capsys.readouterr()
+    return code, output.out, output.err
+
+
+def refused(capsys, *arguments):
+    code, out, err = run(capsys, *arguments)
+    assert code == 2
+    assert out == ""
+    assert "Traceback" not in err
+    assert err.startswith("cleann-lite: ")
+    assert err.count("\n") == 1
+    return err
+
+
+class TestLearn:
+    @pytest.fixture
+    def matrix(self, tmp_path):
+        np.savetxt(tmp_path / "c.csv", [[1, 0, 0.6], [0, 1, 0.6], [0.6, 0.6, 1]], delimiter=",")
+        return str(tmp_path / "c.csv")
+
+    def test_words_and_json_agree(self, capsys, matrix):
+        code, out, _ = run(capsys, "learn", matrix, "--n-samples", "500")
+        assert code == 0
+        assert "x2" in out
+        code, out, _ = run(capsys, "learn", matrix, "--n-samples", "500", "--method", "fci", "--json")
+        import cleann_lite as cl
+
+        assert cl.PAG.from_json(out).marks.tolist() == [[0, 0, 2], [0, 0, 2], [1, 1, 0]]
+
+    def test_svg(self, capsys, matrix, tmp_path):
+        pytest.importorskip("matplotlib")
+        code, _, _ = run(capsys, "learn", matrix, "--n-samples", "500", "--svg", str(tmp_path / "x.svg"))
+        assert code == 0
+        assert "<svg" in (tmp_path / "x.svg").read_text(encoding="utf-8")
+
+    def test_bad_input(self, capsys, matrix, tmp_path):
+        assert "--n-samples" in refused(capsys, "learn", matrix)
+        assert "alpha" in refused(capsys, "learn", matrix, "--n-samples", "500", "--alpha", "2")
+        assert "no file" in refused(capsys, "learn", str(tmp_path / "none.csv"))
+        assert "sample" in refused(capsys, "learn", matrix, "--n-samples", "3")
+        assert "directory" in refused(
+            capsys, "learn", matrix, "--n-samples", "500", "--svg", str(tmp_path / "no" / "x.svg")
+        )
+
+
+pytest.importorskip("torch")
+
+
+class TestExplain:
+    def test_json_names_words_that_flip_the_model(self, capsys):
+        code, out, _ = run(capsys, "explain", REVIEW, "--json")
+        assert code == 0
+        found = json.loads(out)
+        assert {"prediction", "probability", "sets", "model_calls", "seconds", "settings"} <= set(found)
+        assert found["sets"]
+        import cleann_lite as cl
+
+        model = cl.load_model("pocket-sentiment")
+        for one in found["sets"]:
+            assert {"words", "positions", "head", "replacement", "probability", "masked"} <= set(one)
+            assert all(word in REVIEW for word in one["words"])
+            assert [found["units"][p] for p in one["positions"]] == one["words"]
+            after = model.predict_proba([one["masked"]])[0]
+            assert model.labels[after.argmax()] == one["replacement"] != found["prediction"]
+            assert after.max() == pytest.approx(one["probability"], abs=1e-6)
+
+    def test_terminal_text_and_page(self, capsys, tmp_path):
+        page = tmp_path / "x.html"
+        code, out, _ = run(capsys, "explain", REVIEW, "--head", "0", "--alpha", "0.2", "--html", str(page))
+        assert code == 0
+        assert re.search(r"\d+ model calls, \d+\.\d\d s", out)
+        text = page.read_text(encoding="utf-8")
+        assert "<svg" in text
+        assert "<script" not in text
+
+    def test_markup_in_a_review_is_text_in_the_page(self, capsys, tmp_path):
+        page = tmp_path / "x.html"
+        review = 'A dull <img src=x onerror=alert(1)> film <script>alert(2)</script> & "boring"'
+        code, _, _ = run(capsys, "explain", review, "--html", str(page))
+        assert code == 0
+        text = page.read_text(encoding="utf-8")
+        assert "<img" not in text
+        assert "<script" not in text
+        assert "&lt;img src=x onerror=alert(1)&gt;" in text.replace("<mark>", "").replace("</mark>", "")
+
+    def test_standard_input(self, capsys, monkeypatch):
+        import io
+
+        monkeypatch.setattr(sys, "stdin", io.StringIO(REVIEW))
+        assert run(capsys, "explain", "-")[0] == 0
+
+    @pytest.mark.parametrize(
+        ("arguments", "sentence"),
+        [
+            (["   "], "the text is empty"),
+            ([REVIEW, "--alpha", "2"], "alpha must lie between 0 and 1: got 2"),
+            ([REVIEW, "--alpha", "0"], "alpha must lie between 0 and 1"),
+            ([REVIEW, "--model", "tests"], "is no model: it has no config.json"),
+            ([REVIEW, "--model", "pocket-moon"], "no pocket model"),
+            ([REVIEW, "--head", "99"], "heads must be among 0 … 3"),
+            ([REVIEW, "--target", "good"], "target must be one of negative, positive"),
+            ([REVIEW, "--n-samples", "2"], "sample"),
+            ([REVIEW, "--max-size", "0"], "max_size must be at least 1"),
+            ([REVIEW, "--html", "no/such/folder/x.html"], "no/such/folder"),
+        ],
+    )
+    def test_bad_input(self, capsys, monkeypatch, arguments, sentence):
+        from pathlib import Path
+
+        monkeypatch.chdir(Path(__file__).parent.parent)
+        assert sentence in refused(capsys, "explain", *arguments)
+
+    def test_a_prediction_that_nothing_changes_is_an_honest_answer(self, capsys):
+        code, out, _ = run(capsys, "explain", "awful awful awful", "--max-size", "1")
+        assert code == 0
+        assert "No explanation was found" in out or "masked it predicts" in out
+
+    def test_a_very_long_text_is_cut_and_said(self, capsys):
+        code, out, _ = run(capsys, "explain", "boring plot, " * 3000, "--max-size", "1", "--head", "0")
+        assert code == 0
+        assert "was cut" in out
+
+
+class TestRecommend:
+    def test_json(self, capsys):
+        code, out, _ = run(capsys, "recommend", "--history", "Toy Story (1995); aladdin; lion king", "--json")
+        assert code == 0
+        found = json.loads(out)
+        assert len(found["recommendations"]) == 10
+        assert found["prediction"] == found["recommendations"][0]["title"]
+        assert found["units"] == ["Toy Story (1995)", "Aladdin (1992)", "The Lion King (1994)"]
+        for one in found["sets"]:
+            assert set(one["titles"]) <= set(found["units"])
+
+    def test_bad_input(self, capsys):
+        assert "history is empty" in refused(capsys, "recommend", "--history", " ; ")
+        assert "Zzyzzx" in refused(capsys, "recommend", "--history", "Zzyzzx")
+        assert "no recommender" in refused(
+            capsys, "recommend", "--history", "Alien", "--model", "pocket-sentiment"
+        )
+        assert "is a recommender" in refused(capsys, "explain", REVIEW, "--model", "pocket-bert4rec")
+
+
+def test_module_and_help_run():
+    out = subprocess.check_output([sys.executable, "-m", "cleann_lite", "--help"], text=True)
+    assert "explain" in out
+    assert subprocess.run([sys.executable, "-m", "cleann_lite"], capture_output=True).returncode == 2
