@@ -12,7 +12,7 @@ from itertools import combinations
 import numpy as np
 
 from .explanation import Explanation
-from .search import Interventions
+from .search import Interventions, recorded_input
 
 
 def attention_scores(model, encoded, layer=-1):
@@ -108,7 +108,7 @@ def explain_by(
     name = method if isinstance(method, str) else getattr(method, "__name__", "own method")
     proved = method == "exhaustive" and bool(sets)
     return Explanation(
-        input=input if isinstance(input, str) else tuple(str(item) for item in input),
+        input=recorded_input(input, encoded),
         task=model.task,
         model=model.name,
         prediction=model.label(tries.prediction),

@@ -433,7 +433,7 @@ class _Search:
     def result(self, input, settings, notes, seconds):
         tries = self.tries
         return Explanation(
-            input=input if isinstance(input, str) else tuple(str(item) for item in input),
+            input=recorded_input(input, self.encoded),
             task=self.model.task,
             model=self.model.name,
             prediction=self.model.label(tries.prediction),
@@ -453,6 +453,13 @@ class _Search:
             notes=(*notes, *self.notes),
             settings=settings,
         )
+
+
+def recorded_input(input, encoded):
+    """What ``Explanation.input`` holds: the text, the titles, or else the labels of the units."""
+    if isinstance(input, str):
+        return input
+    return tuple(str(item) for item in input) if isinstance(input, list | tuple) else encoded.units
 
 
 def _progress(steps, label, show):
