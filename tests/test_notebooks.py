@@ -18,18 +18,6 @@ SOURCES = build_notebooks.sources()
 each = pytest.mark.parametrize("source", SOURCES, ids=[path.stem for path in SOURCES])
 
 
-def run(notebook):
-    """Execute in a fresh kernel; an error is raised, or left in the output of a cell that may raise."""
-    from nbclient import NotebookClient
-
-    client = NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(ROOT / "notebooks")}})
-    client.create_kernel_manager()
-    if sys.platform != "win32":
-        client.km.transport = "ipc"  # no ports, so notebooks may run side by side
-    client.execute(cleanup_kc=True)
-    return notebook
-
-
 def outputs(notebook, kind):
     return [o for c in notebook.cells if c.cell_type == "code" for o in c.outputs if o.output_type == kind]
 
@@ -81,13 +69,13 @@ def test_every_exercise_has_stub_check_and_solution(source):
 @pytest.mark.notebook
 @each
 def test_runs_with_solutions(source):
-    run(build_notebooks.build(source, solved=True))
+    build_notebooks.execute(build_notebooks.build(source, solved=True))
 
 
 @pytest.mark.notebook
 @each
 def test_runs_as_students_get_it(source):
-    notebook = run(build_notebooks.build(source))
+    notebook = build_notebooks.execute(build_notebooks.build(source))
     raised = [output.ename for output in outputs(notebook, "error")]
     stubs = source.read_text(encoding="utf-8").count("raise NotImplementedError")
     assert raised == ["NotImplementedError"] * stubs

@@ -114,6 +114,20 @@ def text_of(notebook):
     return nbformat.writes(notebook, version=nbformat.NO_CONVERT).rstrip("\n") + "\n"
 
 
+def execute(notebook, timeout=300):
+    """Run a notebook in a fresh kernel, from its own folder, and return it with its outputs.
+
+    Raises
+    ------
+    nbclient.exceptions.CellExecutionError
+        When a cell fails that may not (see the tag ``check``).
+    """
+    from nbclient import NotebookClient
+
+    place = {"metadata": {"path": str(NOTEBOOKS)}}
+    return NotebookClient(notebook, timeout=timeout, startup_timeout=180, resources=place).execute()
+
+
 def write(folder=NOTEBOOKS, solved=False):
     """Write all notebooks into a folder and return their paths."""
     folder = Path(folder)

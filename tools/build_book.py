@@ -1,0 +1,254 @@
+"""Make the course as a web site that works from disk: every notebook executed, an API reference, a search.
+
+``python tools/build_book.py`` writes ``_site/index.html`` and its neighbours; nothing on the pages asks the
+network for anything. ``--only 03 05`` makes some notebooks only, ``--out FOLDER`` puts the site elsewhere.
+"""
+
+import argparse
+import html
+import json
+import re
+import shutil
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import build_notebooks
+import jupytext
+import mistune
+import nbformat
+from api_pages import api_pages
+from bs4 import BeautifulSoup
+from latex2mathml.converter import convert as mathml
+from nbconvert import HTMLExporter
+
+ROOT = Path(__file__).resolve().parent.parent
+STATIC = Path(__file__).resolve().parent / "book"
+BADGES = re.compile(r"\n\[!\[Open in Colab\].*?urlpath=[^)]*\)\n", re.S)
+WIDGET = "application/vnd.jupyter.widget-view+json"
+DOCUMENTS = ("docs/teaching.md", "docs/prototype_a_variant.md")
+
+
+def executed(source):
+    """One notebook for the book: solved and executed, with the stub shown before each solution."""
+    notebook = build_notebooks.execute(build_notebooks.build(source, solved=True), timeout=600)
+    read = jupytext.reads(source.read_text(encoding="utf-8"), fmt="py:percent")
+    stubs = [cell.source for cell in read.cells if "exercise" in build_notebooks.tags(cell)]
+    cells = []
+    for cell in notebook.cells:
+        if "solution" in build_notebooks.tags(cell):
+            cells.append(nbformat.v4.new_code_cell(stubs.pop(0), metadata={"tags": ["exercise"]}))
+        cells.append(cell)
+    notebook.cells = cells
+    return notebook
+
+
+def with_math(text):
+    """Markdown with its TeX replaced by MathML, which browsers show without help; code is left alone."""
+    parts = re.split(r"(```.*?```|`[^`\n]*`)", text, flags=re.S)
+    for k in range(0, len(parts), 2):
+        parts[k] = re.sub(
+            r"\$\$(.+?)\$\$", lambda m: mathml(m[1].strip(), display="block"), parts[k], flags=re.S
+        )
+        parts[k] = re.sub(r"\$([^$\n]+?)\$", lambda m: mathml(m[1]), parts[k])
+    return "".join(parts)
+
+
+def notebook_body(notebook):
+    """The notebook as the inner HTML of a page."""
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = with_math(
+                re.sub(r"\n\[!\[Open in Colab\].*?\n.*?urlpath=.*?\)\n", "\n", cell.source, flags=re.S)
+            )
+        for output in cell.get("outputs", ()):
+            output.get("data", {}).pop(WIDGET, None)
+    notebook.metadata.pop("widgets", None)
+    exporter = HTMLExporter(template_name="basic", exclude_input_prompt=True, exclude_output_prompt=True)
+    body, _ = exporter.from_notebook_node(notebook)
+    soup = BeautifulSoup(body, "html.parser")
+    for cell in soup.select(".celltag_solution"):
+        details, summary = soup.new_tag("details"), soup.new_tag("summary")
+        details["class"], summary.string = "solution", "Solution"
+        cell.wrap(details)
+        details.insert(0, summary)
+    for cell in soup.select(".celltag_setup"):
+        cell["class"] = [*cell["class"], "quiet"]
+    return soup
+
+
+def finished(soup, names):
+    """Links that stay inside the book, headings with anchors, tables that scroll."""
+    for link in soup.find_all("a", href=True):
+        target = link["href"].split("#")[0]
+        if target.endswith(".ipynb") and "/" not in target and target[:-6] in names:
+            link["href"] = link["href"].replace(".ipynb", ".html")
+        if "anchor-link" in link.get("class", ()):
+            link["aria-label"] = "Link to this section"
+    seen = set()
+    for heading in soup.find_all(re.compile("^h[1-6]$")):
+        base = (
+            re.sub(r"[^a-z0-9]+", "-", heading.get_text(" ").replace("¶", "").lower()).strip("-") or "section"
+        )
+        identity, n = base, 2
+        while identity in seen:
+            identity, n = f"{base}-{n}", n + 1
+        seen.add(identity)
+        heading["id"] = identity
+        for anchor in heading.select("a.anchor-link"):
+            anchor["href"] = f"#{identity}"
+    return soup
+
+
+def entries(soup, address, page):
+    """What the search knows of a page: one record for each section."""
+    records, title, anchor, words = [], page, "", []
+
+    def close():
+        text = re.sub(r"\s+", " ", " ".join(words)).strip()
+        records.append({"page": page, "title": title, "address": f"{address}{anchor}", "text": text[:4000]})
+
+    for element in soup.find_all(["h1", "h2", "h3", "p", "li", "td", "dt", "dd", "pre", "summary"]):
+        if element.name in ("h1", "h2", "h3"):
+            if words:
+                close()
+            title = element.get_text(" ").replace("¶", "").strip()
+            anchor, words = f"#{element.get('id', '')}", []
+        else:
+            words.append(element.get_text(" "))
+    close()
+    return records
+
+
+def page(title, body, navigation, current):
+    """A whole page around its inner HTML."""
+    here = ' aria-current="page"'
+    links = "".join(
+        f'<li><a href="{address}"{here if address == current else ""}>{html.escape(name)}</a></li>'
+        for address, name in navigation
+    )
+    return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{html.escape(title)} · cleann_lite</title>
+<link rel="stylesheet" href="book.css"><link rel="stylesheet" href="pygments.css"></head><body>
+<a class="skip" href="#main">Skip to the text</a>
+<nav aria-label="The book"><p class="home"><a href="index.html">cleann_lite</a></p>
+<form role="search" onsubmit="return false"><label for="search">Search</label>
+<input id="search" type="search" autocomplete="off" aria-controls="found"></form>
+<ol id="found" aria-live="polite"></ol><ul>{links}</ul></nav>
+<main id="main">{body}</main>
+<script src="search-index.js"></script><script src="search.js"></script></body></html>
+"""
+
+
+def pygments_style():
+    from pygments.formatters import HtmlFormatter
+
+    return HtmlFormatter(style="default").get_style_defs(".highlight")
+
+
+def markdown_body(text):
+    render = mistune.create_markdown(escape=False, plugins=["table"])
+    return BeautifulSoup(render(with_math(text)), "html.parser")
+
+
+def welcome(notebooks):
+    """The first page: what this is, and the list of chapters with their first sentence."""
+    rows = []
+    for name, soup in notebooks:
+        first = next((p for p in soup.find_all("p") if len(p.get_text()) > 60), None)
+        title = html.escape(soup.h1.get_text().replace("¶", ""))
+        rows.append(f'<li>{name[:2]} <a href="{name}.html">{title}</a>'
+                    f"<br>{html.escape(first.get_text()) if first else ''}</li>")  # fmt: skip
+    return BeautifulSoup(
+        "<h1>Open a Transformer, read it as a causal model, and check what you read</h1>"
+        "<p>A course and a small Python package. Every page here is a notebook as it ran; solutions are "
+        "folded away. To run and change it yourself, see the README of the repository.</p>"
+        f'<h2>Chapters</h2><ul class="chapters">{"".join(rows)}</ul>'
+        "<h2>More</h2><ul>"
+        '<li><a href="api.html">Reference</a> of every public function, made from its docstring</li>'
+        '<li><a href="teaching.html">For teachers</a>: plans with timings, and what students get wrong</li>'
+        '<li><a href="prototype_a_variant.html">For researchers</a>: prototype a variant</li></ul>',
+        "html.parser",
+    )
+
+
+def build(out, only=()):
+    """Write the site and return the path of its first page."""
+    out = Path(out)
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
+    sources = [s for s in build_notebooks.sources() if not only or s.stem[:2] in only]
+    names = {s.stem for s in build_notebooks.sources()}
+    with ThreadPoolExecutor(2) as pool:
+        notebooks = list(pool.map(executed, sources))
+    bodies = [(s.stem, finished(notebook_body(n), names)) for s, n in zip(sources, notebooks, strict=True)]
+    pages = [("index", "Welcome", welcome(bodies))]
+    pages += [
+        (name, f"{name[:2]} {soup.h1.get_text().replace('¶', '').strip()}", soup) for name, soup in bodies
+    ]
+    for document in DOCUMENTS:
+        path = ROOT / document
+        if path.exists():
+            soup = markdown_body(path.read_text(encoding="utf-8"))
+            pages.append((path.stem, soup.h1.get_text(), soup))
+    pages += [(name, title, BeautifulSoup(body, "html.parser")) for name, title, body in api_pages()]
+    pages = [(name, title, finished(soup, names)) for name, title, soup in pages]
+
+    navigation = [(f"{name}.html", title) for name, title, _ in pages if not name.startswith("api_")]
+    index = []
+    for name, title, soup in pages:
+        index += entries(soup, f"{name}.html", title)
+        (out / f"{name}.html").write_text(
+            page(title, str(soup), navigation, f"{name}.html"), encoding="utf-8"
+        )
+    (out / "search-index.js").write_text(
+        f"const INDEX = {json.dumps(index, ensure_ascii=False)};\n", encoding="utf-8"
+    )
+    (out / "pygments.css").write_text(pygments_style(), encoding="utf-8")
+    for name in ("book.css", "search.js"):
+        shutil.copy(STATIC / name, out / name)
+    return out / "index.html"
+
+
+def broken_links(folder):
+    """Links and images of a site that lead nowhere: (page, target)."""
+    folder, broken = Path(folder), []
+    anchors = {}
+    for path in folder.glob("*.html"):
+        soup = BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+        anchors[path.name] = ({e["id"] for e in soup.find_all(id=True)}, soup)
+    for name, (_, soup) in anchors.items():
+        targets = [a["href"] for a in soup.find_all("a", href=True)] + [
+            i["src"] for i in soup.find_all(src=True)
+        ]
+        for target in targets:
+            if re.match(r"(https?|data|mailto):", target):
+                continue
+            file, _, anchor = target.partition("#")
+            file = file or name
+            if not (folder / file).exists() or (
+                anchor and file in anchors and anchor not in anchors[file][0]
+            ):
+                broken.append((name, target))
+    return broken
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Make the course as a web site that works from disk.")
+    parser.add_argument("--out", default=ROOT / "_site", metavar="FOLDER")
+    parser.add_argument(
+        "--only", nargs="*", default=(), metavar="NN", help="numbers of notebooks, such as 03 05"
+    )
+    arguments = parser.parse_args()
+    first = build(arguments.out, tuple(arguments.only))
+    broken = [] if arguments.only else broken_links(first.parent)
+    for name, target in broken:
+        print(f"{name}: broken link {target}")
+    print(first)
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
