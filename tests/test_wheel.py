@@ -1,0 +1,52 @@
+"""The wheel stands alone: outside the clone, with its own models and examples, offline."""
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("hatchling")
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def unpacked(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wheel")
+    subprocess.check_call([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder], cwd=ROOT)
+    (wheel,) = folder.glob("*.whl")
+    zipfile.ZipFile(wheel).extractall(folder / "site")
+    return folder / "site"
+
+
+def test_it_carries_the_data_and_nothing_else_of_the_clone(unpacked):
+    names = {p.relative_to(unpacked).as_posix() for p in unpacked.rglob("*") if p.is_file()}
+    shipped = {
+        f"cleann_lite/data/{line.split(maxsplit=1)[1]}"
+        for line in (ROOT / "data" / "registry.txt").read_text().splitlines()
+        if line.strip() and not line.startswith("#")
+    }
+    assert shipped <= names
+    assert not [n for n in names if n.startswith(("tests/", "notebooks/", "tools/"))]
+    assert {n.split("/")[0] for n in names} == {"cleann_lite", "cleann_lite-0.1.0.dist-info"}
+
+
+@pytest.mark.slow
+def test_it_explains_offline_outside_the_clone(unpacked, tmp_path):
+    pytest.importorskip("torch")
+    environment = {**os.environ, "PYTHONPATH": str(unpacked), "HF_HUB_OFFLINE": "1"}
+    code = (
+        "import sys, cleann_lite; assert cleann_lite.__file__.startswith(sys.argv[1]);"
+        "from cleann_lite.__main__ import main; sys.exit(main(sys.argv[2:]))"
+    )
+    run = [sys.executable, "-c", code, str(unpacked)]
+    text = "The plot is thin, but the actors are wonderful."
+    out = subprocess.check_output([*run, "explain", text, "--json"], cwd=tmp_path, env=environment)
+    assert json.loads(out)["prediction"] in ("negative", "positive")
+    history = ["recommend", "--history", "The Matrix (1999); Alien (1979)", "--json"]
+    out = subprocess.check_output([*run, *history], cwd=tmp_path, env=environment)
+    assert len(json.loads(out)["recommendations"]) == 10
