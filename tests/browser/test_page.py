@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-import cleann_lite as cl  # noqa: E402
+import cleann_lite as cl
 
 pytestmark = pytest.mark.browser
 HOSTILE = 'A dull <img src=x onerror="document.title=1"> film <script>document.title=2</script> and a bore.'
