@@ -471,9 +471,7 @@ def _kinds(boxes, drawn, view):
 def _finish(scene, view, root, total, centre, title, placed_by):
     shown, caption = len(scene.curves), ""
     if shown < total:
-        caption = (
-            f"{shown} of {total} edges, those nearest to “{view.labels[centre]}”; max_edges=None shows all."
-        )
+        caption = f"{shown} of {total} edges, those nearest to “{view.labels[centre]}”."
     alt = f"Graph of {len(scene.boxes)} nodes and {shown} edge{'s' * (shown != 1)}"
     alt += "." if root is None else f", outcome “{view.labels[root]}”."
     for letter in sorted({c for box in scene.boxes for c in box.letters}):

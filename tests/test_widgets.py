@@ -564,13 +564,15 @@ def test_every_explorer_leaves_a_picture_and_its_words_without_widgets(monkeypat
 def test_page_weight_at_128_tokens_is_below_a_megabyte():
     anywidget = pytest.importorskip("anywidget")
     words = [f"word{i}" for i in range(128)]
-    explorer = ThresholdExplorer(attention(128, concentration=0.08), words, n=64, alpha=1e-4)
+    dense = np.where(np.eye(128), 1.0, 0.9)  # every pair is adjacent: the worst case
+    explorer = ThresholdExplorer(correlation=dense, words=words, n=64, alpha=0.2)
     bundle = explorer._repr_mimebundle_()
     assert isinstance(explorer.widget, anywidget.AnyWidget)
     state = explorer.widget.get_state()
     weight = len(json.dumps(bundle)) + len(json.dumps(state, default=str))
     assert len(explorer.view.drawing.scene.boxes) == 128
     assert weight < 1_000_000, f"{weight:,} bytes"
+    assert "160 of 8128 edges" in explorer.view.status
     assert "application/vnd.jupyter.widget-view+json" in bundle
 
 

@@ -3,6 +3,8 @@
 // texts are set as text, and the one picture is parsed as SVG that Python has escaped.
 
 const SVG = "http://www.w3.org/2000/svg";
+const KEYS = "data-lm-suppress-shortcuts"; // on what has the focus: JupyterLab would take its keys
+const FOCUSED = ["input", "select", "textarea", "button", "summary"];
 
 function make(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);
@@ -12,6 +14,7 @@ function make(tag, attributes = {}, ...children) {
     else if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
     else node.setAttribute(name, value === true ? "" : value);
   }
+  if (FOCUSED.includes(tag)) node.setAttribute(KEYS, "true");
   node.append(...children.filter((child) => child !== null && child !== undefined));
   return node;
 }
@@ -278,6 +281,7 @@ class Picture {
     for (const item of items) {
       item.setAttribute("tabindex", -1);
       item.setAttribute("role", "button");
+      item.setAttribute(KEYS, "true");
       const title = item.querySelector("title");
       const text = title ? title.textContent : "";
       item.setAttribute("aria-label", (item.dataset.a === undefined ? "" : "Edge ") + text);

@@ -10,7 +10,18 @@ import numpy as np
 
 from ..drawing import draw
 from ..search import explain
-from .explorer import Explorer, View, buttons, choice, distinct, slider, switch, text_area
+from .explorer import (
+    MOST_EDGES,
+    NEAR_EDGES,
+    Explorer,
+    View,
+    buttons,
+    choice,
+    distinct,
+    slider,
+    switch,
+    text_area,
+)
 from .threshold import parse_key
 
 ALPHAS = (1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 3e-4, 0.001, 0.003, 0.01, 0.02, 0.05, 0.1, 0.2)
@@ -174,7 +185,7 @@ def explanation_view(asked, state, noun, controls, title):
         outcome=pag.nodes[-1],
         sets={letter: [node[p] for p in one.positions] for letter, one in list(shown.items())[:6]},
         masked=[node[p] for p in mask if p in node],
-        max_edges=None if state["whole"] else 25,
+        max_edges=MOST_EDGES if state["whole"] else NEAR_EDGES,
         positions=asked.positions(input, target, *state["arranged"]),
         title=f"Causal graph of head {head + 1} around “{explanation.target}”",
     )

@@ -13,6 +13,8 @@ from pathlib import Path
 from ..drawing import Drawing, svg_image, words_html
 from ..svg import escape
 
+MOST_EDGES = 160  # in one picture: more is no picture, and would weigh too much for a page
+NEAR_EDGES = 25  # around a word
 STATIC = Path(__file__).resolve().parent.parent / "static"
 
 

@@ -13,7 +13,7 @@ from ..drawing import draw
 from ..independence import PartialCorrelation
 from ..layout import box_size, spread
 from ..sem import attention_correlation, words_attention
-from .explorer import Explorer, View, buttons, choice, distinct, slider, switch
+from .explorer import MOST_EDGES, NEAR_EDGES, Explorer, View, buttons, choice, distinct, slider, switch
 
 ALPHAS = (*(float(f"{10.0**e:.2g}") for e in np.arange(-10, -1, 0.25)), 0.1, 0.15, 0.2)
 SAMPLES = (
@@ -202,7 +202,7 @@ def threshold_view(source, state):
         pag,
         before=before,
         focus=() if len(chosen) < 2 or not pag.marks[chosen] else [tuple(pag.nodes[i] for i in chosen)],
-        max_edges=None if centre is None else 25,
+        max_edges=MOST_EDGES if centre is None else NEAR_EDGES,
         around=centre,
         positions=dict(zip(pag.nodes, source.positions(*state["arranged"]), strict=True)),
         title=f"Causal graph, layer {layer + 1}, head {head + 1}, α = {alpha:g}",

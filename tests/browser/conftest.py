@@ -138,6 +138,30 @@ class Notebook:
         self.settle()
         return slider
 
+    def keyboard_reaches_everything(self):
+        """Walk with Tab from the first control to the last; every control must be met on the way."""
+        root = self.explorer
+        wanted = root.evaluate(
+            """(root) => {
+                const all = [...root.querySelectorAll('input, select, textarea, button, summary')];
+                const seen = all.filter((one) => !one.disabled && one.checkVisibility());
+                seen.forEach((one, i) => (one.dataset.stop = i));
+                seen[0].focus();
+                return seen.length;
+            }"""
+        )
+        met, picture = set(), False
+        for _ in range(wanted + 5):
+            here = self.page.evaluate(
+                """() => ({stop: document.activeElement.dataset.stop,
+                          key: document.activeElement.dataset.key,
+                          outline: getComputedStyle(document.activeElement).outlineStyle})"""
+            )
+            picture |= here["key"] is not None
+            met |= {here["stop"]} - {None}
+            self.page.keyboard.press("Tab")
+        return len(met) == wanted, picture
+
     def picture(self, name):
         """Keep a screenshot of the explorer."""
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)

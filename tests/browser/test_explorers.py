@@ -43,6 +43,16 @@ def select(book, label, text):
     book.settle()
 
 
+def check_keyboard(book, graph=True):
+    """Every control by Tab; no key that is meant for the explorer is taken by JupyterLab."""
+    everything, picture = book.keyboard_reaches_everything()
+    assert everything and picture == graph
+    book.explorer.locator("footer button").first.focus()
+    book.page.keyboard.press("b")  # JupyterLab's "new cell below"
+    book.page.wait_for_timeout(200)
+    assert book.page.locator(".jp-Cell").count() == 1
+
+
 def check_page(book):
     """No request left the machine, no dialog opened, nothing broke, every control has a name and a role."""
     assert book.foreign_requests() == [] and book.problems == []
@@ -114,6 +124,7 @@ def test_explanation_explorer(open_notebook):
     book.settle()
     assert root.locator("[role=alert]").inner_text() == "" and "negative" in status(root)
     check_page(book)
+    check_keyboard(book)
 
 
 def test_recommendation_explorer(open_notebook):
@@ -152,6 +163,7 @@ def test_recommendation_explorer(open_notebook):
     book.settle()
     book.slide("Significance level α", 0.9)
     check_page(book)
+    check_keyboard(book)
 
 
 def test_discovery_stepper(open_notebook):
@@ -187,6 +199,16 @@ def test_discovery_stepper(open_notebook):
     book.settle()
     assert root.get_by_role("button", name="Step forward").is_disabled()
     check_page(book)
+    # by keyboard: a button and the slider
+    root.get_by_role("button", name="Step back").focus()
+    book.page.keyboard.press("Enter")
+    book.settle()
+    back = status(root)
+    root.get_by_role("slider", name="Step").focus()
+    book.page.keyboard.press("ArrowLeft")
+    book.settle()
+    assert status(root) not in (here, back)
+    check_keyboard(book)
 
 
 def test_identifiability_explorer(open_notebook):
@@ -221,3 +243,4 @@ def test_identifiability_explorer(open_notebook):
     root.locator("summary").click()
     assert root.locator("footer li").count() == 64
     check_page(book)
+    check_keyboard(book, graph=False)

@@ -77,6 +77,12 @@ def test_threshold_explorer(open_notebook):
     assert "Since the last setting" in root.locator("[role=status]").inner_text()
     book.picture("threshold-changes")
 
+    value = slider.get_attribute("aria-valuetext")
+    # the same slider by keyboard, one step: compared with the setting before
+    slider.focus()
+    book.page.keyboard.press("ArrowRight")
+    book.settle()
+    assert slider.get_attribute("aria-valuetext") != value
     # every other control answers
     for label, value in (("Test", "one-sided"), ("Method", "FCI"), ("Head", "2"), ("Method", "ICD")):
         root.get_by_label(label, exact=True).select_option(label=value)
@@ -102,7 +108,17 @@ def test_threshold_explorer(open_notebook):
     assert "wonderful" in root.locator(".cl-detail").inner_text()
     root.get_by_label("Only around the chosen word").check()
     book.settle()
+    assert book.keyboard_reaches_everything() == (True, True)
     assert book.problems == [] and book.foreign_requests() == []
+    book.page.evaluate(
+        "window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})"
+    )
+    book.page.wait_for_timeout(1500)
+    book.picture("threshold-dark")
+    book.page.evaluate(
+        "window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Light'})"
+    )
+    book.page.wait_for_timeout(500)
 
 
 def test_a_fast_hand_ends_at_its_last_value_and_the_picture_follows_quickly(open_notebook):
