@@ -73,7 +73,7 @@ WRONG = [
     ("8.1", rank, "this is the rank;"),
     ("8.1", lambda T: rank(ones(T)), "this is the rank of [T, 1]"),
     ("8.1", lambda T: T.shape[1] - rank(T), "other null space"),
-    ("8.1", lambda T: len(T) - rank(T) - 1, "fix it already"),
+    ("8.1", lambda T: len(T) - rank(T) - 1, "where the values fix it;"),
     ("8.2", lambda row, s: (row / abs(s)).min(), "only weights that shrink"),
     ("8.2", lambda row, s: (row / s)[s < 0].max(), "goes the other way"),
     ("8.2", lambda row, s: (row / -s)[s < 0].max(), "not the last"),

@@ -22,6 +22,11 @@ def example_values():
     )
 
 
+def plain(number):
+    """A NumPy number as Python shows numbers."""
+    return number.item() if isinstance(number, np.generic) else number
+
+
 def rank(T):
     return int(np.linalg.matrix_rank(T))
 
@@ -34,7 +39,7 @@ def count_free(answer):
     values = example_values()
     expect(
         "The free directions of four value matrices",
-        tuple(call(answer, T.copy()) for T in values),
+        tuple(plain(call(answer, T.copy())) for T in values),
         tuple(len(T) - rank(with_ones(T)) for T in values),
         [
             (
@@ -171,7 +176,7 @@ def layer_free(answer):
 
     expect(
         "The free directions of five layers",
-        tuple(call(answer, *layer) for layer in _LAYERS),
+        tuple(plain(call(answer, *layer)) for layer in _LAYERS),
         count(apart, lambda n, h, d: max(0, h * (n - 1) - d)),
         [
             (
