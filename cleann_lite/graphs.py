@@ -296,8 +296,8 @@ def possibly_directed(marks: np.ndarray, selection_bias: bool = False) -> np.nda
     -------
     (k, k) bool, entry [u, v].
     """
-    steps = (marks > 0) & (marks.T != Mark.ARROW)
-    return steps if selection_bias else steps & (marks != Mark.TAIL)
+    steps = (marks > 0) & (marks.T != int(Mark.ARROW))
+    return steps if selection_bias else steps & (marks != int(Mark.TAIL))
 
 
 def _quoted(text: str) -> str:

@@ -9,14 +9,15 @@ given Z, so ``p = 2 (1 − Φ(…))``; they count as independent when p > α.
 """
 
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Protocol, runtime_checkable
 
 import networkx as nx
 import numpy as np
-from scipy.special import gammaincc, ndtr
+from scipy.special import gammaincc, ndtr, ndtri
 
-from .separation import DAGSeparation, as_bits
+from .separation import DAGSeparation, as_bits, bits, members_of
 
 
 @runtime_checkable
@@ -39,11 +40,6 @@ class IndependenceTest:
         How many variables there are; x, y and given are numbers below it.
     alpha
         Significance level: independent when p > alpha.
-
-    Attributes
-    ----------
-    n_tests
-        Distinct tests asked so far: the same question twice counts once.
     """
 
     def __init__(self, n_variables: int, alpha: float = 0.01):
@@ -51,8 +47,9 @@ class IndependenceTest:
             raise ValueError(f"alpha must be between 0 and 1, ends excluded: got {alpha}")
         self.n_variables = int(n_variables)
         self.alpha = float(alpha)
-        self._p_values: dict[tuple, float] = {}
-        self._asked: set[tuple] = set()
+        # a question is one integer: ((given as a set) · n + x) · n + y with x < y
+        self._p_values: dict[int, float] = {}
+        self._asked: set[int] = set()
 
     def compute(self, x: int, y: int, given: tuple[int, ...]) -> float:
         """p-value of "x and y are independent given ``given``", with x < y and ``given`` ascending."""
@@ -66,40 +63,59 @@ class IndependenceTest:
         ValueError
             If the numbers are out of range, not different, or the test cannot answer.
         """
-        key = self._key(x, y, given)
-        if key not in self._p_values:
-            self._p_values[key] = self.compute(*key)
-        self._asked.add(key)
-        return self._p_values[key]
+        return self._p_value(*self._checked(x, y, given))
 
     def independent(self, x: int, y: int, given: Sequence[int] = ()) -> bool:
         """Whether x and y count as independent given ``given``: p > alpha."""
-        return self.p_value(x, y, given) > self.alpha
+        return bool(self.p_value(x, y, given) > self.alpha)
 
-    def strength(self, x: int, y: int) -> float:
-        """How dependent x and y are without conditioning; orders equally near candidates, strongest first."""
+    def first_separating(self, queries: Iterable[tuple[int, int, Sequence[int]]]) -> list[int | None]:
+        """For each (x, y, candidate sets held as integers): the position of the first set that separates.
+
+        Candidates are asked in their order, and those behind the first that separates are not asked.
+        """
+        found = []
+        for x, y, candidates in queries:
+            if x > y:
+                x, y = y, x
+            separating = (i for i, given in enumerate(candidates) if self._p_value(x, y, given) > self.alpha)
+            found.append(next(separating, None))
+        return found
+
+    def strength(self, x: int, y: int) -> float | None:
+        """How dependent x and y are without conditioning: of equally near candidates the strongest go first.
+
+        None where that says nothing.
+        """
         return -self.p_value(x, y)
 
     @property
     def n_tests(self) -> int:
+        """Distinct tests asked so far: the same question twice counts once."""
         return len(self._asked)
 
     def tests_by_size(self) -> list[int]:
-        """Distinct tests asked, by the size of the conditioning set."""
-        counts: list[int] = []
-        for _, _, given in self._asked:
-            counts += [0] * (len(given) + 1 - len(counts))
-            counts[len(given)] += 1
-        return counts
+        """Distinct tests asked so far, by the size of the conditioning set."""
+        sizes = Counter((key // self.n_variables**2).bit_count() for key in self._asked)
+        return [sizes[size] for size in range(max(sizes, default=-1) + 1)]
 
-    def _key(self, x, y, given) -> tuple[int, int, tuple[int, ...]]:
-        x, y, given = int(x), int(y), tuple(sorted({int(z) for z in given}))
+    def _p_value(self, x: int, y: int, given: int) -> float:
+        """p-value for x < y and a set held as an integer; remembers and counts."""
+        key = (given * self.n_variables + x) * self.n_variables + y
+        self._asked.add(key)
+        p = self._p_values.get(key)
+        if p is None:
+            p = self._p_values[key] = self.compute(x, y, tuple(bits(given)))
+        return p
+
+    def _checked(self, x, y, given) -> tuple[int, int, int]:
+        x, y, given = int(x), int(y), {int(z) for z in given}
         for variable in (x, y, *given):
             if not 0 <= variable < self.n_variables:
                 raise ValueError(f"variables are numbered 0 … {self.n_variables - 1}: got {variable}")
         if x == y or x in given or y in given:
             raise ValueError(f"x, y and the conditioning set must not overlap: got {x}, {y} given {given}")
-        return (x, y, given) if x < y else (y, x, given)
+        return min(x, y), max(x, y), as_bits(given)
 
 
 class DSeparation(IndependenceTest):
@@ -134,22 +150,25 @@ class DSeparation(IndependenceTest):
         if unknown or len(set(named)) != len(named):
             raise ValueError(f"observed and selection must be different nodes of the graph: got {named}")
         super().__init__(len(self.observed), alpha=0.5)
-        self._separation = DAGSeparation(dag)
-        self._bit = [self._separation.numbers[node] for node in self.observed]
+        self._separation = DAGSeparation(dag, first=self.observed)
         self._always = as_bits(self._separation.numbers[node] for node in self.selection)
         self._connected: dict[tuple[int, int], int] = {}
 
-    def compute(self, x, y, given):
-        conditioned = self._always
-        for z in given:
-            conditioned |= 1 << self._bit[z]
-        key = (x, conditioned)
-        if key not in self._connected:
-            self._connected[key] = self._separation.connected(self._bit[x], conditioned)
-        return 0.0 if self._connected[key] >> self._bit[y] & 1 else 1.0
+    def _p_value(self, x, y, given):
+        self._asked.add((given * self.n_variables + x) * self.n_variables + y)
+        connected = self._connected.get((x, given))
+        if connected is not None:
+            return 0.0 if connected >> y & 1 else 1.0
+        connected = self._connected.get((y, given))
+        if connected is None:
+            if len(self._connected) > 200_000:
+                self._connected.clear()
+            connected = self._separation.connected(y, given | self._always)
+            self._connected[y, given] = connected
+        return 0.0 if connected >> x & 1 else 1.0
 
     def strength(self, x, y):
-        return 0.0
+        return None
 
 
 class PartialCorrelation(IndependenceTest):
@@ -192,6 +211,8 @@ class PartialCorrelation(IndependenceTest):
         self.n_samples = n_samples
         self.one_sided = bool(one_sided)
         self.n_singular = 0
+        # size 0 and 1 -> which tests were asked, (n, n) and (n, n, n) bool
+        self._asked_small: dict[int, np.ndarray] = {}
 
     @classmethod
     def from_data(cls, data, alpha: float = 0.01, one_sided: bool = False) -> "PartialCorrelation":
@@ -205,18 +226,16 @@ class PartialCorrelation(IndependenceTest):
         return cls(np.atleast_2d(np.corrcoef(table, rowvar=False)), len(table), alpha, one_sided)
 
     def with_alpha(self, alpha: float) -> "PartialCorrelation":
-        """The same test at another level; every p-value computed so far is shared."""
-        other = PartialCorrelation.__new__(PartialCorrelation)
+        """The same test at another level, with a count of its own; the p-values computed so far are shared."""
+        other = type(self).__new__(type(self))
         other.__dict__.update(self.__dict__)
         IndependenceTest.__init__(other, self.n_variables, alpha)
         other._p_values = self._p_values
+        other._asked_small = {}
         return other
 
-    def compute(self, x, y, given):
-        return float(self.compute_many([x], [y], [given])[0])
-
-    def compute_many(self, x, y, sets) -> np.ndarray:
-        """p-values of many tests with conditioning sets of one size.
+    def p_values(self, x, y, sets) -> np.ndarray:
+        """p-values of many tests with conditioning sets of one size, in one call.
 
         Parameters
         ----------
@@ -230,28 +249,141 @@ class PartialCorrelation(IndependenceTest):
         (m,) float64.
         """
         r = self.partial_correlations(x, y, sets)
+        self.n_singular += int(np.isnan(r).sum())
         return self._p_of(r, np.shape(sets)[1])
 
     def partial_correlations(self, x, y, sets) -> np.ndarray:
-        """(m,) partial correlations; NaN where the block cannot be solved. Arguments as ``compute_many``."""
+        """(m,) partial correlations; NaN where the block cannot be solved. Arguments as ``p_values``."""
         x, y = np.asarray(x, dtype=np.intp), np.asarray(y, dtype=np.intp)
         sets = np.asarray(sets, dtype=np.intp).reshape(len(x), -1)
-        return _partial_correlations(self.correlation, x, y, sets)
+        chunks = [slice(start, start + _CHUNK) for start in range(0, len(x), _CHUNK)]
+        parts = [_partial_correlations(self.correlation, x[c], y[c], sets[c]) for c in chunks]
+        return np.concatenate(parts) if parts else np.empty(0)
+
+    def compute(self, x, y, given):
+        return float(self.p_values([x], [y], [given])[0])
 
     def strength(self, x, y):
         return abs(float(self.correlation[x, y]))
 
+    def first_separating(self, queries):
+        queries = [(x, y, sets) if x < y else (y, x, sets) for x, y, sets in queries]
+        found: list[int | None] = [None] * len(queries)
+        # first a few candidates of every pair, then more of the pairs that are left
+        start, width, left = 0, 32, [i for i, (_, _, sets) in enumerate(queries) if sets]
+        while left:
+            parts = [(*queries[i][:2], queries[i][2][start : start + width]) for i in left]
+            for i, (x, y, sets), p in zip(left, parts, self._p_of_parts(parts), strict=True):
+                separating = np.flatnonzero(p > self.alpha)
+                n_asked = len(sets)
+                if separating.size:
+                    found[i], n_asked = start + int(separating[0]), int(separating[0]) + 1
+                self._asked.update((given * self.n_variables + x) * self.n_variables + y for given in sets[:n_asked])
+            start, width = start + width, width * 8
+            left = [i for i in left if found[i] is None and len(queries[i][2]) > start]
+        return found
+
+    def _p_of_parts(self, parts) -> list[np.ndarray]:
+        """p-values of each (x, y, sets), looked up or computed together."""
+        n = self.n_variables
+        keys = [(given * n + x) * n + y for x, y, sets in parts for given in sets]
+        known = self._p_values
+        p = np.array([known.get(key, -1.0) for key in keys])
+        missing = np.flatnonzero(p < 0)
+        if missing.size:
+            asked = [keys[i] for i in missing.tolist()]
+            x, y = np.array([divmod(key % (n * n), n) for key in asked], dtype=np.intp).T
+            given = [key // (n * n) for key in asked]
+            sizes = np.array([members.bit_count() for members in given])
+            for size in np.unique(sizes):
+                same = np.flatnonzero(sizes == size)
+                sets = members_of([given[i] for i in same.tolist()], n, int(size))
+                p[missing[same]] = self.p_values(x[same], y[same], sets)
+            known.update(zip(asked, p[missing].tolist(), strict=True))
+        return np.split(p, np.cumsum([len(sets) for _, _, sets in parts])[:-1])
+
+    def separating_singles(self, x, y, near) -> np.ndarray:
+        """For many pairs at once: the first single variable that separates, strongest candidates first.
+
+        Parameters
+        ----------
+        x, y
+            (m,) variables.
+        near
+            (m, n) bool: the candidates of each pair, neither x nor y among them.
+
+        Returns
+        -------
+        (m,) the separating variable, −1 where there is none.
+        """
+        x, y = np.minimum(x, y), np.maximum(x, y)
+        n, found = self.n_variables, np.full(len(x), -1)
+        asked = self._asked_small.setdefault(1, np.zeros((n, n, n), dtype=bool))
+        rows = max(1, _CHUNK // n)
+        for c in (slice(start, start + rows) for start in range(0, len(x), rows)):
+            c_x, c_y = self.correlation[x[c]], self.correlation[y[c]]
+            r = _single_partial_correlations(self.correlation[x[c], y[c]][:, None], c_x, c_y)
+            separates = near[c] & self._independent(r, 1)
+            strength = np.minimum(np.abs(c_x), np.abs(c_y))
+            best = np.where(separates, strength, -1.0).argmax(axis=1)
+            each = np.arange(len(best))
+            some = separates[each, best]
+            found[c] = np.where(some, best, -1)
+            reach = np.where(some, strength[each, best], -1.0)
+            asked[x[c], y[c]] |= near[c] & (strength >= reach[:, None])
+            self.n_singular += int((np.isnan(r) & near[c]).sum())
+        return found
+
+    def independent_pairs(self) -> np.ndarray:
+        """(n, n) bool: pairs that are independent without conditioning."""
+        asked = self._asked_small.setdefault(0, np.zeros((self.n_variables, self.n_variables), dtype=bool))
+        asked |= np.triu(np.ones_like(asked), 1)
+        return self._independent(np.where(np.abs(self.correlation) < 1, self.correlation, np.nan), 0)
+
+    @property
+    def n_tests(self) -> int:
+        return sum(self.tests_by_size())
+
+    def tests_by_size(self) -> list[int]:
+        counts = super().tests_by_size()
+        for size, asked in self._asked_small.items():
+            counts += [0] * (size + 1 - len(counts))
+            counts[size] = int(asked.sum())
+        return counts
+
+    def _p_value(self, x, y, given):
+        size = given.bit_count()
+        if size > 1:
+            return super()._p_value(x, y, given)
+        # few enough to tick off in an array, and quicker to compute than to look up
+        shape = (self.n_variables,) * (2 + size)
+        asked = self._asked_small.setdefault(size, np.zeros(shape, dtype=bool))
+        asked[(x, y, *bits(given))] = True
+        return self.compute(x, y, tuple(bits(given)))
+
+    def _independent(self, r, size: int) -> np.ndarray:
+        """Whether p > alpha, by comparing |r| with its critical value; NaN counts as dependent."""
+        critical = math.tanh(-float(ndtri(self.alpha / 2)) / math.sqrt(self._freedom(size)))
+        value = r if self.one_sided else np.abs(r)
+        independent = value < critical
+        close = np.flatnonzero(np.abs(value - critical) < 1e-9)
+        if close.size:
+            independent.flat[close] = self._p_of(r.flat[close], size) > self.alpha
+        return independent
+
     def _p_of(self, r, size: int) -> np.ndarray:
+        """p-values of partial correlations; 0 where there is none."""
+        dependent = ~(np.abs(r) < 1)
+        z = math.sqrt(self._freedom(size)) * np.arctanh(np.where(dependent, 0.0, r))
+        p = np.minimum(1.0, 2 * ndtr(-z)) if self.one_sided else 2 * ndtr(-np.abs(z))
+        return np.where(dependent, 0.0, p)
+
+    def _freedom(self, size: int) -> float:
         freedom = self.n_samples - size - 3
         if freedom <= 0:
-            raise ValueError(
-                f"{size} conditioning variables need n_samples above {size + 3}: got {self.n_samples}"
-            )
-        singular = ~(np.abs(r) < 1)
-        self.n_singular += int(singular.sum())
-        z = math.sqrt(freedom) * np.arctanh(np.where(singular, 0.0, r))
-        p = np.minimum(1.0, 2 * ndtr(-z)) if self.one_sided else 2 * ndtr(-np.abs(z))
-        return np.where(singular, 0.0, p)
+            least = f"{size} conditioning variables need n_samples above {size + 3}"
+            raise ValueError(f"{least}: got {self.n_samples}")
+        return freedom
 
 
 class GSquared(IndependenceTest):
@@ -326,6 +458,8 @@ def _checked_correlation(correlation) -> np.ndarray:
     return matrix
 
 
+# Tests computed together: few enough that the arrays stay in the processor's cache.
+_CHUNK = 16_384
 # Below this a pivot is rounding error: correlations from float64 sums are right to about 1e-16.
 _PIVOT = 1e-13
 
@@ -353,4 +487,15 @@ def _partial_correlations(correlation, x, y, sets) -> np.ndarray:
                 block[a][b] = block[a][b] - block[pivot][a] * scaled[b]
     (xx,), (xy, yy) = block[0], block[1]
     solvable &= (xx > _PIVOT) & (yy > _PIVOT)
-    return np.divide(xy, np.sqrt(np.abs(xx * yy)), out=np.full(m, np.nan), where=solvable)
+    r = np.divide(xy, np.sqrt(np.abs(xx * yy)), out=np.full(m, np.nan), where=solvable)
+    return np.where(np.abs(r) < 1, r, np.nan)
+
+
+def _single_partial_correlations(c_xy, c_xz, c_yz) -> np.ndarray:
+    """The case of one conditioning variable, ``(ρ_xy − ρ_xz ρ_yz) / √((1 − ρ_xz²)(1 − ρ_yz²))``."""
+    xx, yy = 1.0 - c_xz * c_xz, 1.0 - c_yz * c_yz
+    solvable = (xx > _PIVOT) & (yy > _PIVOT)
+    r = np.divide(
+        c_xy - c_xz * c_yz, np.sqrt(np.abs(xx * yy)), out=np.full(xx.shape, np.nan), where=solvable
+    )
+    return np.where(np.abs(r) < 1, r, np.nan)

@@ -20,11 +20,15 @@ between two.
 """
 
 from collections.abc import Callable, Mapping
+from functools import cached_property
 
 import numpy as np
 
 from .graphs import Mark
 from .separation import MixedSeparation, bits, bits_as_rows, rows_as_bits
+
+# plain integers: numpy compares them faster than members of an enumeration
+NONE, CIRCLE, ARROW, TAIL = (np.int8(mark) for mark in Mark)
 
 # (i, j) with i < j, not adjacent -> what separates them, as a set held in an integer
 Separators = Mapping[tuple[int, int], int]
@@ -36,32 +40,64 @@ def join(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 class Relations:
-    """The relations that the rules read, all of one graph; those that only some rules need are lazy."""
+    """The relations that the rules read, all of one graph; each is worked out when a rule first asks for it."""
 
     def __init__(self, marks: np.ndarray, separators: Separators):
         self.marks, self.separators = marks, separators
         self.n = len(marks)
-        self.into = marks == Mark.ARROW
-        self.circle = marks == Mark.CIRCLE
-        self.tail = marks == Mark.TAIL
-        self.apart = marks == Mark.NONE
-        np.fill_diagonal(self.apart, False)
-        self.directed = self.into & self.tail.T
-        self._bits: dict[str, list[int]] = {}
+        self.into = marks == ARROW
+        self.circle = marks == CIRCLE
+        self._sets: dict[str, list[int]] = {}
+
+    @cached_property
+    def tail(self) -> np.ndarray:
+        return self.marks == TAIL
+
+    @cached_property
+    def apart(self) -> np.ndarray:
+        apart = self.marks == NONE
+        np.fill_diagonal(apart, False)
+        return apart
+
+    @cached_property
+    def directed(self) -> np.ndarray:
+        return self.into & self.tail.T
+
+    @cached_property
+    def tail_circle(self) -> np.ndarray:
+        """[α, β]: α —o β."""
+        return self.circle & self.tail.T
+
+    @cached_property
+    def circle_arrow(self) -> np.ndarray:
+        """[α, β]: α o→ β."""
+        return self.into & self.circle.T
+
+    @cached_property
+    def circle_circle(self) -> np.ndarray:
+        """[α, β]: α o—o β."""
+        return self.circle & self.circle.T
+
+    @cached_property
+    def possibly_directed(self) -> np.ndarray:
+        """[α, β]: a step from α to β may lie on a possibly directed path."""
+        return (self.into | self.circle) & ~self.into.T
+
+    @cached_property
+    def parents(self) -> np.ndarray:
+        """[γ, α]: α → γ."""
+        return self.directed.T
+
+    @cached_property
+    def arrows_at(self) -> np.ndarray:
+        """[β, α]: α *→ β."""
+        return self.into.T
 
     def sets(self, name: str) -> list[int]:
         """Row α of a relation as the set of its β."""
-        if name not in self._bits:
-            relation = {
-                "apart": lambda: self.apart,
-                "into": lambda: self.into,
-                "arrows_at": lambda: self.into.T,
-                "parents": lambda: self.directed.T,
-                "possibly_directed": lambda: (self.marks > 0) & (self.marks.T != Mark.ARROW) & ~self.tail,
-                "circle_circle": lambda: self.circle & self.circle.T,
-            }[name]()
-            self._bits[name] = rows_as_bits(relation)
-        return self._bits[name]
+        if name not in self._sets:
+            self._sets[name] = rows_as_bits(getattr(self, name))
+        return self._sets[name]
 
     def separator(self, x: int, y: int) -> int | None:
         """The separating set of two nodes, or None if it is unknown."""
@@ -102,7 +138,7 @@ def rule_2(g: Relations) -> Proposal:
 def rule_3(g: Relations) -> Proposal:
     """R3. α *→ β ←* γ, α *—o θ o—* γ, α and γ not adjacent, θ *—o β ⟹ θ *→ β."""
     arrows = g.nothing()
-    for theta, beta in np.argwhere(g.circle & join(g.circle.T, g.into)):
+    for theta, beta in np.argwhere(g.circle & join(g.circle.T, g.into)).tolist():
         both = np.flatnonzero(g.into[:, beta] & g.circle[:, theta])  # α, γ
         arrows[theta, beta] = g.apart[np.ix_(both, both)].any()
     return arrows, g.nothing()
@@ -116,8 +152,7 @@ def rule_4(g: Relations) -> Proposal:
     """
     arrows, tails = g.nothing(), g.nothing()
     candidates = g.circle.T & join(g.into, g.directed)  # [β, γ]: some α has β *→ α → γ
-    for beta, gamma in np.argwhere(candidates):
-        beta, gamma = int(beta), int(gamma)
+    for beta, gamma in np.argwhere(candidates).tolist():
         for alpha in bits(g.sets("into")[beta] & g.sets("parents")[gamma]):
             for theta in bits(_discriminating_ends(g, alpha, beta, gamma)):
                 separator = g.separator(theta, gamma)
@@ -154,8 +189,7 @@ def rule_5(g: Relations) -> Proposal:
     """
     circle_circle, apart = g.sets("circle_circle"), g.sets("apart")
     tails = g.nothing()
-    for alpha, beta in np.argwhere(np.triu(g.circle & g.circle.T)):
-        alpha, beta = int(alpha), int(beta)
+    for alpha, beta in np.argwhere(np.triu(g.circle_circle)).tolist():
         for gamma in bits(circle_circle[alpha] & apart[beta]):
             arrivals = uncovered_arrivals(alpha, gamma, circle_circle, apart)
             if arrivals.get(beta, 0) & apart[alpha]:  # θ
@@ -172,14 +206,12 @@ def rule_6(g: Relations) -> Proposal:
 
 def rule_7(g: Relations) -> Proposal:
     """R7. α —o β o—* γ, α and γ not adjacent ⟹ β —* γ."""
-    tail_circle = g.circle & g.tail.T  # [α, β]
-    return g.nothing(), g.circle & join(g.apart, tail_circle)
+    return g.nothing(), g.circle & join(g.apart, g.tail_circle)  # [γ, β]
 
 
 def rule_8(g: Relations) -> Proposal:
     """R8. α → β → γ or α —o β → γ, and α o→ γ ⟹ α → γ."""
-    tail_circle = g.circle & g.tail.T
-    fires = join(g.directed | tail_circle, g.directed) & g.into & g.circle.T  # [α, γ]
+    fires = join(g.directed | g.tail_circle, g.directed) & g.circle_arrow  # [α, γ]
     return g.nothing(), fires.T
 
 
@@ -187,8 +219,7 @@ def rule_9(g: Relations) -> Proposal:
     """R9. α o→ γ, an uncovered possibly directed path ⟨α, β, θ, …, γ⟩ with β and γ not adjacent ⟹ α → γ."""
     steps, apart = g.sets("possibly_directed"), g.sets("apart")
     tails = g.nothing()
-    for alpha, gamma in np.argwhere(g.into & g.circle.T):
-        alpha, gamma = int(alpha), int(gamma)
+    for alpha, gamma in np.argwhere(g.circle_arrow).tolist():
         tails[gamma, alpha] = any(
             gamma in uncovered_arrivals(alpha, beta, steps, apart)
             for beta in bits(steps[alpha] & apart[gamma])
@@ -202,8 +233,7 @@ def rule_10(g: Relations) -> Proposal:
     """
     steps, apart = g.sets("possibly_directed"), g.sets("apart")
     tails = g.nothing()
-    for alpha, gamma in np.argwhere(g.into & g.circle.T):
-        alpha, gamma = int(alpha), int(gamma)
+    for alpha, gamma in np.argwhere(g.circle_arrow).tolist():
         parents = g.sets("parents")[gamma]
         if not parents:
             continue
@@ -274,9 +304,10 @@ def orient(
         rules |= SELECTION_RULES
     rules |= TAIL_RULES
     changed = True
-    while changed and (marks == Mark.CIRCLE).any():
+    while changed:
+        g = Relations(marks.copy(), separators)
         # the first rule that changes anything sends us back to R1, so cheap rules do most of the work
-        changed = any(_apply(name, rule, marks, separators, listen) for name, rule in rules.items())
+        changed = g.circle.any() and any(_apply(name, rule, g, marks, listen) for name, rule in rules.items())
     return marks
 
 
@@ -287,25 +318,23 @@ def start_marks(
     listen: Listener | None = None,
 ) -> np.ndarray:
     """Circles everywhere, arrowheads that a known order brings, then R0."""
-    marks = np.where(skeleton, Mark.CIRCLE, Mark.NONE).astype(np.int8)
+    marks = skeleton.astype(np.int8) * CIRCLE
     if order is not None:
         earlier = np.asarray(order)[:, None] < np.asarray(order)[None, :]
-        marks[skeleton & earlier] = Mark.ARROW
-    _apply("R0", rule_0, marks, separators, listen)
+        marks[skeleton & earlier] = ARROW
+    _apply("R0", rule_0, Relations(marks.copy(), separators), marks, listen)
     return marks
 
 
-def _apply(name, rule, marks, separators, listen) -> bool:
-    """Write what one rule asks for; True if a mark changed."""
-    arrows, tails = rule(Relations(marks, separators))
-    circle = marks == Mark.CIRCLE
-    arrows, tails = arrows & circle, tails & circle & ~arrows
+def _apply(name: str, rule: Callable, g: Relations, marks: np.ndarray, listen: Listener | None) -> bool:
+    """Write into ``marks`` what one rule asks for in g; True if a mark changed."""
+    arrows, tails = rule(g)
+    arrows, tails = arrows & g.circle, tails & g.circle & ~arrows
     if not (arrows.any() or tails.any()):
         return False
-    before = marks.copy() if listen else None
-    marks[arrows], marks[tails] = Mark.ARROW, Mark.TAIL
+    marks[arrows], marks[tails] = ARROW, TAIL
     if listen:
-        listen(name, before, marks)
+        listen(name, g.marks, marks)
     return True
 
 
@@ -333,6 +362,6 @@ def pag_of_mag(mag: np.ndarray, selection_bias: bool = True) -> np.ndarray:
     anterior = MixedSeparation(mag).anterior
     separators = {
         (i, j): (anterior[i] | anterior[j]) & ~(1 << i | 1 << j)
-        for i, j in np.argwhere(np.triu(mag == Mark.NONE, 1)).tolist()
+        for i, j in np.argwhere(np.triu(mag == NONE, 1)).tolist()
     }
     return orient(mag > 0, separators, selection_bias=selection_bias)

@@ -24,6 +24,8 @@ import numpy as np
 from .graphs import Mark
 from .separation import as_bits, bits, rows_as_bits
 
+_REMEMBERED = 500_000  # searches kept by one graph
+
 
 class PDSGraph:
     """The PDS-paths of one graph, over sets of nodes held as integers.
@@ -39,8 +41,18 @@ class PDSGraph:
         self.n = len(marks)
         self.neighbors = rows_as_bits(marks > 0)
         # arrows_at[v]: the nodes u with an arrowhead at v on u *-> v
-        self.arrows_at = rows_as_bits(marks.T == Mark.ARROW)
+        self.arrows_at = rows_as_bits(marks.T == int(Mark.ARROW))
         self._beyond: dict[tuple[int, int], int] = {}
+        # (root, inside) -> (nodes reached, whether the search went to its end)
+        self._reached: dict[tuple[int, int], tuple[int, bool]] = {}
+
+    def without(self, neighbors: list[int]) -> "PDSGraph":
+        """The same marks on fewer edges: ``neighbors`` of each node."""
+        fewer = PDSGraph.__new__(PDSGraph)
+        fewer.n, fewer.neighbors = self.n, neighbors
+        fewer.arrows_at = [a & b for a, b in zip(self.arrows_at, neighbors, strict=True)]
+        fewer._beyond, fewer._reached = {}, {}
+        return fewer
 
     def beyond(self, previous: int, current: int) -> int:
         """Where a PDS-path that came from ``previous`` may go on from ``current``."""
@@ -54,64 +66,105 @@ class PDSGraph:
             self._beyond[key] = found
         return found
 
-    def reached(self, root: int, inside: int) -> int:
+    def reached(self, root: int, inside: int, wanted: int = -1) -> int:
         """Nodes at the end of a PDS-path from root whose inner nodes all lie in ``inside``.
 
-        The end itself need not lie in ``inside``.
+        The end itself need not lie in ``inside``. The search may end once all ``wanted`` are reached; of other
+        nodes it then may miss some.
         """
-        inside &= ~(1 << root)
-        neighbors = self.neighbors[root]
-        reached = neighbors
-        arrivals: dict[int, int] = {}  # current node -> the previous nodes it was reached from
-        waiting = [(root, node) for node in bits(neighbors & inside)]
-        while waiting:
+        key = (root, inside)
+        reached, finished = self._reached.get(key, (0, False))
+        if finished or not wanted & ~reached:
+            return reached
+        outside_root = ~(1 << root)
+        inside &= outside_root
+        reached = self.neighbors[root]
+        waiting = [(root, node) for node in bits(reached & inside)]
+        seen = set(waiting)
+        while waiting and wanted & ~reached:
             previous, current = waiting.pop()
-            seen = arrivals.get(current, 0)
-            if seen >> previous & 1:
-                continue
-            arrivals[current] = seen | 1 << previous
             onward = self.beyond(previous, current)
             reached |= onward
-            waiting += [(current, node) for node in bits(onward & inside)]
-        return reached & ~(1 << root)
+            onward &= inside
+            while onward:
+                low = onward & -onward
+                onward ^= low
+                state = (current, low.bit_length() - 1)
+                if state not in seen:
+                    seen.add(state)
+                    waiting.append(state)
+        reached &= outside_root
+        if len(self._reached) < _REMEMBERED:
+            self._reached[key] = (reached, not waiting)
+        return reached
 
     def legal(self, root: int, members: int) -> bool:
         """Whether every member has a PDS-path from root inside {root} ∪ members."""
-        return not members & ~self.reached(root, members)
+        return not members & ~self.reached(root, members, members)
 
-    def distances(self, root: int, allowed: int) -> dict[int, int]:
-        """Length of the shortest PDS-path from root to each node, inner nodes in ``allowed``."""
+    def distances(self, root: int, allowed: int, wanted: int = -1) -> dict[int, int]:
+        """Length of the shortest PDS-path from root to each node, every node on it in ``allowed``.
+
+        The search may end once all ``wanted`` have one.
+        """
         allowed &= ~(1 << root)
         found: dict[int, int] = {}
-        seen: set[tuple[int, int]] = set()
         level = [(root, node) for node in bits(self.neighbors[root] & allowed)]
-        length = 1
-        while level:
-            beyond_level = []
-            for state in level:
-                if state in seen:
-                    continue
-                seen.add(state)
-                found.setdefault(state[1], length)
-                beyond_level += [(state[1], node) for node in bits(self.beyond(*state) & allowed)]
-            level, length = beyond_level, length + 1
+        seen = set(level)
+        reached = length = 0
+        while level and wanted & ~reached:
+            length += 1
+            next_level = []
+            for previous, current in level:
+                if not reached >> current & 1:
+                    reached |= 1 << current
+                    found[current] = length
+            for previous, current in level if wanted & ~reached else ():
+                onward = self.beyond(previous, current) & allowed
+                while onward:
+                    low = onward & -onward
+                    onward ^= low
+                    state = (current, low.bit_length() - 1)
+                    if state not in seen:
+                        seen.add(state)
+                        next_level.append(state)
+            level = next_level
         return found
 
-    def legal_sets(self, root: int, size: int, allowed: int) -> list[int]:
+    def legal_sets(self, root: int, size: int, allowed: int, limit: int) -> set[int]:
         """Every legal set of one size within ``allowed``, in no order.
 
         A legal set grows from smaller legal sets: leave out the node that the search reaches last, and the
         others are still reached. So sets grow by one reachable node at a time.
+
+        Raises
+        ------
+        TooManySets
+            If there are more than ``limit``.
         """
-        allowed &= ~(1 << root)
-        sets = {0}
+        # no set can hold more than what paths through all of ``allowed`` reach
+        allowed &= self.reached(root, allowed, allowed)
+        if allowed.bit_count() < size:
+            return set()
+        sets = {0: 0}  # members -> what is known to be reached through them
         for _ in range(size):
-            sets = {
-                members | 1 << node
-                for members in sets
-                for node in bits(self.reached(root, members) & allowed & ~members)
-            }
-        return list(sets)
+            grown: dict[int, int] = {}
+            for members, reached in sets.items():
+                if allowed & ~reached & ~members:
+                    reached |= self.reached(root, members, allowed & ~members)
+                more = reached & allowed & ~members
+                while more:
+                    node = more & -more
+                    more ^= node
+                    grown[members | node] = grown.get(members | node, 0) | reached
+                if len(grown) > limit:
+                    raise TooManySets
+            sets = grown
+        return set(sets)
+
+
+class TooManySets(Exception):
+    """There are more sets than the caller wants to see."""
 
 
 def pds_distances(marks, root: int, exclude: Collection[int] = ()) -> dict[int, int]:

@@ -48,7 +48,11 @@ def as_bits(members: Iterable[int]) -> int:
 def rows_as_bits(relation: np.ndarray) -> list[int]:
     """Each row of a boolean matrix as an integer."""
     packed = np.packbits(relation, axis=1, bitorder="little")
-    return [int.from_bytes(row.tobytes(), "little") for row in packed]
+    if packed.shape[1] <= 8:
+        words = np.zeros((len(packed), 8), dtype=np.uint8)
+        words[:, : packed.shape[1]] = packed
+        return words.view("<u8")[:, 0].tolist()
+    return [int.from_bytes(row, "little") for row in map(bytes, packed)]
 
 
 def bits_as_rows(rows: Sequence[int], n_columns: int) -> np.ndarray:
@@ -60,6 +64,11 @@ def bits_as_rows(rows: Sequence[int], n_columns: int) -> np.ndarray:
     )
 
 
+def members_of(sets: Sequence[int], n: int, size: int) -> np.ndarray:
+    """(len(sets), size) the members of sets of one size out of n, ascending."""
+    return np.nonzero(bits_as_rows(sets, n))[1].reshape(len(sets), size)
+
+
 class DAGSeparation:
     """Answers d-separation in one DAG; its ancestors are found once.
 
@@ -67,6 +76,8 @@ class DAGSeparation:
     ----------
     dag
         Directed acyclic graph.
+    first
+        Nodes that are numbered 0, 1, 2, …; the others follow.
 
     Raises
     ------
@@ -74,10 +85,10 @@ class DAGSeparation:
         If the graph has a directed cycle.
     """
 
-    def __init__(self, dag: nx.DiGraph):
+    def __init__(self, dag: nx.DiGraph, first: Sequence = ()):
         if not nx.is_directed_acyclic_graph(dag):
             raise ValueError("d-separation needs a directed graph without directed cycles")
-        self.numbers = {node: number for number, node in enumerate(dag.nodes)}
+        self.numbers = {node: number for number, node in enumerate(dict.fromkeys((*first, *dag.nodes)))}
         n = len(self.numbers)
         self.parents, self.children = [0] * n, [0] * n
         for cause, effect in dag.edges:

@@ -1,0 +1,286 @@
+"""The state of a causal search: a skeleton, the separating sets found so far, and how candidates are tested.
+
+The recipes that decide *which* sets are candidates are in ``discovery``. Here nodes are numbered 0 … k−1 and a
+set of nodes is one integer (``separation``); ``nodes`` translates to the variables of the test.
+"""
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from .graphs import PAG, Mark
+from .orientation import orient
+from .pds import TooManySets
+from .separation import as_bits, bits
+
+Edge = tuple[int, int]
+# an edge -> its candidate sets, held as integers, in the order of testing
+Candidates = Callable[[int, int], Iterable[int]]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a search, for teaching.
+
+    Attributes
+    ----------
+    kind
+        "level" (a new size), "test", "remove" (the edge x *—* y) or "orient" (the mark at y on x *—* y).
+    size
+        Size of the conditioning sets.
+    x, y
+        Variables.
+    given
+        Conditioning set of a test; separating set of a removal.
+    independent
+        What the test said.
+    rule
+        "R0" … "R10".
+    mark
+        The mark that the rule wrote.
+    """
+
+    kind: str
+    size: int
+    x: int | None = None
+    y: int | None = None
+    given: tuple[int, ...] = ()
+    independent: bool | None = None
+    rule: str | None = None
+    mark: Mark | None = None
+
+
+@dataclass
+class Search:
+    """A skeleton under search.
+
+    Attributes
+    ----------
+    test
+        The independence test.
+    nodes
+        Its variables that are nodes of the graph.
+    rank
+        (k,) place of each node in a known causal order, or None.
+    selection_bias
+        Whether selection is allowed for.
+    order_independent
+        Delete the separated edges of one size together, rather than at once.
+    max_size
+        Largest conditioning set, or None.
+    max_tests
+        Most candidate sets of one size.
+    progress
+        Called before each size with (size, edges left, candidate sets), or None.
+    trace
+        Steps so far; None keeps none.
+    """
+
+    test: object
+    nodes: tuple[int, ...]
+    rank: np.ndarray | None
+    selection_bias: bool
+    order_independent: bool
+    max_size: int | None
+    max_tests: int
+    progress: Callable[[int, int, int], None] | None
+    trace: list[Step] | None
+
+    def __post_init__(self):
+        self.k = len(self.nodes)
+        self.skeleton = ~np.eye(self.k, dtype=bool)
+        self.separators: dict[Edge, int] = {}
+        self.notes: list[str] = []
+        self._marks: np.ndarray | None = None
+        self._renumbered = self.nodes != tuple(range(self.k))
+
+    # -- what recipes say -------------------------------------------------------------------------------------
+
+    def may_use(self, size: int) -> bool:
+        """Whether conditioning sets may have this size."""
+        if size > self.k - 2 or (self.max_size is not None and size > self.max_size):
+            return False
+        n_samples = getattr(self.test, "n_samples", math.inf)
+        if n_samples - size - 3 <= 0:
+            self.notes.append(f"stopped before conditioning sets of {size}: {n_samples} samples are too few")
+            return False
+        return True
+
+    def edges(self) -> list[Edge]:
+        """The edges left, (i, j) with i < j."""
+        return [(i, j) for i, j in np.argwhere(np.triu(self.skeleton)).tolist()]
+
+    def delete_independent_pairs(self) -> None:
+        """Delete every edge whose ends are independent without conditioning."""
+        at_once = getattr(self.test, "independent_pairs", None)
+        if at_once is None or self.trace is not None:
+            self.delete_separated(0, lambda x, y: (0,))
+            return
+        independent = at_once()[np.ix_(self.nodes, self.nodes)]
+        for x, y in np.argwhere(np.triu(independent, 1)).tolist():
+            self.remove(x, y, 0)
+
+    def delete_separated_by_one(self, near: Callable[[int, int], np.ndarray]) -> None:
+        """Delete every edge that one node near it separates; ``near(x, y)`` is (edges, k) bool."""
+        edges = self.edges()
+        if not edges:
+            return
+        x, y = np.array(edges).T
+        candidates = near(x, y)
+        candidates[np.arange(len(x)), x] = candidates[np.arange(len(x)), y] = False
+        at_once = getattr(self.test, "separating_singles", None)
+        if at_once is None or self.trace is not None or not self.order_independent:
+            sets = dict(zip(edges, candidates, strict=True))
+            self.delete_separated(
+                1, lambda x, y: self.by_strength(x, y, [1 << z for z in np.flatnonzero(sets[x, y]).tolist()])
+            )
+            return
+        self._report(1, len(edges), int(candidates.sum()))
+        nodes = np.array(self.nodes)
+        wide = np.zeros((len(x), self.test.n_variables), dtype=bool)
+        wide[:, nodes] = candidates
+        number = np.full(self.test.n_variables, -1)
+        number[nodes] = np.arange(self.k)
+        found = at_once(nodes[x], nodes[y], wide)
+        for edge in np.flatnonzero(found >= 0).tolist():
+            self.remove(int(x[edge]), int(y[edge]), 1 << int(number[found[edge]]))
+
+    def delete_separated(self, size: int, candidates: Candidates) -> bool:
+        """Delete every edge that one of its candidate sets separates; False if no edge had a candidate.
+
+        Raises
+        ------
+        TooManySets
+            If all edges together have more than ``max_tests`` candidates; then nothing was tested.
+        """
+        self._note(Step("level", size))
+        edges, n_candidates = self.edges(), 0
+        if not self.order_independent:
+            for x, y in edges:
+                sets = list(candidates(x, y))
+                n_candidates += len(sets)
+                (first,) = self._first_separating([(x, y, sets)])
+                if first is not None:
+                    self.remove(x, y, sets[first])
+            return n_candidates > 0
+        queries = []
+        for x, y in edges:
+            sets = list(candidates(x, y))
+            n_candidates += len(sets)
+            if n_candidates > self.max_tests:
+                raise TooManySets
+            if sets:
+                queries.append((x, y, sets))
+        self._report(size, len(edges), n_candidates)
+        for (x, y, sets), first in zip(queries, self._first_separating(queries), strict=True):
+            if first is not None:
+                self.remove(x, y, sets[first])
+        return n_candidates > 0
+
+    def independent(self, x: int, y: int, given: int) -> bool:
+        """Whether the test calls two nodes independent given a set."""
+        return self._first_separating([(x, y, [given])]) == [0]
+
+    def remove(self, x: int, y: int, given: int) -> None:
+        """Delete an edge and keep what separates its ends."""
+        self.skeleton[x, y] = self.skeleton[y, x] = False
+        self._marks = None
+        self.separators[(x, y) if x < y else (y, x)] = given
+        if self.trace is not None:
+            self._note(Step("remove", given.bit_count(), *self._named(x, y, given), True))
+
+    def stopped(self, size: int) -> None:
+        """Note that a cap ended the search before this size."""
+        self.notes.append(f"stopped before conditioning sets of {size}: over {self.max_tests} candidate sets")
+
+    def oriented(self) -> np.ndarray:
+        """Marks of the present skeleton."""
+        if self._marks is None:
+            listen = self._listener()
+            self._marks = orient(self.skeleton, self.separators, self.rank, self.selection_bias, listen)
+        return self._marks
+
+    def result(self, labels: tuple[str, ...] | None) -> PAG:
+        """The PAG of the present skeleton."""
+        separating_sets = {
+            (self.nodes[i], self.nodes[j]): tuple(self.nodes[z] for z in bits(given))
+            for (i, j), given in sorted(self.separators.items())
+        }
+        marks = self.oriented()
+        return PAG(marks, self.nodes, labels, separating_sets, tuple(self.notes), tuple(self.trace or ()))
+
+    # -- order of candidates ----------------------------------------------------------------------------------
+
+    @cached_property
+    def strength(self) -> np.ndarray | None:
+        """(k, k) how dependent two nodes are without conditioning; None where the test does not say."""
+        correlation = getattr(self.test, "correlation", None)
+        if correlation is not None:
+            return np.abs(correlation[np.ix_(self.nodes, self.nodes)])
+        measure = getattr(self.test, "strength", None)
+        strength = np.zeros((self.k, self.k))
+        for i, x in enumerate(self.nodes if measure else ()):
+            for j in range(i):
+                strength[i, j] = strength[j, i] = measure(x, self.nodes[j]) or 0.0
+        return strength if strength.any() else None
+
+    def by_strength(self, x: int, y: int, sets: list[int], distance: dict[int, int] | None = None) -> list[int]:
+        """Nearest sets first; of equally near ones, those whose members depend most on both x and y."""
+        if len(sets) < 2:
+            return sets
+        if self.strength is None:
+            return sorted(sets, key=lambda members: distance[members]) if distance else sets
+        both = np.minimum(self.strength[x], self.strength[y]).tolist()
+
+        def key(members):
+            return distance[members] if distance else 0, -sum(both[z] for z in bits(members))
+
+        return sorted(sets, key=key)
+
+    # -- testing ----------------------------------------------------------------------------------------------
+
+    def _first_separating(self, queries) -> list[int | None]:
+        at_once = getattr(self.test, "first_separating", None)
+        if at_once is None or self.trace is not None:
+            return [
+                next((i for i, given in enumerate(sets) if self._ask(x, y, given)), None) for x, y, sets in queries
+            ]
+        if self._renumbered:
+            nodes = self.nodes
+            queries = [(nodes[x], nodes[y], [self._variables(given) for given in sets]) for x, y, sets in queries]
+        return at_once(queries)
+
+    def _ask(self, x, y, given) -> bool:
+        named = self._named(x, y, given)
+        answer = bool(self.test.independent(*named))
+        self._note(Step("test", given.bit_count(), *named, answer))
+        return answer
+
+    def _variables(self, members: int) -> int:
+        return as_bits(self.nodes[z] for z in bits(members)) if self._renumbered else members
+
+    def _named(self, x, y, given) -> tuple[int, int, tuple[int, ...]]:
+        return self.nodes[x], self.nodes[y], tuple(self.nodes[z] for z in bits(given))
+
+    def _report(self, size: int, n_edges: int, n_candidates: int) -> None:
+        if self.progress:
+            self.progress(size, n_edges, n_candidates)
+
+    def _note(self, step: Step) -> None:
+        if self.trace is not None:
+            self.trace.append(step)
+
+    def _listener(self):
+        if self.trace is None:
+            return None
+
+        def listen(rule, before, after):
+            size = self.trace[-1].size if self.trace else 0
+            for i, j in np.argwhere(before != after).tolist():
+                mark = Mark(int(after[i, j]))
+                self._note(Step("orient", size, self.nodes[i], self.nodes[j], rule=rule, mark=mark))
+
+        return listen
