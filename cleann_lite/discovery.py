@@ -41,6 +41,7 @@ def learn_pag(
     labels: Sequence[str] | None = None,
     *,
     order_independent: bool = True,
+    confirm_colliders: bool = True,
     max_tests: int = 1_000_000,
     trace: bool = False,
     progress: Callable[[int, int, int], None] | None = None,
@@ -67,6 +68,8 @@ def learn_pag(
     order_independent
         Delete the edges of one size together. False: at once, as the papers' pseudo-code does; then the
         numbering of the variables can change the result.
+    confirm_colliders
+        Believe a collider only after a second look (``orientation``). False: as the papers do.
     max_tests
         The search stops before a size with more candidate sets than this; the graph's ``notes`` say so, and
         the graph stands for the sizes before.
@@ -98,7 +101,16 @@ def learn_pag(
     rank = _checked_rank(nodes, order, method)
     steps = [] if trace else None
     search = Search(
-        test, nodes, rank, bool(selection_bias), order_independent, max_size, max_tests, progress, steps
+        test,
+        nodes,
+        rank,
+        selection_bias,
+        order_independent,
+        confirm_colliders,
+        max_size,
+        max_tests,
+        progress,
+        steps,
     )
     _METHODS[method](search)
     return search.result(None if labels is None else tuple(labels))
@@ -107,9 +119,9 @@ def learn_pag(
 def fci(search: Search) -> None:
     """FCI: subsets of neighbours, then R0, then subsets of Possible-D-Sep."""
     search.delete_independent_pairs()
-    _size_by_size(search, 1, lambda size: neighbour_sets(search, size))
-    pools = possible_d_sep(search)
-    _size_by_size(search, 1, lambda size: _subsets(search, size, pools))
+    if _size_by_size(search, 1, lambda size: neighbour_sets(search, size)):
+        pools = possible_d_sep(search)
+        _size_by_size(search, 1, lambda size: _subsets(search, size, pools))
 
 
 def icd(search: Search) -> None:
@@ -137,16 +149,18 @@ def ordered_icd(search: Search) -> None:
 _METHODS = {"icd": icd, "fci": fci, "ordered-icd": ordered_icd}
 
 
-def _size_by_size(search: Search, size: int, candidates_of: Callable[[int], Candidates]) -> None:
-    """Test candidates of one size after the other, until no edge has any."""
+def _size_by_size(search: Search, size: int, candidates_of: Callable[[int], Candidates]) -> bool:
+    """Test candidates of one size after the other, until no edge has any; False if a cap ended this."""
     try:
         while search.may_use(size) and search.delete_separated(size, candidates_of(size)):
             size += 1
     except TooManySets:
         search.stopped(size)
+        return False
+    return True
 
 
-# -- where the methods look for separating sets ---------------------------------------------------------------
+# -- where the methods look for separating sets --------------------------------------------------------------
 
 
 def neighbour_sets(search: Search, size: int) -> Candidates:
@@ -167,15 +181,21 @@ def possible_d_sep(search: Search) -> Callable[[int, int], tuple[int, int]]:
     ancestor of x, of y or of the selection (D-Sep; Spirtes, Glymour, Scheines). Possible-D-Sep is what may
     belong to it: the nodes with a PDS-path from x on which each is a possible ancestor.
 
-    The skeleton may still have edges too many, so an arrowhead of R0 is believed only when both its edges stand
-    given the separating set (Colombo et al. Annals of Statistics 40, 2012, lemma 3.1).
+    The skeleton may still have edges too many, so an arrowhead of R0 is believed only when both its edges
+    stand given the separating set (Colombo et al. Annals of Statistics 40, 2012, lemma 3.1).
     """
     marks = np.where(search.skeleton, Mark.CIRCLE, Mark.NONE).astype(np.int8)
     adjacent = rows_as_bits(search.skeleton)
-    for (x, y), separator in search.separators.items():
-        for z in bits(adjacent[x] & adjacent[y] & ~separator):
-            if not (search.independent(x, z, separator) or search.independent(z, y, separator)):
-                marks[x, z] = marks[y, z] = Mark.ARROW
+    triples = [
+        (x, z, y, separator)
+        for (x, y), separator in search.separators.items()
+        for z in bits(adjacent[x] & adjacent[y] & ~separator)
+    ]
+    first = search.independent_each([(x, z, separator) for x, z, _, separator in triples])
+    second = search.independent_each([(z, y, separator) for _, z, y, separator in triples])
+    for (x, z, y, _), apart_x, apart_y in zip(triples, first, second, strict=True):
+        if not (apart_x or apart_y):
+            marks[x, z] = marks[y, z] = Mark.ARROW
     graph = PDSGraph(marks)
     ancestors = _possible_ancestors(marks, search.selection_bias)
 
@@ -187,7 +207,7 @@ def possible_d_sep(search: Search) -> Callable[[int, int], tuple[int, int]]:
 
 
 def icd_sep(search: Search, size: int) -> Candidates:
-    """ICD-Sep sets of one size, from the PDS-trees of x and of y; the graph is oriented once for all edges."""
+    """ICD-Sep sets of one size, from the PDS-trees of x and y; the graph is oriented once for all edges."""
     marks = search.oriented()
     ancestors = _possible_ancestors(marks, search.selection_bias)
     tree = _Trees(marks, search)

@@ -213,6 +213,24 @@ class PAG:
         """(k, k) bool: [i, j] is True when i is j or a possibly directed path leads from i to j."""
         return reachable(possibly_directed(self.marks))
 
+    def members(self, limit: int | None = 100) -> list["PAG"]:
+        """The MAGs that this PAG stands for: its circles filled in every way that keeps the separations.
+
+        Empty if the marks, as may happen with data, are no PAG.
+
+        Examples
+        --------
+        >>> for mag in PAG([[0, 2, 0], [1, 0, 1], [0, 2, 0]]).members():
+        ...     print(str(mag).split("\\n"))
+        ['0 --> 1', '1 <-- 2']
+        ['0 --> 1', '1 <-> 2']
+        ['0 <-> 1', '1 <-- 2']
+        ['0 <-> 1', '1 <-> 2']
+        """
+        from .mags import members  # mags builds on this module
+
+        return [PAG(marks, self.nodes, self.labels) for marks in members(self.marks, limit)]
+
     def to_networkx(self) -> nx.DiGraph:
         """A DiGraph with an arc each way: ``g[x][y]["mark"]`` is the mark at y. Nodes carry ``label``."""
         graph = nx.DiGraph()
@@ -270,7 +288,7 @@ class PAG:
             raise ValueError("a PAG in JSON needs the field 'marks'")
         nodes, labels = content.get("nodes"), content.get("labels")
         return cls(
-            np.array(content["marks"], dtype=np.int8).reshape(len(content["marks"]), -1),
+            np.array(content["marks"], dtype=int).reshape((len(content["marks"]),) * 2),
             None if nodes is None else tuple(nodes),
             None if labels is None else tuple(labels),
             {(x, y): tuple(given) for x, y, given in content.get("separating_sets", ())},
@@ -296,7 +314,7 @@ def possibly_directed(marks: np.ndarray, selection_bias: bool = False) -> np.nda
     -------
     (k, k) bool, entry [u, v].
     """
-    steps = (marks > 0) & (marks.T != int(Mark.ARROW))
+    steps = (marks > 0) & (int(Mark.ARROW) != marks.T)
     return steps if selection_bias else steps & (marks != int(Mark.TAIL))
 
 

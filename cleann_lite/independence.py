@@ -11,6 +11,7 @@ given Z, so ``p = 2 (1 − Φ(…))``; they count as independent when p > α.
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Protocol, runtime_checkable
 
 import networkx as nx
@@ -81,6 +82,13 @@ class IndependenceTest:
             separating = (i for i, given in enumerate(candidates) if self._p_value(x, y, given) > self.alpha)
             found.append(next(separating, None))
         return found
+
+    def independent_each(self, x: Sequence[int], y: Sequence[int], sets: Sequence[int]) -> list[bool]:
+        """One call: whether x[i], y[i] are independent given sets[i] (a set as an integer)."""
+        return [
+            self._p_value(min(a, b), max(a, b), given) > self.alpha
+            for a, b, given in zip(x, y, sets, strict=True)
+        ]
 
     def strength(self, x: int, y: int) -> float | None:
         """How dependent x and y are without conditioning: of equally near candidates the strongest go first.
@@ -226,7 +234,7 @@ class PartialCorrelation(IndependenceTest):
         return cls(np.atleast_2d(np.corrcoef(table, rowvar=False)), len(table), alpha, one_sided)
 
     def with_alpha(self, alpha: float) -> "PartialCorrelation":
-        """The same test at another level, with a count of its own; the p-values computed so far are shared."""
+        """The same test at another level, with a count of its own; p-values computed so far are shared."""
         other = type(self).__new__(type(self))
         other.__dict__.update(self.__dict__)
         IndependenceTest.__init__(other, self.n_variables, alpha)
@@ -272,35 +280,59 @@ class PartialCorrelation(IndependenceTest):
         # first a few candidates of every pair, then more of the pairs that are left
         start, width, left = 0, 32, [i for i, (_, _, sets) in enumerate(queries) if sets]
         while left:
-            parts = [(*queries[i][:2], queries[i][2][start : start + width]) for i in left]
-            for i, (x, y, sets), p in zip(left, parts, self._p_of_parts(parts), strict=True):
-                separating = np.flatnonzero(p > self.alpha)
-                n_asked = len(sets)
+            keys = []
+            for i in left:
+                x, y, sets = queries[i]
+                sets = sets[start : start + width]
+                keys.append(self._keys([x] * len(sets), [y] * len(sets), sets))
+            p = self._p_of_keys(list(chain.from_iterable(keys)))
+            ends = np.cumsum([len(part) for part in keys])
+            for i, part, p_part in zip(left, keys, np.split(p, ends[:-1]), strict=True):
+                separating = np.flatnonzero(p_part > self.alpha)
                 if separating.size:
-                    found[i], n_asked = start + int(separating[0]), int(separating[0]) + 1
-                self._asked.update((given * self.n_variables + x) * self.n_variables + y for given in sets[:n_asked])
+                    found[i] = start + int(separating[0])
+                    part = part[: int(separating[0]) + 1]
+                self._tick_off(part)
             start, width = start + width, width * 8
             left = [i for i in left if found[i] is None and len(queries[i][2]) > start]
         return found
 
-    def _p_of_parts(self, parts) -> list[np.ndarray]:
-        """p-values of each (x, y, sets), looked up or computed together."""
+    def independent_each(self, x, y, sets):
+        keys = self._keys(np.minimum(x, y).tolist(), np.maximum(x, y).tolist(), sets)
+        self._tick_off(keys)
+        return (self._p_of_keys(keys) > self.alpha).tolist()
+
+    def _keys(self, x, y, sets) -> list[int]:
         n = self.n_variables
-        keys = [(given * n + x) * n + y for x, y, sets in parts for given in sets]
-        known = self._p_values
+        return [(given * n + a) * n + b for a, b, given in zip(x, y, sets, strict=True)]
+
+    def _tick_off(self, keys: list[int]) -> None:
+        """Count questions as asked."""
+        n = self.n_variables
+        self._asked.update(keys)
+        small = [key for key in keys if (key // (n * n)).bit_count() < 2]
+        self._asked.difference_update(small)
+        for key in small:
+            given, x, y = key // (n * n), key // n % n, key % n
+            self._asked_arrays(given.bit_count())[(x, y, *bits(given))] = True
+
+    def _p_of_keys(self, keys: list[int]) -> np.ndarray:
+        """p-values of questions, looked up or computed together."""
+        n, known = self.n_variables, self._p_values
         p = np.array([known.get(key, -1.0) for key in keys])
         missing = np.flatnonzero(p < 0)
         if missing.size:
             asked = [keys[i] for i in missing.tolist()]
-            x, y = np.array([divmod(key % (n * n), n) for key in asked], dtype=np.intp).T
             given = [key // (n * n) for key in asked]
+            x, y = np.divmod(np.array([key % (n * n) for key in asked], dtype=np.intp), n)
             sizes = np.array([members.bit_count() for members in given])
-            for size in np.unique(sizes):
+            for size in np.unique(sizes).tolist():
                 same = np.flatnonzero(sizes == size)
-                sets = members_of([given[i] for i in same.tolist()], n, int(size))
-                p[missing[same]] = self.p_values(x[same], y[same], sets)
-            known.update(zip(asked, p[missing].tolist(), strict=True))
-        return np.split(p, np.cumsum([len(sets) for _, _, sets in parts])[:-1])
+                members = members_of([given[i] for i in same.tolist()], n, size)
+                p[missing[same]] = self.p_values(x[same], y[same], members)
+            if len(known) < _REMEMBERED:
+                known.update(zip(asked, p[missing].tolist(), strict=True))
+        return p
 
     def separating_singles(self, x, y, near) -> np.ndarray:
         """For many pairs at once: the first single variable that separates, strongest candidates first.
@@ -318,7 +350,7 @@ class PartialCorrelation(IndependenceTest):
         """
         x, y = np.minimum(x, y), np.maximum(x, y)
         n, found = self.n_variables, np.full(len(x), -1)
-        asked = self._asked_small.setdefault(1, np.zeros((n, n, n), dtype=bool))
+        asked = self._asked_arrays(1)
         rows = max(1, _CHUNK // n)
         for c in (slice(start, start + rows) for start in range(0, len(x), rows)):
             c_x, c_y = self.correlation[x[c]], self.correlation[y[c]]
@@ -336,7 +368,7 @@ class PartialCorrelation(IndependenceTest):
 
     def independent_pairs(self) -> np.ndarray:
         """(n, n) bool: pairs that are independent without conditioning."""
-        asked = self._asked_small.setdefault(0, np.zeros((self.n_variables, self.n_variables), dtype=bool))
+        asked = self._asked_arrays(0)
         asked |= np.triu(np.ones_like(asked), 1)
         return self._independent(np.where(np.abs(self.correlation) < 1, self.correlation, np.nan), 0)
 
@@ -356,10 +388,14 @@ class PartialCorrelation(IndependenceTest):
         if size > 1:
             return super()._p_value(x, y, given)
         # few enough to tick off in an array, and quicker to compute than to look up
-        shape = (self.n_variables,) * (2 + size)
-        asked = self._asked_small.setdefault(size, np.zeros(shape, dtype=bool))
-        asked[(x, y, *bits(given))] = True
+        self._asked_arrays(size)[(x, y, *bits(given))] = True
         return self.compute(x, y, tuple(bits(given)))
+
+    def _asked_arrays(self, size: int) -> np.ndarray:
+        """Which tests of size 0 or 1 were asked: [x, y] or [x, y, z] with x < y."""
+        if size not in self._asked_small:
+            self._asked_small[size] = np.zeros((self.n_variables,) * (2 + size), dtype=bool)
+        return self._asked_small[size]
 
     def _independent(self, r, size: int) -> np.ndarray:
         """Whether p > alpha, by comparing |r| with its critical value; NaN counts as dependent."""
@@ -460,6 +496,8 @@ def _checked_correlation(correlation) -> np.ndarray:
 
 # Tests computed together: few enough that the arrays stay in the processor's cache.
 _CHUNK = 16_384
+# p-values kept for sizes above 1.
+_REMEMBERED = 1_000_000
 # Below this a pivot is rounding error: correlations from float64 sums are right to about 1e-16.
 _PIVOT = 1e-13
 
@@ -495,7 +533,5 @@ def _single_partial_correlations(c_xy, c_xz, c_yz) -> np.ndarray:
     """The case of one conditioning variable, ``(ρ_xy − ρ_xz ρ_yz) / √((1 − ρ_xz²)(1 − ρ_yz²))``."""
     xx, yy = 1.0 - c_xz * c_xz, 1.0 - c_yz * c_yz
     solvable = (xx > _PIVOT) & (yy > _PIVOT)
-    r = np.divide(
-        c_xy - c_xz * c_yz, np.sqrt(np.abs(xx * yy)), out=np.full(xx.shape, np.nan), where=solvable
-    )
+    r = np.divide(c_xy - c_xz * c_yz, np.sqrt(np.abs(xx * yy)), out=np.full(xx.shape, np.nan), where=solvable)
     return np.where(np.abs(r) < 1, r, np.nan)

@@ -6,8 +6,8 @@ circle is where they differ, and ``members`` lists them.
 
 Nothing here uses the orientation rules, so it can judge them.
 
-Sources: Richardson, Spirtes. Ancestral graph Markov models. Annals of Statistics 30, 2002 (MAGs, theorem 4.2);
-Zhang. Artificial Intelligence 172, 2008 (a MAG from a PAG by orienting its circles).
+Sources: Richardson, Spirtes. Ancestral graph Markov models. Annals of Statistics 30, 2002 (MAGs, theorem
+4.2); Zhang. Artificial Intelligence 172, 2008 (a MAG from a PAG by orienting its circles).
 """
 
 from collections.abc import Iterator, Sequence
@@ -120,7 +120,7 @@ def a_member(marks) -> np.ndarray:
     circle = marks == Mark.CIRCLE
     both = circle & circle.T
     marks[circle & ~both] = Mark.TAIL
-    # maximum cardinality search numbers the nodes so that earlier neighbours form a clique (Tarjan, Yannakakis)
+    # maximum cardinality search (Tarjan, Yannakakis): the earlier neighbours of a node form a clique
     waiting, weight = list(range(len(marks))), np.zeros(len(marks), dtype=int)
     while waiting:
         node = max(waiting, key=lambda v: (weight[v], -v))
@@ -132,7 +132,7 @@ def a_member(marks) -> np.ndarray:
     return marks
 
 
-def members(marks, limit: int | None = None) -> Iterator[np.ndarray]:
+def members(marks, limit: int | None = None, selection_bias: bool = True) -> Iterator[np.ndarray]:
     """The MAGs that a PAG stands for: its circles filled in every way that keeps the separations.
 
     Parameters
@@ -141,6 +141,8 @@ def members(marks, limit: int | None = None) -> Iterator[np.ndarray]:
         (k, k) marks of a PAG. Marks learned from data may be no PAG; then nothing may come.
     limit
         At most so many.
+    selection_bias
+        Allow undirected edges.
 
     Yields
     ------
@@ -156,7 +158,7 @@ def members(marks, limit: int | None = None) -> Iterator[np.ndarray]:
     if not is_mag(reference):
         return
     found = 0
-    for candidate in _fillings(marks, reference):
+    for candidate in _fillings(marks, reference, selection_bias):
         if limit is not None and found >= limit:
             return
         if is_mag(candidate) and markov_equivalent(candidate, reference):
@@ -164,7 +166,41 @@ def members(marks, limit: int | None = None) -> Iterator[np.ndarray]:
             yield candidate
 
 
-def _fillings(marks, reference) -> Iterator[np.ndarray]:
+def pag_by_enumeration(mag, selection_bias: bool = True) -> np.ndarray:
+    """The PAG of a MAG by listing every MAG with its separations: a mark stands where all of them agree.
+
+    Slow beyond about eight edges, but free of orientation rules.
+
+    Examples
+    --------
+    >>> pag_by_enumeration([[0, 2, 0], [3, 0, 3], [0, 2, 0]])
+    array([[0, 2, 0],
+           [1, 0, 1],
+           [0, 2, 0]], dtype=int8)
+    """
+    mag = np.asarray(mag, dtype=np.int8)
+    shared = mag.copy()
+    for candidate in _fillings((mag > 0) * np.int8(Mark.CIRCLE), mag, selection_bias):
+        news = (candidate != shared) & (shared != Mark.CIRCLE)
+        if news.any() and is_mag(candidate) and markov_equivalent(candidate, mag):
+            shared[news] = Mark.CIRCLE
+    return shared
+
+
+def is_pag(marks, selection_bias: bool = True) -> bool:
+    """Whether these marks are the PAG of some MAG, by enumeration (``pag_by_enumeration``).
+
+    Examples
+    --------
+    >>> is_pag([[0, 2, 0], [1, 0, 1], [0, 2, 0]]), is_pag([[0, 2], [1, 0]])
+    (True, False)
+    """
+    marks = np.asarray(marks, dtype=np.int8)
+    mag = a_member(marks)
+    return is_mag(mag) and np.array_equal(pag_by_enumeration(mag, selection_bias), marks)
+
+
+def _fillings(marks, reference, selection_bias: bool) -> Iterator[np.ndarray]:
     """Fill the circles edge by edge, dropping what changes an unshielded collider or makes a cycle."""
     edges = [
         (i, j) for i, j in np.argwhere(np.triu(marks)).tolist() if Mark.CIRCLE in (marks[i, j], marks[j, i])
@@ -179,6 +215,8 @@ def _fillings(marks, reference) -> Iterator[np.ndarray]:
         i, j = edges[number]
         for at_j in (Mark.ARROW, Mark.TAIL) if graph[i, j] == Mark.CIRCLE else (graph[i, j],):
             for at_i in (Mark.ARROW, Mark.TAIL) if graph[j, i] == Mark.CIRCLE else (graph[j, i],):
+                if at_i == at_j == Mark.TAIL and not selection_bias:
+                    continue
                 filled = graph.copy()
                 filled[i, j], filled[j, i] = at_j, at_i
                 if _unshielded_colliders(filled) <= collider and not _contradicts(filled, i, j):
@@ -259,7 +297,9 @@ def random_dag(n_nodes: int, degree: float, rng: np.random.Generator, connected:
         dag.add_edges_from((int(order[i]), int(order[j])) for i, j in arrows)
         if not connected or nx.is_weakly_connected(dag):
             return dag
-    raise ValueError(f"no connected graph of {n_nodes} nodes came in 10,000 draws: raise degree above {degree}")
+    raise ValueError(
+        f"no connected graph of {n_nodes} nodes came in 10,000 draws: raise degree above {degree}"
+    )
 
 
 def random_latent_dag(
@@ -279,8 +319,8 @@ def random_latent_dag(
     rng
         Source of chance.
     n_latents
-        How many nodes are hidden, any of them. None: half (rounded down) of those without parents and with two
-        children or more, as in the ICD paper.
+        How many nodes are hidden, any of them. None: half (rounded down) of those without parents and with
+        two children or more, as in the ICD paper.
     n_selection
         How many nodes, of those with a parent, are conditioned on.
     """

@@ -17,6 +17,11 @@ Rules act on circles only: a mark once set stays. Every rule reads one graph and
 it at once, so the numbering of the nodes cannot matter. With a perfect test no two rules disagree; with
 data they may, and then **an arrowhead beats a tail** within one application, and the earlier mark stays
 between two.
+
+R0 and R4 conclude a collider from its absence in one separating set; if the data missed a weak dependence,
+one false collider misleads all that follows. So a collider is believed only after a second look: with the
+collider added to the separating set the two ends must depend on each other. A perfect test always confirms
+(the path through a collider opens when it is conditioned on), so nothing is lost.
 """
 
 from collections.abc import Callable, Mapping
@@ -40,10 +45,10 @@ def join(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 class Relations:
-    """The relations that the rules read, all of one graph; each is worked out when a rule first asks for it."""
+    """The relations that the rules read, all of one graph; each is worked out when a rule asks for it."""
 
-    def __init__(self, marks: np.ndarray, separators: Separators):
-        self.marks, self.separators = marks, separators
+    def __init__(self, marks: np.ndarray, separators: Separators, opened: "Opened | None" = None):
+        self.marks, self.separators, self.opened = marks, separators, opened
         self.n = len(marks)
         self.into = marks == ARROW
         self.circle = marks == CIRCLE
@@ -106,6 +111,12 @@ class Relations:
     def nothing(self) -> np.ndarray:
         return np.zeros((self.n, self.n), dtype=bool)
 
+    def confirmed(self, triples: list[tuple[int, int, int]]) -> list[int]:
+        """For each (α, β, colliders outside Sepset(α, β)): those that the second look confirms."""
+        if self.opened is None:
+            return [colliders for _, _, colliders in triples]
+        return self.opened(triples)
+
 
 # Each rule returns (arrowheads, tails): [α, β] True asks for that mark at β on α *—* β.
 Proposal = tuple[np.ndarray, np.ndarray]
@@ -114,12 +125,12 @@ Proposal = tuple[np.ndarray, np.ndarray]
 def rule_0(g: Relations) -> Proposal:
     """R0. α *—* γ *—* β, α and β not adjacent, γ not in Sepset(α, β) ⟹ α *→ γ ←* β."""
     adjacent = rows_as_bits(g.marks > 0)
+    outside = [(a, b, adjacent[a] & adjacent[b] & ~sepset) for (a, b), sepset in g.separators.items()]
+    outside = [triple for triple in outside if triple[2]]
     arrows = [0] * g.n
-    for (alpha, beta), separator in g.separators.items():
-        colliders = adjacent[alpha] & adjacent[beta] & ~separator
-        if colliders:
-            arrows[alpha] |= colliders
-            arrows[beta] |= colliders
+    for (alpha, beta, _), gamma in zip(outside, g.confirmed(outside), strict=True):
+        arrows[alpha] |= gamma
+        arrows[beta] |= gamma
     return bits_as_rows(arrows, g.n), g.nothing()
 
 
@@ -160,7 +171,7 @@ def rule_4(g: Relations) -> Proposal:
                     continue
                 if separator >> beta & 1:
                     tails[gamma, beta] = arrows[beta, gamma] = True
-                else:
+                elif g.confirmed([(theta, gamma, 1 << beta)])[0]:
                     arrows[alpha, beta] = arrows[gamma, beta] = arrows[beta, gamma] = True
     return arrows, tails
 
@@ -269,6 +280,8 @@ ARROWHEAD_RULES = {"R1": rule_1, "R2": rule_2, "R3": rule_3, "R4": rule_4}
 SELECTION_RULES = {"R5": rule_5, "R6": rule_6, "R7": rule_7}
 TAIL_RULES = {"R8": rule_8, "R9": rule_9, "R10": rule_10}
 
+# (α, β, γs as a set) … -> for each, the γ that added to Sepset(α, β) make α and β dependent
+Opened = Callable[[list[tuple[int, int, int]]], list[int]]
 Listener = Callable[[str, np.ndarray, np.ndarray], None]  # (rule, marks before, marks after)
 
 
@@ -278,6 +291,7 @@ def orient(
     order: np.ndarray | None = None,
     selection_bias: bool = True,
     listen: Listener | None = None,
+    opened: Opened | None = None,
 ) -> np.ndarray:
     """Marks of the PAG with this skeleton: R0 once, then R1–R10 to a joint fixed point.
 
@@ -293,36 +307,27 @@ def orient(
         Apply R5–R7, which only selection can bring about.
     listen
         Called after each rule that changed a mark.
+    opened
+        The second look at a collider; None believes every collider.
 
     Returns
     -------
     (k, k) int8 marks.
     """
-    marks = start_marks(skeleton, separators, order, listen)
-    rules = dict(ARROWHEAD_RULES)
-    if selection_bias and order is None:
-        rules |= SELECTION_RULES
-    rules |= TAIL_RULES
-    changed = True
-    while changed:
-        g = Relations(marks.copy(), separators)
-        # the first rule that changes anything sends us back to R1, so cheap rules do most of the work
-        changed = g.circle.any() and any(_apply(name, rule, g, marks, listen) for name, rule in rules.items())
-    return marks
-
-
-def start_marks(
-    skeleton: np.ndarray,
-    separators: Separators,
-    order: np.ndarray | None = None,
-    listen: Listener | None = None,
-) -> np.ndarray:
-    """Circles everywhere, arrowheads that a known order brings, then R0."""
     marks = skeleton.astype(np.int8) * CIRCLE
     if order is not None:
         earlier = np.asarray(order)[:, None] < np.asarray(order)[None, :]
         marks[skeleton & earlier] = ARROW
-    _apply("R0", rule_0, Relations(marks.copy(), separators), marks, listen)
+    rules = dict(ARROWHEAD_RULES)
+    if selection_bias and order is None:
+        rules |= SELECTION_RULES
+    rules |= TAIL_RULES
+    _apply("R0", rule_0, Relations(marks.copy(), separators, opened), marks, listen)
+    changed = True
+    while changed:
+        g = Relations(marks.copy(), separators, opened)
+        # the first rule that changes anything sends us back to R1, so cheap rules do most of the work
+        changed = g.circle.any() and any(_apply(name, rule, g, marks, listen) for name, rule in rules.items())
     return marks
 
 

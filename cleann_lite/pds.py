@@ -41,7 +41,7 @@ class PDSGraph:
         self.n = len(marks)
         self.neighbors = rows_as_bits(marks > 0)
         # arrows_at[v]: the nodes u with an arrowhead at v on u *-> v
-        self.arrows_at = rows_as_bits(marks.T == int(Mark.ARROW))
+        self.arrows_at = rows_as_bits(int(Mark.ARROW) == marks.T)
         self._beyond: dict[tuple[int, int], int] = {}
         # (root, inside) -> (nodes reached, whether the search went to its end)
         self._reached: dict[tuple[int, int], tuple[int, bool]] = {}
@@ -69,8 +69,8 @@ class PDSGraph:
     def reached(self, root: int, inside: int, wanted: int = -1) -> int:
         """Nodes at the end of a PDS-path from root whose inner nodes all lie in ``inside``.
 
-        The end itself need not lie in ``inside``. The search may end once all ``wanted`` are reached; of other
-        nodes it then may miss some.
+        The end itself need not lie in ``inside``. The search may end once all ``wanted`` are reached; of
+        other nodes it then may miss some.
         """
         key = (root, inside)
         reached, finished = self._reached.get(key, (0, False))
@@ -115,7 +115,7 @@ class PDSGraph:
         while level and wanted & ~reached:
             length += 1
             next_level = []
-            for previous, current in level:
+            for _, current in level:
                 if not reached >> current & 1:
                     reached |= 1 << current
                     found[current] = length

@@ -236,5 +236,8 @@ def planted_sem(
     for cause, effect in sorted(dag.edges):
         sign = rng.choice((-1.0, 1.0)) if signed else 1.0
         weights[effect, cause] = sign * rng.uniform(low, high)
-    own = np.diag(rng.uniform(*noise, size=n))
-    return PlantedSEM(dag, weights, np.linalg.solve(np.eye(n) - weights, own))
+    # (I − G)⁻¹ Λ row by row: a variable is its own cause plus what its parents pass on
+    mixing = np.diag(rng.uniform(*noise, size=n))
+    for node in nx.topological_sort(dag):
+        mixing[node] += weights[node] @ mixing
+    return PlantedSEM(dag, weights, mixing)

@@ -1,7 +1,7 @@
 """The state of a causal search: a skeleton, the separating sets found so far, and how candidates are tested.
 
-The recipes that decide *which* sets are candidates are in ``discovery``. Here nodes are numbered 0 … k−1 and a
-set of nodes is one integer (``separation``); ``nodes`` translates to the variables of the test.
+The recipes that decide *which* sets are candidates are in ``discovery``. Here nodes are numbered 0 … k−1 and
+a set of nodes is one integer (``separation``); ``nodes`` translates to the variables of the test.
 """
 
 import math
@@ -69,6 +69,8 @@ class Search:
         Whether selection is allowed for.
     order_independent
         Delete the separated edges of one size together, rather than at once.
+    confirm_colliders
+        Whether a collider needs a second look (``orientation``).
     max_size
         Largest conditioning set, or None.
     max_tests
@@ -84,6 +86,7 @@ class Search:
     rank: np.ndarray | None
     selection_bias: bool
     order_independent: bool
+    confirm_colliders: bool
     max_size: int | None
     max_tests: int
     progress: Callable[[int, int, int], None] | None
@@ -96,8 +99,6 @@ class Search:
         self.notes: list[str] = []
         self._marks: np.ndarray | None = None
         self._renumbered = self.nodes != tuple(range(self.k))
-
-    # -- what recipes say -------------------------------------------------------------------------------------
 
     def may_use(self, size: int) -> bool:
         """Whether conditioning sets may have this size."""
@@ -180,9 +181,29 @@ class Search:
                 self.remove(x, y, sets[first])
         return n_candidates > 0
 
-    def independent(self, x: int, y: int, given: int) -> bool:
-        """Whether the test calls two nodes independent given a set."""
-        return self._first_separating([(x, y, [given])]) == [0]
+    def opened(self, triples: list[tuple[int, int, int]]) -> list[int]:
+        """For each (x, y, nodes): those that make x and y dependent when added to their separating set."""
+        added = [(i, z) for i, (_, _, nodes) in enumerate(triples) for z in bits(nodes)]
+        questions = []
+        for i, z in added:
+            x, y, _ = triples[i]
+            questions.append((x, y, self.separators[(x, y) if x < y else (y, x)] | 1 << z))
+        opened = [nodes for _, _, nodes in triples]
+        for (i, z), independent in zip(added, self.independent_each(questions), strict=True):
+            if independent:
+                opened[i] &= ~(1 << z)
+        return opened
+
+    def independent_each(self, questions: list[tuple[int, int, int]]) -> list[bool]:
+        """What the test says of each (x, y, given)."""
+        at_once = getattr(self.test, "independent_each", None)
+        if at_once is None or self.trace is not None or not questions:
+            return [self._ask(*question) for question in questions]
+        x, y, sets = zip(*questions, strict=True)
+        if self._renumbered:
+            x, y = [self.nodes[i] for i in x], [self.nodes[i] for i in y]
+            sets = [self._variables(given) for given in sets]
+        return at_once(x, y, sets)
 
     def remove(self, x: int, y: int, given: int) -> None:
         """Delete an edge and keep what separates its ends."""
@@ -199,8 +220,14 @@ class Search:
     def oriented(self) -> np.ndarray:
         """Marks of the present skeleton."""
         if self._marks is None:
-            listen = self._listener()
-            self._marks = orient(self.skeleton, self.separators, self.rank, self.selection_bias, listen)
+            self._marks = orient(
+                self.skeleton,
+                self.separators,
+                self.rank,
+                self.selection_bias,
+                self._listener(),
+                self.opened if self.confirm_colliders else None,
+            )
         return self._marks
 
     def result(self, labels: tuple[str, ...] | None) -> PAG:
@@ -211,8 +238,6 @@ class Search:
         }
         marks = self.oriented()
         return PAG(marks, self.nodes, labels, separating_sets, tuple(self.notes), tuple(self.trace or ()))
-
-    # -- order of candidates ----------------------------------------------------------------------------------
 
     @cached_property
     def strength(self) -> np.ndarray | None:
@@ -227,7 +252,9 @@ class Search:
                 strength[i, j] = strength[j, i] = measure(x, self.nodes[j]) or 0.0
         return strength if strength.any() else None
 
-    def by_strength(self, x: int, y: int, sets: list[int], distance: dict[int, int] | None = None) -> list[int]:
+    def by_strength(
+        self, x: int, y: int, sets: list[int], distance: dict[int, int] | None = None
+    ) -> list[int]:
         """Nearest sets first; of equally near ones, those whose members depend most on both x and y."""
         if len(sets) < 2:
             return sets
@@ -240,17 +267,18 @@ class Search:
 
         return sorted(sets, key=key)
 
-    # -- testing ----------------------------------------------------------------------------------------------
-
     def _first_separating(self, queries) -> list[int | None]:
         at_once = getattr(self.test, "first_separating", None)
         if at_once is None or self.trace is not None:
             return [
-                next((i for i, given in enumerate(sets) if self._ask(x, y, given)), None) for x, y, sets in queries
+                next((i for i, given in enumerate(sets) if self._ask(x, y, given)), None)
+                for x, y, sets in queries
             ]
         if self._renumbered:
             nodes = self.nodes
-            queries = [(nodes[x], nodes[y], [self._variables(given) for given in sets]) for x, y, sets in queries]
+            queries = [
+                (nodes[x], nodes[y], [self._variables(given) for given in sets]) for x, y, sets in queries
+            ]
         return at_once(queries)
 
     def _ask(self, x, y, given) -> bool:

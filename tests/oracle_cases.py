@@ -25,3 +25,15 @@ def dag_of(case):
 
 def oracle_of(case):
     return DSeparation(dag_of(case), case["observed"], case["selection"])
+
+
+def network(path):
+    """The true DAG of a well-known network, nodes numbered 0 … n−1 as listed in its file."""
+    import re
+
+    nodes, edges = path.read_text().split("Graph Nodes:")[1].split("Graph Edges:")
+    number = {name: i for i, name in enumerate(nodes.strip().split(";"))}
+    dag = nx.DiGraph()
+    dag.add_nodes_from(range(len(number)))
+    dag.add_edges_from((number[a], number[b]) for a, b in re.findall(r"\d+\. (\S+) --> (\S+)", edges))
+    return dag

@@ -1,0 +1,139 @@
+from itertools import combinations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from cleann_lite.independence import GSquared, IndependenceTest, PartialCorrelation
+from cleann_lite.separation import as_bits
+
+
+@pytest.fixture
+def correlation():
+    rng = np.random.default_rng(0)
+    return np.corrcoef(rng.normal(size=(60, 9)) @ rng.normal(size=(9, 9)), rowvar=False)
+
+
+def textbook(correlation, n_samples, x, y, given, one_sided=False):
+    block = np.linalg.inv(correlation[np.ix_([x, y, *given], [x, y, *given])])
+    r = -block[0, 1] / np.sqrt(block[0, 0] * block[1, 1])
+    z = np.sqrt(n_samples - len(given) - 3) * np.arctanh(r)
+    return min(1.0, 2 * stats.norm.sf(z if one_sided else abs(z)))
+
+
+@pytest.mark.parametrize("one_sided", [False, True])
+def test_p_values_equal_the_textbook_formula(correlation, one_sided):
+    test = PartialCorrelation(correlation, 60, one_sided=one_sided)
+    for size in range(7):
+        sets = list(combinations(range(2, 9), size))
+        many = test.p_values(np.zeros(len(sets), int), np.ones(len(sets), int), np.array(sets, dtype=int))
+        want = [textbook(correlation, 60, 0, 1, given, one_sided) for given in sets]
+        assert np.allclose(many, want, rtol=1e-9, atol=1e-14)
+        assert np.allclose([test.p_value(1, 0, given) for given in sets], want, rtol=1e-9, atol=1e-14)
+
+
+def test_every_way_of_asking_gives_the_same_answer(correlation):
+    one, other = PartialCorrelation(correlation, 60, 0.1), PartialCorrelation(correlation, 60, 0.1)
+    sets = [as_bits(s) for size in range(4) for s in combinations(range(2, 9), size)]
+    singly = [one.independent(0, 1, [z for z in range(9) if s >> z & 1]) for s in sets]
+    assert other.independent_each([1] * len(sets), [0] * len(sets), sets) == singly
+    assert other.n_tests == one.n_tests == len(sets) and other.tests_by_size() == one.tests_by_size()
+    for size in (1, 2, 3):
+        same = [s for s in sets if s.bit_count() == size]
+        want = next((i for i, s in enumerate(same) if singly[sets.index(s)]), None)
+        fresh = PartialCorrelation(correlation, 60, 0.1)
+        assert fresh.first_separating([(1, 0, same)]) == [want]
+        assert fresh.n_tests == (len(same) if want is None else want + 1)
+
+
+def test_singles_are_asked_strongest_first(correlation):
+    test = PartialCorrelation(correlation, 60, 0.1)
+    x, y = np.array(list(combinations(range(9), 2))).T
+    near = np.ones((len(x), 9), dtype=bool)
+    near[np.arange(len(x)), x] = near[np.arange(len(x)), y] = False
+    asked = 0
+    for a, b, found in zip(x, y, test.separating_singles(x, y, near), strict=True):
+        strength = np.minimum(np.abs(correlation[a]), np.abs(correlation[b]))
+        order = [z for z in np.argsort(-strength) if z not in (a, b)]
+        separating = [z for z in order if textbook(correlation, 60, a, b, [z]) > 0.1]
+        assert found == (separating[0] if separating else -1)
+        asked += order.index(found) + 1 if separating else len(order)
+    assert test.n_tests == asked
+
+
+def test_the_same_question_counts_once(correlation):
+    test = PartialCorrelation(correlation, 60)
+    for _ in range(2):
+        test.independent(3, 5, [1, 2])
+        test.independent(5, 3, [2, 1])
+        test.independent(5, 3)
+    assert test.n_tests == 2 and test.tests_by_size() == [1, 0, 1]
+
+
+def test_another_level_shares_p_values(correlation):
+    test = PartialCorrelation(correlation, 60, 0.01)
+    p = test.p_value(0, 1, [2, 3])
+    other = test.with_alpha(p / 2)
+    assert (
+        other.n_tests == 0
+        and other.independent(0, 1, [2, 3])
+        and not test.with_alpha(p).independent(0, 1, [2, 3])
+    )
+    other.partial_correlations = None  # must not be needed
+    assert other.p_value(0, 1, [2, 3]) == p
+
+
+def test_singular_blocks_are_dependent_and_counted():
+    twins = np.array([[1, 1, 0.5], [1, 1, 0.5], [0.5, 0.5, 1]])
+    test = PartialCorrelation(twins, 100)
+    assert test.p_value(0, 1) == 0.0 and test.p_value(0, 2, [1]) == 0.0 and test.p_value(0, 1, [2]) == 0.0
+    assert test.n_singular == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((np.ones((2, 3)), 50), "square"),
+        (([[1, np.nan], [np.nan, 1]], 50), "finite"),
+        (([[1, 0.2], [0.3, 1]], 50), "symmetric"),
+        (([[1, 1.2], [1.2, 1]], 50), "−1 … 1"),
+        (([[0.5, 0.2], [0.2, 1]], 50), "diagonal"),
+        ((np.eye(2), 3), "above 3"),
+        ((np.eye(2), 50, 0.0), "alpha"),
+        ((np.eye(2), 50, 1.0), "alpha"),
+        ((np.eye(2), 50, float("nan")), "alpha"),
+    ],
+)
+def test_refuses_in_one_sentence(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        PartialCorrelation(*arguments)
+
+
+def test_refuses_too_few_samples_for_the_conditioning_set(correlation):
+    with pytest.raises(ValueError, match="n_samples above 6: got 6"):
+        PartialCorrelation(correlation, 6).p_value(0, 1, [2, 3, 4])
+    for x, y, given in [(0, 0, ()), (0, 1, (1,)), (0, 9, ()), (0, 1, (-1,))]:
+        with pytest.raises(ValueError, match=r"overlap|numbered"):
+            PartialCorrelation(correlation, 60).p_value(x, y, given)
+
+
+def test_g_squared_equals_scipy():
+    rng = np.random.default_rng(1)
+    data = rng.integers(0, 3, (400, 3))
+    data[:, 1] = np.where(rng.random(400) < 0.3, data[:, 0], data[:, 1])
+    table = stats.contingency.crosstab(data[:, 0], data[:, 1]).count
+    want = stats.chi2_contingency(table, correction=False, lambda_="log-likelihood").pvalue
+    assert GSquared(data).p_value(0, 1) == pytest.approx(want)
+    strata = [stats.contingency.crosstab(*data[data[:, 2] == k, :2].T).count for k in range(3)]
+    each = [stats.chi2_contingency(t, correction=False, lambda_="log-likelihood") for t in strata]
+    want = stats.chi2.sf(sum(e.statistic for e in each), sum(e.dof for e in each))
+    assert GSquared(data).p_value(0, 1, [2]) == pytest.approx(want)
+
+
+def test_a_test_of_ones_own_is_one_method():
+    class Never(IndependenceTest):
+        def compute(self, x, y, given):
+            return 0.0
+
+    test = Never(3)
+    assert not test.independent(2, 0, [1]) and test.n_tests == 1
