@@ -18,7 +18,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 FLOORS = {
     1: "graphs marks separation mags sem tables words",
     2: "independence orientation pds drawing layout curves svg png heatmap closures kernels",
-    3: "discovery trace",
+    3: "discovery skeleton trace",
     4: "protocol explanation search pages baselines identifiability generatable robustness",
     5: "models loading bert4rec titles encoder datasets sources training",
     6: "evaluation metrics",
