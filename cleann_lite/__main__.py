@@ -1,4 +1,4 @@
-"""The command line: ``cleann-lite explain | recommend | learn``, also ``python -m cleann_lite``."""
+"""The command line: ``cleann-lite explain | recommend | learn | evaluate | demo``."""
 
 import argparse
 import json
@@ -63,6 +63,12 @@ def _parser():
     learn.add_argument("--svg", metavar="FILE", help="draw the PAG into a file")
     learn.set_defaults(run=_learn)
 
+    evaluate = commands.add_parser(
+        "evaluate", help="measure explanations, or causal discovery, on many inputs"
+    )
+    _add_evaluate_options(evaluate)
+    evaluate.set_defaults(run=_evaluate)
+
     demo = commands.add_parser("demo", help="explain examples here and as a page")
     demo.add_argument("--page", default="demo.html", help="where the page goes")
     demo.set_defaults(run=_demo)
@@ -80,6 +86,57 @@ def _add_search_options(parser):
     parser.add_argument("--max-size", type=int, default=5, help="largest set that is tried")
     parser.add_argument("--json", action="store_true", help="print the explanation as JSON")
     parser.add_argument("--html", metavar="FILE", help="write the explanation as a page")
+
+
+def _add_evaluate_options(parser):
+    parser.add_argument("task", choices=("sentiment", "recommend", "discovery"))
+    parser.add_argument("--n", type=int, help="inputs (default 500), or random graphs (default 50)")
+    parser.add_argument(
+        "--model", help="pocket model, folder or hub id; the task's pocket model if not given"
+    )
+    parser.add_argument(
+        "--data", help="sst2, imdb, movielens-1m, movielens-latest-small, examples, or a file"
+    )
+    parser.add_argument("--from-file", help="your own copy of that data set: its archive, or a folder")
+    parser.add_argument("--accept-licence", action="store_true", help="accept its terms and download it")
+    parser.add_argument("--out", help="folder of results, table and report (default evaluation-TASK)")
+    parser.add_argument("--method", action="append", help="row of the table (repeatable); all if not given")
+    parser.add_argument("--workers", type=int, default=-1, help="processes; every core if not given")
+    parser.add_argument("--cluster", metavar="ADDRESS", help="Dask scheduler, tcp://…")
+    parser.add_argument("--device", choices=("cpu", "cuda"), help="a GPU where there is one, if not given")
+    parser.add_argument("--alpha", type=float, help="level of the independence test")
+    parser.add_argument("--n-samples", type=int, help="effective sample size; the hidden size if not given")
+    parser.add_argument(
+        "--head", type=int, action="append", help="head to read (repeatable); all if not given"
+    )
+    parser.add_argument("--nodes", choices=("content", "all"), help="words that may be masked")
+    parser.add_argument("--films", type=int, help="latest films of a history (default 15)")
+    parser.add_argument("--max-size", type=int, help="largest set that is tried (default 5)")
+    parser.add_argument("--max-calls", type=int, help="model calls per input and method (default 1000)")
+    parser.add_argument("--seed", type=int, help="of the draw of inputs and of random rows")
+
+
+def _evaluate(options):
+    names = ("alpha", "n_samples", "nodes", "films", "max_size", "max_calls", "seed", "n")
+    given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    out = options.out or f"evaluation-{options.task}"
+    shared = {"out": out, "workers": options.workers, "cluster": options.cluster, "progress": True}
+    methods = {"methods": options.method} if options.method else {}
+    if options.task == "discovery":
+        from .discovery_benchmark import benchmark
+
+        run = benchmark(**shared, **methods, **given)
+    else:
+        from .evaluation import evaluate
+
+        heads = {"heads": options.head} if options.head else {}
+        run = evaluate(
+            options.task, model=options.model, data=options.data, from_file=options.from_file,
+            accept_licence=options.accept_licence, device=options.device, **shared, **methods, **heads,
+            **given,
+        )  # fmt: skip
+    print("\n".join(run.verdicts()))
+    print(f"\nTable and report: {(Path(out) / 'report.html').resolve()}")
 
 
 def _search(model, input, options):
