@@ -9,6 +9,7 @@ import logging
 import os
 from collections.abc import Callable, Iterable
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 
 log = logging.getLogger("cleann_lite")
@@ -130,6 +131,7 @@ def run_all(
     import joblib
 
     items = list(items)
+    call = partial(_call, function)  # Dask's backend hashes what it runs, and a partial always has a hash
     left = [item for item in items if item["input"] not in journal.records]
     if not left:
         return journal.in_order
@@ -140,7 +142,7 @@ def run_all(
         for attempt in range(_RETRIES + 1):
             left = [item for item in items if item["input"] not in journal.records]
             try:
-                for record in parallel(joblib.delayed(function)(item) for item in left):
+                for record in parallel(joblib.delayed(call)(item) for item in left):
                     journal.add(record)
                     bar.update()
                 break
@@ -152,6 +154,10 @@ def run_all(
                     continue
                 raise ValueError(_stopped(journal, len(items), error)) from error
     return journal.in_order
+
+
+def _call(function, item):
+    return function(item)
 
 
 def _lost_worker(error):
