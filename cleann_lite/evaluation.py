@@ -226,27 +226,28 @@ class Worker:
 
     def _explained(self, model, item):
         record = {"input": item["input"], "row": item["row"]}
-        earlier, found = {}, {}
+        earlier, found, memory = {}, {}, {}
         try:
-            case = self._case(model, item, earlier)
+            case = self._case(model, item, earlier, memory)
             original = model.predict(case.encoded, [()])[0]
             record |= {"units": len(case.encoded.units), "nodes": len(case.units)}
             record |= {"probability": _rounded(original.max())}
         except (ValueError, RuntimeError) as error:
             return record | {"error": _sentence(error), "rows": {n: _failed(error) for n in self.rows}}
         for name, function in self.rows.items():
-            case = self._case(model, item, earlier)
+            case = self._case(model, item, earlier, memory)
             start = time.perf_counter()
             try:
                 earlier[name] = _as_found(function(case))
-                seconds = time.perf_counter() - start
-                found[name] = _measured(case, earlier[name], original) | {"seconds": round(seconds, 4)}
+                seconds = time.perf_counter() - start + case.model.saved
+                found[name] = _measured(model, case.encoded, earlier[name], original)
+                found[name]["seconds"] = round(seconds, 4)
             except Exception as error:  # a row of one's own may raise anything: it fails, the others go on
                 found[name] = _failed(error) | {"seconds": round(time.perf_counter() - start, 4)}
         return record | {"rows": found}
 
-    def _case(self, model, item, earlier):
-        return Case(model, item["content"], self.settings, item["input"], tuple(item["seen"]), earlier)
+    def _case(self, model, item, *shared):
+        return Case(model, item["content"], self.settings, item["input"], tuple(item["seen"]), *shared)
 
 
 class _one_thread:
@@ -279,13 +280,13 @@ def _as_found(result) -> Found:
     raise TypeError(f"a method returns Found or Explanation: got {type(result).__name__}")
 
 
-def _measured(case, found, original):
+def _measured(model, encoded, found, original):
     """Run the first set and its complement again, by themselves."""
     row = {"success": bool(found.sets), "calls": int(found.calls), "note": found.note}
     if not found.sets:
         return row
-    encoded, first = case.encoded, tuple(sorted(int(u) for u in found.sets[0]))
-    masked, alone = case.model.predict(encoded, [first, others(encoded, first)])
+    first = tuple(sorted(int(u) for u in found.sets[0]))
+    masked, alone = model.predict(encoded, [first, others(encoded, first)])
     top = int(np.where(np.arange(len(masked)) == encoded.target, -np.inf, masked).argmax())
     if masked[encoded.target] > masked[top] + _TIE:
         raise ValueError("the reported set does not change the prediction")
