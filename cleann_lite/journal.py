@@ -4,6 +4,7 @@ A journal is a file of JSON lines: the settings first, then one line an input, w
 run that was killed goes on where it stopped; the order in which workers finish leaves no trace in the result.
 """
 
+import gzip
 import json
 import logging
 import os
@@ -77,9 +78,11 @@ class Journal:
 
 
 def read_journal(path) -> tuple[dict | None, dict[int, dict], int]:
-    """Settings, finished inputs by number, and how many bytes of the file are whole lines."""
+    """Settings, finished inputs by number, and how many bytes of the (unzipped) file are whole lines."""
     settings, records, whole = None, {}, 0
     content = Path(path).read_bytes()
+    if Path(path).suffix == ".gz":
+        content = gzip.decompress(content)
     for line in content.splitlines(keepends=True):
         if not line.endswith(b"\n"):
             break  # a kill cut it short

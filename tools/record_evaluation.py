@@ -1,0 +1,30 @@
+"""Keep a large run of `cleann-lite evaluate` for the notebooks: figures by number of the input, no text.
+
+    python tools/record_evaluation.py FOLDER [FOLDER …]
+
+Each FOLDER is one that ``cleann-lite evaluate … --out FOLDER`` wrote. Afterwards run tools/make_registry.py.
+"""
+
+import gzip
+import json
+import sys
+from pathlib import Path
+
+from cleann_lite.journal import JOURNAL, read_journal
+
+RECORDED = Path(__file__).resolve().parent.parent / "data" / "recorded"
+
+
+def record(folder):
+    """Write data/recorded/evaluation_TASK.jsonl.gz, inputs in order; the same bytes for the same results."""
+    settings, records, _ = read_journal(Path(folder) / JOURNAL)
+    lines = [settings, *(records[i] for i in sorted(records))]
+    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    path = RECORDED / f"evaluation_{settings['task']}.jsonl.gz"
+    path.write_bytes(gzip.compress(text.encode(), 9, mtime=0))
+    return path, len(records)
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:]:
+        print(*record(name), "inputs")
