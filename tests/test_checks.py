@@ -154,6 +154,11 @@ def prefix(attention, works, *, order=None, first=1, otherwise=None):
     return next(filter(works, tries), otherwise)
 
 
+def set_score(found, true, of=frozenset):
+    found, true = set(map(of, found)), set(map(of, true))
+    return len(found & true) / max(1, len(found)), len(found & true) / len(true)
+
+
 # number -> right solutions
 RIGHT = {
     "0.1": [
@@ -217,6 +222,9 @@ RIGHT = {
     ],
     "6.3": [search],
     "6.4": [minimal, lambda f, u, w: np.bool_(minimal(f, u, w))],
+    "10.1": [lambda r, n: -n * np.log1p(-(r**2)) < np.log(n), lambda r, n: r**2 < 1 - n ** (-1 / n)],
+    "10.2": [lambda A: scaled((B := np.delete(A, A.sum(0).argmax(), axis=1)) @ B.T)],
+    "10.3": [set_score],
     "7.1": [
         lambda s, seen, k: [f for f in np.argsort(-s) if f not in seen][:k],
         lambda s, seen, k: sorted(set(range(len(s))) - seen, key=lambda f: -s[f])[:k],
@@ -354,6 +362,23 @@ WRONG = [
     ("6.1", lambda sets, d: sorted(sets, key=lambda s: (len(s), sum(s), s)), "node numbers"),
     ("6.1", lambda sets, d: sorted(sets, key=lambda s: (len(s), total(s, d))), "ties"),
     ("6.1", lambda sets, d: sets, "has not changed"),
+    ("10.1", lambda r, n: -n * np.log(1 - r**2) >= np.log(n), "True means independent"),
+    ("10.1", lambda r, n: n * np.log(1 - r**2) < np.log(n), "minus sign"),
+    ("10.1", lambda r, n: -np.log(1 - r**2) < np.log(n), "n is missing"),
+    ("10.1", lambda r, n: -n * np.log(1 - r) < np.log(n), "squared"),
+    ("10.1", lambda r, n: -n * np.log(1 - r**2) < np.log10(n), "natural logarithm"),
+    ("10.2", lambda A: scaled((B := np.delete(A, 0, axis=1)) @ B.T), "first column"),
+    ("10.2", lambda A: scaled((B := np.delete(A, A.sum(0).argmax(), axis=0)) @ B.T), "a row was removed"),
+    ("10.2", lambda A: scaled(A @ A.T), "still there"),
+    ("10.2", lambda A: (B := np.delete(A, A.sum(0).argmax(), axis=1)) @ B.T, "covariance"),
+    ("10.2", lambda A: np.corrcoef(np.delete(A, A.sum(0).argmax(), axis=1)), "centre the rows"),
+    ("10.3", lambda found, true: set_score(found, true)[::-1], "changed places"),
+    ("10.3", lambda found, true: set_score(found, true, of=tuple), "frozenset"),
+    (
+        "10.3",
+        lambda f, t: set_score([w for s in f for w in s], [w for s in t for w in s], of=str),
+        "single words",
+    ),
     ("7.1", lambda s, seen, k: np.argsort(-s)[:k], "still in the list"),
     ("7.1", lambda s, seen, k: [f for f in np.argsort(-s)[:k] if f not in seen], "cut to k first"),
     ("7.1", lambda s, seen, k: [f for f in np.argsort(s) if f not in seen][:k], "worst come first"),

@@ -23,6 +23,7 @@ from cleann_lite.checks import check
 from cleann_lite.course import plot_style, recorded, show
 from cleann_lite.drawing import heat_map
 from cleann_lite.sem import words_attention
+from cleann_lite.widgets import ThresholdExplorer
 
 plot_style()
 rng = np.random.default_rng(5)
@@ -155,6 +156,14 @@ print(f"In {rises} of {steps} steps, a larger α gave fewer edges.")
 # %% [markdown]
 # A larger α calls fewer things independent, so one expects more edges. Mostly so; but a larger α also keeps neighbours that can serve in a
 # separating set, and one of those may remove another edge. The number of edges need not move in one direction. **No single threshold is the true one**; look at a range.
+# Below, drag α by mouse or by arrow keys, and watch which edges come and go.
+
+# %%
+k = len(r.words)
+correlations = [cl.attention_correlation(words_attention(A, r.groups))[:k, :k] for A in r.attention]
+ThresholdExplorer(correlation=np.array(correlations), words=r.words, n=384, alpha=1e-5)
+
+# %% [markdown]
 #
 # ## The sink
 #

@@ -23,6 +23,7 @@ from cleann_lite.course import plot_style, show
 from cleann_lite.datasets import load_reviews
 from cleann_lite.pds import pds_distances, pds_sets
 from cleann_lite.search import learn_graphs
+from cleann_lite.widgets import ExplanationExplorer
 
 plot_style()
 
@@ -237,6 +238,12 @@ for e in results:
 # %% [markdown]
 # Do the words make sense to *you*? That is not the test: they made sense to the model. A word that should not matter but does is the most useful thing that an explanation can show.
 #
+# Beat the algorithm: choose a review or type one, click words to mask them, and look for a set that is smaller.
+
+# %%
+ExplanationExplorer(model, review)
+
+# %% [markdown]
 # ## What depends on what you chose
 #
 # α, *n*, the heads, words or pieces, which words stand in the graph: each is a choice. Here is one review under several α.

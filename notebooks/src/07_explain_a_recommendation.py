@@ -21,6 +21,7 @@ from cleann_lite.checks import check
 from cleann_lite.course import plot_style, show
 from cleann_lite.datasets import load_histories
 from cleann_lite.drawing import heat_map
+from cleann_lite.widgets import RecommendationExplorer
 
 plot_style()
 
@@ -132,6 +133,12 @@ found = explanation.sets[0]
 print("the model reads:", " · ".join(found.masked))
 # the hidden films remain excluded, so say that they were seen
 print("and recommends:", model.recommend(list(found.masked), k=1, seen=found.units)[0][0])
+
+# %% [markdown]
+# Build a history of your own: type titles, click films to mask them, and watch the list.
+
+# %%
+RecommendationExplorer(model, history)
 
 # %% [markdown]
 # ## A simpler explanation to beat

@@ -1,0 +1,120 @@
+"""Checks of notebook 10, build your own variant."""
+
+import numpy as np
+
+from . import WrongAnswer, call, expect
+from .notebook_01 import example_attention, normalised
+
+
+def bic_independent(answer):
+    cases = [(0.0, 100), (0.05, 100), (0.2, 100), (0.22, 100), (-0.3, 100), (0.1, 1000), (0.07, 1000)]
+    cases += [(0.6, 20), (0.3, 20), (0.5, 1000), (0.13, 300)]
+
+    def verdicts(rule):
+        return [bool(rule(r, n)) for r, n in cases]
+
+    right = verdicts(lambda r, n: -n * np.log(1 - r**2) < np.log(n))
+    got = verdicts(lambda r, n: call(answer, r, n))
+    causes = [
+        ("True means independent: the gain is *less* than the price.", [not value for value in right]),
+        (
+            "the minus sign is missing: ln(1 − r²) is negative.",
+            verdicts(lambda r, n: n * np.log(1 - r**2) < np.log(n)),
+        ),
+        ("n is missing: the gain is −n ln(1 − r²).", verdicts(lambda r, n: -np.log(1 - r**2) < np.log(n))),
+        ("r must be squared.", verdicts(lambda r, n: -n * np.log(1 - r) < np.log(n))),
+        (
+            "the price is ln n, the natural logarithm.",
+            verdicts(lambda r, n: -n * np.log(1 - r**2) < np.log10(n)),
+        ),
+        ("the price is ln n; you compared with n.", verdicts(lambda r, n: -n * np.log(1 - r**2) < n)),
+        (
+            "the price is ln n; you compared with a constant.",
+            verdicts(lambda r, n: -n * np.log(1 - r**2) < 1),
+        ),
+    ]
+    for (r, n), mine, yours in zip(cases, right, got, strict=True):
+        if mine != yours:
+            text = f"Independent at r = {r}, n = {n}? expected {mine}, and got {yours}"
+            cause = [f"Likely cause: {cause}" for cause, wrong in causes if wrong == got][:1]
+            raise WrongAnswer("\n".join([text, *cause]))
+    return "The larger n is, the smaller a correlation pays, without any α."
+
+
+def without_sink(answer):
+    A = example_attention(6)[:, [2, 1, 0, 3, 4, 5]]  # the sink is in column 2
+    sink = int(A.mean(axis=0).argmax())
+    rest = np.delete(A, sink, axis=1)
+    square = np.delete(rest, sink, axis=0)
+    first = np.delete(A, 0, axis=1)
+    least = np.delete(A, A.mean(axis=0).argmin(), axis=1)
+    row = np.delete(A, sink, axis=0)
+    zeroed = A.copy()
+    zeroed[:, sink] = A.mean()
+    expect(
+        "The correlation without the sink",
+        call(answer, A.copy()),
+        normalised(rest @ rest.T),
+        [
+            (
+                "the sink's row went too; only its column should, all tokens stay.",
+                normalised(square @ square.T),
+            ),
+            ("a row was removed, not a column: axis=1.", normalised(row @ row.T)),
+            ("the first column was removed; the sink need not stand there.", normalised(first @ first.T)),
+            ("the least attended column was removed.", normalised(least @ least.T)),
+            ("the sink is still there.", normalised(A @ A.T)),
+            ("this is the covariance; divide entry i, j by √(C_ii C_jj).", rest @ rest.T),
+            ("did you centre the rows? Attention is a mixing matrix, not data.", np.corrcoef(rest)),
+        ],
+    )
+    return "All tokens are still there; nobody listens to the sink any more."
+
+
+def score(answer):
+    true = [("peanuts", "milk"), ("peanuts", "flour"), ("egg",)]
+    cases = {
+        "two of three": ([("milk", "peanuts"), ("peanuts", "flour")], (1.0, 2 / 3)),
+        "one right, three wrong": ([("egg",), ("milk",), ("salt",), ("flour", "milk")], (0.25, 1 / 3)),
+        "one twice, in another order": ([("egg",), ("peanuts", "milk"), ("milk", "peanuts")], (1.0, 2 / 3)),
+        "nothing found": ([], (0.0, 0.0)),
+    }
+
+    def verdicts(rule):
+        return tuple(tuple(float(x) for x in rule(list(found), list(true))) for found, _ in cases.values())
+
+    def strict(found, true):
+        both = len(set(found) & set(true))
+        return (both / len(set(found)) if found else 0.0), both / len(true)
+
+    def by_word(found, true):
+        found, true = {w for s in found for w in s}, {w for s in true for w in s}
+        return (len(found & true) / len(found) if found else 0.0), len(found & true) / len(true)
+
+    right = tuple(expected for _, expected in cases.values())
+    got = verdicts(lambda found, true: np.ravel(call(answer, found, true)))
+    expect(
+        f"(precision, recall) of {'; '.join(cases)}",
+        np.array(got) if all(len(pair) == 2 for pair in got) else got,
+        np.array(right),
+        [
+            ("precision and recall have changed places.", np.array(right)[:, ::-1]),
+            ("the order of words in a set must not matter: use frozenset.", np.array(verdicts(strict))),
+            ("whole sets count, not single words.", np.array(verdicts(by_word))),
+            ("the same set twice counts once.", np.array(verdicts(_listed))),
+        ],
+    )
+    return "Now a variant has a number, and the number has a meaning."
+
+
+def _listed(found, true):
+    hits = sum(any(set(f) == set(t) for t in true) for f in found)
+    recalled = sum(any(set(f) == set(t) for f in found) for t in true)
+    return (hits / len(found) if found else 0.0), min(1.0, max(hits, recalled) / len(true))
+
+
+CHECKS = {
+    "10.1": bic_independent,
+    "10.2": without_sink,
+    "10.3": score,
+}

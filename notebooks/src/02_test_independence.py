@@ -1,0 +1,336 @@
+# %% [markdown]
+# # Test independence with partial correlations
+#
+# Notebook 01 ended with a line: correlations below it cannot be told from zero. This notebook builds that line. You
+# write the conditional-independence test on which every graph of this course stands, and then break it in a way that a real
+# program once did.
+#
+# | | |
+# |---|---|
+# | **You will do** | make a correlation vanish by holding a third variable fixed, and make one appear; write the test in three short functions |
+# | **You will learn** | partial correlation, Fisher's z, what α and *n* decide, and why the sign must not be ignored |
+# | **You need** | notebook 01 |
+# | **Time** | 45 minutes to work through; the cells run for about fifteen seconds on two CPU cores and stay below 0.5 GB |
+
+# %% tags=["setup"]
+import matplotlib.pyplot as plt
+import networkx as nx
+import numpy as np
+from cleann_lite.mags import random_dag
+from scipy.special import ndtr, ndtri  # the normal distribution function Φ, and its inverse
+
+import cleann_lite as cl
+from cleann_lite.checks import check
+from cleann_lite.course import plot_style, recorded, show
+from cleann_lite.sem import planted_sem
+
+plot_style()
+rng = np.random.default_rng(7)
+
+# %% [markdown]
+# ## Three ways to be connected
+#
+# Two variables can be connected through a third in three ways. A **chain** passes something on. A **fork** has a common
+# cause. A **collider** has a common effect. They differ only in their arrowheads.
+
+# %%
+shapes = {
+    "chain": [("smoke", "tar"), ("tar", "cough")],
+    "fork": [("sun", "ice cream"), ("sun", "sunburn")],
+    "collider": [("rain", "wet"), ("sprinkler", "wet")],
+}
+middle = {"chain": "tar", "fork": "sun", "collider": "wet"}
+cl.draw(nx.DiGraph([edge for edges in shapes.values() for edge in edges]), title="A chain, a fork and a collider")
+
+# %% [markdown]
+# Give every arrow the weight 1, draw data, and look at the two *outer* variables: first all samples, then only samples in
+# which the middle variable is nearly zero. Holding the middle fixed in this way is called **conditioning** on it.
+
+
+# %%
+def draw_samples(edges, size):
+    """Samples of a linear model with weight 1 on each arrow, as a table name -> values."""
+    values = {}
+    for name in nx.topological_sort(nx.DiGraph(edges)):
+        values[name] = sum(values[cause] for cause, effect in edges if effect == name) + rng.standard_normal(size)
+    return values
+
+
+figure, axes = plt.subplots(1, 3, figsize=(9.6, 3.2), layout="constrained")
+told = []
+for ax, (shape, edges) in zip(axes, shapes.items(), strict=True):
+    data = draw_samples(edges, 3000)
+    x, y = (data[name] for name in dict.fromkeys(n for e in edges for n in e) if name != middle[shape])
+    near = np.abs(data[middle[shape]]) < 0.2
+    r_all, r_near = np.corrcoef(x, y)[0, 1], np.corrcoef(x[near], y[near])[0, 1]
+    ax.plot(x, y, ".", color="#c9d0d6", markersize=3, label=f"all samples: r = {r_all:.2f}")
+    ax.plot(x[near], y[near], "x", color="#0072B2", markersize=4, label=f"{middle[shape]} ≈ 0: r = {r_near:.2f}")
+    ax.set(title=shape, xticks=[], yticks=[])
+    ax.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.02), frameon=False)
+    told.append(f"{shape}: correlation {r_all:.2f} over all samples, {r_near:.2f} where the middle is near zero")
+show(figure, "Three scatter plots. " + "; ".join(told) + ".")
+
+# %% [markdown]
+# In the chain and the fork a correlation **disappears** when the middle is held fixed. In the collider there is none, and
+# it **appears**, with a negative sign: if the path is wet and it did not rain, the sprinkler must have run.
+# This difference is all that causal discovery has to work with.
+#
+# ## Partial correlation
+#
+# Throwing away most samples is wasteful. In a linear model there is a better way to hold Z fixed: predict x and y from Z, and
+# correlate what is left over, the residuals. This is the **partial correlation** of x and y given Z. It needs no samples at
+# all, only the correlations among x, y and Z. Take that block of the correlation matrix and call its inverse P:
+#
+# $$r_{xy\cdot Z} = \frac{-P_{xy}}{\sqrt{P_{xx}\,P_{yy}}}$$
+
+# %%
+data = draw_samples(shapes["fork"], 3000)
+x, y, z = data["ice cream"], data["sunburn"], data["sun"]
+left_x, left_y = x - z * (x @ z) / (z @ z), y - z * (y @ z) / (z @ z)
+P = np.linalg.inv(np.corrcoef([x, y, z]))
+print(f"correlation of the residuals: {np.corrcoef(left_x, left_y)[0, 1]:.3f}")
+print(f"by the inverse:               {-P[0, 1] / np.sqrt(P[0, 0] * P[1, 1]):.3f}")
+
+# %% [markdown]
+# ### Exercise 2.1: partial correlation
+#
+# Write a function from a correlation matrix C, two variables x and y, and a list `given` (perhaps empty) to the partial
+# correlation of x and y given those.
+#
+# <details><summary>Hint</summary>Put the variables in one list, <code>[x, y, *given]</code>, and take rows and columns with
+# <code>np.ix_</code>. Invert this block, not C: what is not in the list must stay free.</details>
+
+
+# %% tags=["exercise"]
+def partial_correlation(C, x, y, given):
+    raise NotImplementedError("Exercise 2.1: return the partial correlation of x and y given the variables in given")
+
+
+# %% tags=["solution"]
+def partial_correlation(C, x, y, given):
+    block = np.ix_([x, y, *given], [x, y, *given])
+    P = np.linalg.inv(C[block])
+    return -P[0, 1] / np.sqrt(P[0, 0] * P[1, 1])
+
+
+# %% tags=["check"]
+check("2.1", partial_correlation)
+
+# %% [markdown]
+# ## How far from zero is far enough?
+#
+# A partial correlation that is zero in truth is never exactly zero in data. Draw many data sets in which x and y *are*
+# independent given z, and look at where r lands. Fisher's transform, atanh r, spreads r over all numbers; multiplied by
+# $\sqrt{n-|Z|-3}$ it is, for normal data, very close to a standard normal variable. That is the whole test:
+#
+# $$p = 2\,\bigl(1-\Phi(\sqrt{n-|Z|-3}\;|\operatorname{atanh} r|)\bigr), \qquad \text{independent when } p > \alpha.$$
+
+# %%
+n, repeats = 100, 4000
+Z = rng.standard_normal((repeats, n))
+X, Y = Z + rng.standard_normal((repeats, n)), Z + rng.standard_normal((repeats, n))
+rxy, rxz, ryz = (
+    np.einsum("ij,ij->i", a, b) / np.sqrt(np.einsum("ij,ij->i", a, a) * np.einsum("ij,ij->i", b, b))
+    for a, b in ((X, Y), (X, Z), (Y, Z))
+)
+r = (rxy - rxz * ryz) / np.sqrt((1 - rxz**2) * (1 - ryz**2))  # the formula above, written out for one z
+statistic = np.sqrt(n - 1 - 3) * np.arctanh(r)
+beyond = np.mean(np.abs(statistic) > -ndtri(0.005))
+
+figure, axes = plt.subplots(figsize=(6.4, 2.8), layout="constrained")
+axes.hist(statistic, bins=60, density=True, color="#c9d0d6", label=f"{repeats} data sets of {n} samples")
+grid = np.linspace(-4, 4, 200)
+axes.plot(grid, np.exp(-(grid**2) / 2) / np.sqrt(2 * np.pi), color="#0072B2", label="standard normal")
+for side in (-1, 1):
+    axes.axvline(side * ndtri(0.005), color="#D55E00", linestyle="--", label="α = 0.01" if side == 1 else None)
+axes.set(xlabel="√(n − |Z| − 3) · atanh r", yticks=[], ylim=(0, 0.62))
+axes.legend(frameon=False, fontsize=8, ncols=3, loc="upper center")
+show(figure, f"The histogram of the statistic follows the normal curve; {beyond:.1%} lie beyond the dashed lines for α = 0.01.")
+
+# %% [markdown]
+# ### Exercise 2.2: the p-value
+#
+# Write a function from r, the number of samples n and the number of conditioning variables k to the two-sided p-value.
+# `ndtr` is Φ.
+#
+# <details><summary>Hint</summary>Both tails count: a correlation of −0.5 speaks against independence as loudly as one of
+# +0.5. <code>2 * ndtr(-abs(z))</code> is the exact way to write 2(1 − Φ(|z|)).</details>
+
+
+# %% tags=["exercise"]
+def p_value(r, n, k):
+    raise NotImplementedError("Exercise 2.2: return the two-sided p-value of r from n samples given k variables")
+
+
+# %% tags=["solution"]
+def p_value(r, n, k):
+    return 2 * ndtr(-np.sqrt(n - k - 3) * abs(np.arctanh(r)))
+
+
+# %% tags=["check"]
+check("2.2", p_value)
+
+# %% [markdown]
+# ### Exercise 2.3: the smallest visible correlation
+#
+# Turn the test around. For given n, k and α, which |r| has p exactly equal to α? Everything smaller counts as independent:
+# this is the dotted line of notebook 01. `ndtri` is the inverse of Φ.
+#
+# <details><summary>Hint</summary>Solve p = α for r, step by step: first |z| = −ndtri(α / 2), then divide by the square
+# root, then undo atanh with <code>np.tanh</code>.</details>
+
+
+# %% tags=["exercise"]
+def smallest_visible(n, k, alpha):
+    raise NotImplementedError("Exercise 2.3: return the |r| at which p equals alpha")
+
+
+# %% tags=["solution"]
+def smallest_visible(n, k, alpha):
+    return np.tanh(-ndtri(alpha / 2) / np.sqrt(n - k - 3))
+
+
+# %% tags=["check"]
+check("2.3", smallest_visible)
+
+# %%
+ns = np.unique(np.logspace(1.2, 5, 120).astype(int))
+figure, axes = plt.subplots(figsize=(6.4, 3), layout="constrained")
+for alpha, style in ((0.05, ":"), (0.01, "-"), (1e-5, "--")):
+    axes.semilogx(ns, np.tanh(-ndtri(alpha / 2) / np.sqrt(ns - 3)), style, color="#0072B2", label=f"α = {alpha:g}")
+for name, width in (("head of BERT", 64), ("hidden size of BERT-base", 768)):
+    axes.axvline(width, color="#5b6770", linewidth=0.8)
+    axes.annotate(f"{name}: {width}", (width, 0.85), xytext=(4, 0), textcoords="offset points", fontsize=8)
+axes.set(xlabel="n", ylabel="smallest visible |r|", ylim=(0, 1))
+axes.legend(frameon=False, fontsize=8, loc="center right")
+show(figure, "The smallest visible correlation falls like one over the square root of n; a smaller α lifts the curve.")
+
+# %% [markdown]
+# α and *n* act through this one number only. With attention, *n* is a convention, so the threshold is a **knob**:
+# turning it up removes weak edges first. Do not read "α = 0.01" as "one edge in a hundred is wrong".
+#
+# ## The package's test
+#
+# `cl.PartialCorrelation` is your three functions with a memory: it answers many questions at once, counts distinct ones, and
+# survives matrices that cannot be inverted. Here is the fork again, asked from its exact correlations.
+
+# %%
+C = np.array([[1, 0.5, 0.7], [0.5, 1, 0.7], [0.7, 0.7, 1]])  # ice cream, sunburn, sun
+test = cl.PartialCorrelation(C, n_samples=100, alpha=0.01)
+print(f"ice cream and sunburn:            p = {test.p_value(0, 1):.2g}, independent: {test.independent(0, 1)}")
+print(f"ice cream and sunburn, given sun: p = {test.p_value(0, 1, [2]):.2g}, independent: {test.independent(0, 1, [2])}")
+print(f"distinct tests so far: {test.n_tests}")
+
+# %% [markdown]
+# ## The one-sided trap
+#
+# Attention weights are never negative, so no correlation of tokens is negative (notebook 01). It is tempting to conclude: "a
+# negative r is noise, call it independent". The first public code of the method did so until January 2025. But
+# *partial* correlations do come out negative, as in the collider above. How often, in real heads?
+
+# %%
+attention = recorded("plot").attention
+shares = []
+for A in attention:
+    rho = cl.attention_correlation(A)
+    k = len(rho)
+    one = [(x, y, z) for x in range(k) for y in range(x) for z in range(k) if z not in (x, y)]
+    xs, ys, zs = np.array(one).T
+    first = cl.PartialCorrelation(rho, 384).partial_correlations(xs, ys, zs[:, None])
+    P = np.linalg.inv(rho)
+    shares.append((np.mean(rho < 0), np.mean(first < 0), np.mean(P[np.triu_indices(k, 1)] > 0)))
+none, order_one, full = np.mean(shares, axis=0)
+print(f"negative among plain correlations:            {none:.0%}")
+print(f"negative given one other token:               {order_one:.0%}")
+print(f"negative given all other tokens:              {full:.0%}")
+
+# %% [markdown]
+# A negative partial correlation far from zero is as good a sign of an edge as a positive one. What happens to the
+# planted truth of notebook 01 if we ignore it?
+
+# %%
+planted = [planted_sem(random_dag(10, 2.0, rng), rng) for _ in range(20)]
+sizes = [768, 10**5, 10**8]
+exact = {}
+for one_sided in (False, True):
+    for n in sizes:
+        exact[one_sided, n] = 0
+        for sem in planted:
+            test = cl.PartialCorrelation(sem.correlation, n, one_sided=one_sided)
+            marks = cl.learn_pag(test, selection_bias=False).marks
+            exact[one_sided, n] += bool(((marks != 0) == ((sem.weights != 0) | (sem.weights != 0).T)).all())
+
+figure, axes = plt.subplots(figsize=(6.4, 2.6), layout="constrained")
+for shift, (one_sided, colour, hatch) in zip((-0.2, 0.2), ((False, "#0072B2", ""), (True, "#E69F00", "///")), strict=True):
+    heights = [exact[one_sided, n] for n in sizes]
+    bars = axes.bar(np.arange(3) + shift, heights, 0.38, color=colour, hatch=hatch, edgecolor="white", label="one-sided" if one_sided else "two-sided")
+    axes.bar_label(bars)
+axes.set(xticks=range(3), xticklabels=[f"n = {n:,}" for n in sizes], ylabel=f"exact, of {len(planted)}", ylim=(0, len(planted) * 1.15))
+axes.legend(frameon=False, loc="upper left")
+show(figure, "Planted graphs found exactly. " + "; ".join(f"{'one' if o else 'two'}-sided at n = {n:,}: {e}" for (o, n), e in exact.items()) + ".")
+
+# %% [markdown]
+# With the one-sided rule the planted truth does not come back, however large *n* is. So the package tests both sides, and
+# keeps `one_sided=True` as a switch for comparing with old results.
+#
+# ### Exercise 2.4: where the two rules part
+#
+# Write a function that takes an array of partial correlations (each given k variables), n and α, and returns the list of
+# positions where the two-sided rule says *dependent* and the rule "r ≤ 0 is independent" says *independent*.
+#
+# <details><summary>Hint</summary>For positive r the two rules agree. For negative r the one-sided rule always says
+# independent; the two-sided rule says dependent if |r| is visible: use your functions from above.</details>
+
+
+# %% tags=["exercise"]
+def disagreements(r, n, k, alpha):
+    raise NotImplementedError("Exercise 2.4: return the positions at which the two rules disagree")
+
+
+# %% tags=["solution"]
+def disagreements(r, n, k, alpha):
+    return [i for i, value in enumerate(r) if value < 0 and p_value(value, n, k) <= alpha]
+
+
+# %% tags=["check"]
+check("2.4", disagreements)
+
+# %% [markdown]
+# ## Matrices on the edge
+#
+# One trap remains. $C = AA^{\mathsf T}$ has the condition number of A *squared*: it is nearly singular. Two tokens with the
+# same attention row make it singular. How near are real heads?
+
+# %%
+conditions = [np.linalg.cond(cl.attention_correlation(A)) for A in attention]
+print(f"condition numbers of ρ in twelve heads: {min(conditions):.0e} to {max(conditions):.0e}")
+
+twin = attention[0].copy()
+twin[5] = twin[4]  # two tokens that look at exactly the same tokens
+test = cl.PartialCorrelation(cl.attention_correlation(twin), 384)
+print(f"the twins, given another token: p = {test.p_value(4, 5, [7]):.2g}; tests that could not be solved: {test.n_singular}")
+
+# %% [markdown]
+# `PartialCorrelation` computes in 64-bit floats, and where a block cannot be inverted it says *dependent* and counts. A twin
+# never makes the program stop, and never removes an edge by accident.
+#
+# ## In practice
+#
+# - Partial correlation tests **linear** dependence. For a linear SEM that is the right question.
+# - Many tests at level α are not one test at level α. Treat α as a knob, and report what is stable as it turns.
+# - Each conditioning variable costs a sample (the k in n − k − 3), and makes the block harder to invert.
+# - Any object with a method `independent(x, y, given)` can take this test's place: notebook 10 brings its own.
+#
+# ## On your own
+#
+# 1. At which *n* does a correlation of 0.1 become visible at α = 0.01? Use `smallest_visible`.
+# 2. Count `disagreements` in the real heads, given one token and given three.
+# 3. Draw data from the collider with weight −1 on one arrow. What sign has r given *wet*?
+#
+# ## Further reading
+#
+# - R. A. Fisher. *The distribution of the partial correlation coefficient.* Metron 3, 1924.
+# - P. Spirtes, C. Glymour, R. Scheines. *Causation, Prediction, and Search.* 2nd edition, MIT Press, 2000.
+# - J. Pearl. *Causality.* 2nd edition, Cambridge University Press, 2009 (chapter 1).
+#
+# **Next:** [03, draw graphs with hidden causes](03_draw_graphs_with_hidden_causes.ipynb)

@@ -1,0 +1,294 @@
+# %% [markdown]
+# # Build your own variant
+#
+# The method has five parts that can be exchanged: the test, the covariance, the learner, the model, and the causal order. This notebook exchanges each of them in a
+# few lines, and asks each time: is it better, and how would we know?
+#
+# | | |
+# |---|---|
+# | **You will do** | write a test, a covariance, a learner and a model of your own, and measure each against what stood there before |
+# | **You will learn** | where the seams of the package are, and which control each kind of variant needs |
+# | **You need** | notebooks 01 to 06; 09 for measuring at scale |
+# | **Time** | 75 minutes to work through; the cells run for about thirty seconds on two CPU cores and stay below 1 GB |
+
+# %% tags=["setup"]
+import matplotlib.pyplot as plt
+import networkx as nx
+import numpy as np
+from cleann_lite.mags import random_dag
+
+import cleann_lite as cl
+from cleann_lite.checks import check
+from cleann_lite.course import plot_style, recorded, show
+from cleann_lite.datasets import load_reviews
+from cleann_lite.graphs import PAG
+from cleann_lite.independence import IndependenceTest
+from cleann_lite.protocol import Encoded, Model
+from cleann_lite.sem import planted_sem, words_attention
+
+plot_style()
+rng = np.random.default_rng(10)
+
+# %% [markdown]
+# ## A test of your own
+#
+# Fisher's test needs an α. A different question needs none: does an edge *pay* for its parameter? The Bayesian information criterion (BIC) says that x and y are independent
+# given Z if the better fit with an edge, $-n\ln(1-r^2)$, is less than the price of one parameter, $\ln n$. Here r is the partial correlation.
+#
+# ### Exercise 10.1: the BIC rule
+#
+# Write a function from r and n to True if x and y count as independent.
+#
+# <details><summary>Hint</summary><code>np.log</code> is the natural logarithm. At r = 0 the fit gains nothing, so the answer must be True.</details>
+
+
+# %% tags=["exercise"]
+def bic_independent(r, n):
+    raise NotImplementedError("Exercise 10.1: return True if the edge does not pay for its parameter")
+
+
+# %% tags=["solution"]
+def bic_independent(r, n):
+    return bool(-n * np.log(1 - r**2) < np.log(n))
+
+
+# %% tags=["check"]
+check("10.1", bic_independent)
+
+# %% [markdown]
+# To hand it to the learner, subclass `IndependenceTest` and write one method, `compute`. Counting and memory come with the base class. A test without a p-value returns 1 or 0, and α is set between.
+
+
+# %%
+class BIC(IndependenceTest):
+    """Independent when an edge does not pay for its parameter."""
+
+    def __init__(self, correlation, n_samples):
+        super().__init__(len(correlation), alpha=0.5)
+        self.fisher, self.n = cl.PartialCorrelation(correlation, n_samples), n_samples
+
+    def compute(self, x, y, given):
+        r = self.fisher.partial_correlations([x], [y], [given])[0]
+        return float(-self.n * np.log1p(-(r**2)) < np.log(self.n))
+
+
+planted = [planted_sem(random_dag(10, 2.0, rng), rng) for _ in range(20)]
+print("planted graphs found exactly, of", len(planted))
+for n in (128, 768, 10**5, 10**8):
+    exact = {}
+    for name, test in (("Fisher, α = .01", cl.PartialCorrelation), ("BIC", BIC)):
+        marks = [cl.learn_pag(test(sem.correlation, n), selection_bias=False).marks for sem in planted]
+        exact[name] = sum(((m != 0) == ((s.weights != 0) | (s.weights != 0).T)).all() for m, s in zip(marks, planted, strict=True))
+    print(f"n = {n:>11,}: " + ", ".join(f"{name} {count}" for name, count in exact.items()))
+
+# %% [markdown]
+# This is the control for a test: **the planted truth**, with both halves. A test that fails at large *n* is wrong; one that does well at small *n* is worth having. (Data that are not Gaussian want another test
+# altogether: `cleann_lite.independence.GSquared` is one for discrete data.)
+#
+# ## A covariance of your own
+#
+# Notebook 05 showed what a sink does. What if we leave it out? Removing a *column* means that nobody listens to that token; the correlations change.
+#
+# ### Exercise 10.2: without the sink
+#
+# Write a function from an attention matrix to the correlation of its rows after the column with the largest mean has been removed.
+#
+# <details><summary>Hint</summary><code>np.delete(A, position, axis=1)</code> removes a column. The rest is Exercise 1.2; rows need not sum to 1 for a cosine.</details>
+
+
+# %% tags=["exercise"]
+def without_sink(A):
+    raise NotImplementedError("Exercise 10.2: return the correlation of the rows without the most attended column")
+
+
+# %% tags=["solution"]
+def without_sink(A):
+    rest = np.delete(A, A.mean(axis=0).argmax(), axis=1)
+    rest = rest / np.linalg.norm(rest, axis=1, keepdims=True)
+    return rest @ rest.T
+
+
+# %% tags=["check"]
+check("10.2", without_sink)
+
+
+# %%
+def sinkless(A):
+    """The covariance that the next cells hand to `cl.explain`: cosine of the rows, sink removed."""
+    rest = np.delete(A, A.mean(axis=0).argmax(), axis=1)
+    lengths = np.linalg.norm(rest, axis=1, keepdims=True)
+    rest = rest / np.where(lengths > 0, lengths, 1)
+    correlation = np.clip(rest @ rest.T, -1, 1)
+    np.fill_diagonal(correlation, 1)
+    return correlation
+
+
+head = words_attention(recorded("plot").attention[5], recorded("plot").groups)
+upper = np.triu_indices(14, 1)
+before, after = cl.attention_correlation(head)[upper], sinkless(head)[upper]
+print(f"head 5 of the recorded text: median correlation {np.median(before):.2f} with the sink, {np.median(after):.2f} without")
+
+# %% [markdown]
+# Whether that is *better* no matrix can say. Its explanations can be counted; we come to that after the next part.
+#
+# ## A learner of your own
+#
+# A learner takes the attention among words, the variables of the graph (the outcome is the last one) and their labels, and returns a `PAG`. That makes two sharp questions easy to ask. Is ICD better than FCI *here*? And does the graph
+# help **at all**? For the second, the control is a learner that learns nothing: every two nodes joined, so that the search tries everything, by size only.
+
+
+# %%
+def with_fci(attention, variables, labels):
+    test = cl.PartialCorrelation(cl.attention_correlation(attention), model.hidden_size)
+    return cl.learn_pag(test, method="fci", nodes=variables, labels=labels)
+
+
+def everything_joined(attention, variables, labels):
+    k = len(variables)
+    return PAG((~np.eye(k, dtype=bool)).astype(np.int8), tuple(variables), tuple(labels))
+
+
+model = cl.load_model("pocket-sentiment")
+reviews = [r["text"] for r in load_reviews() if len(r["text"].split()) <= 16][:10]
+variants = {
+    "ICD (default)": {},
+    "without the sink": {"correlation": sinkless},
+    "FCI": {"learner": with_fci},
+    "no graph: all joined": {"learner": everything_joined},
+}
+table = {}
+for name, options in variants.items():
+    results = [cl.explain(model, text, certify=False, max_size=4, **options) for text in reviews]
+    done = [e for e in results if e.success]
+    table[name] = (len(done), np.mean([len(e.sets[0].units) for e in done]), np.mean([e.model_calls for e in results]))
+    print(f"{name:<22} explained {table[name][0]:2} of {len(reviews)}, {table[name][1]:.2f} words on average, {table[name][2]:5.0f} inputs")
+
+# %%
+figure, axes = plt.subplots(1, 2, figsize=(8.4, 2.6), layout="constrained", sharey=True)
+names = list(table)
+axes[0].barh(names, [table[n][0] for n in names], color="#0072B2")
+axes[0].set(xlabel=f"explained, of {len(reviews)}", xlim=(0, len(reviews)))
+axes[1].barh(names, [table[n][2] for n in names], color="#E69F00", hatch="///", edgecolor="white")
+axes[1].set(xlabel="inputs run by the model, mean")
+axes[0].invert_yaxis()
+show(figure, "; ".join(f"{n}: {v[0]} explained with {v[2]:.0f} inputs" for n, v in table.items()) + ".")
+
+# %% [markdown]
+# Read the last row with care. Without a graph the search finds whatever exists up to its cap; the price is that the number of inputs grows exponentially with the number of words, and these reviews are short. A graph is worth its name if it finds
+# *most* of that with *fewer* inputs. And a graph can be too sparse: a word that is not joined to anything is never proposed. Average sizes are over different successes; notebook 09 compares like with like.
+#
+# ## A model of your own
+#
+# The search knows a model by five methods: `encode`, `attention`, `predict`, `label`, `masked_input`. So a model need not be a neural network. Here is one whose explanations are *known*: it calls a dish an allergen if it contains peanuts, or milk **and** flour. Its
+# "attention" is planted (notebook 01): these three act on the outcome.
+
+
+# %%
+class Allergen:
+    """Says "allergen" of a dish with peanuts, or with milk and flour together; a test bench for the search."""
+
+    name, task, hidden_size, causal = "allergen", "classification", 64, False
+    labels = ("harmless", "allergen")
+
+    def encode(self, input, target=None, units="words"):
+        words = tuple(input.split(", "))
+        target = self.judge(words) if target is None else self.labels.index(target)
+        places = tuple((place,) for place in range(1, len(words) + 1))  # row 0 is the outcome
+        return Encoded(words, places, (0,), self.labels[target], target, words, eligible=None)
+
+    def judge(self, words):
+        return int("peanuts" in words or {"milk", "flour"} <= set(words))
+
+    def attention(self, encoded, layer=-1):
+        n = len(encoded.units) + 1
+        G = np.zeros((n, n))
+        for place, word in enumerate(encoded.units, start=1):
+            G[0, place] = 0.8 if word in ("peanuts", "milk", "flour") else 0
+        mixing = np.linalg.inv(np.eye(n) - G)
+        return (mixing / mixing.sum(axis=1, keepdims=True))[None]  # one head
+
+    def predict(self, encoded, masks):
+        rows = [self.judge([w for u, w in enumerate(encoded.units) if u not in set(mask)]) for mask in masks]
+        return np.eye(2)[rows]
+
+    def label(self, index):
+        return self.labels[index]
+
+    def masked_input(self, encoded, mask):
+        return ", ".join("[…]" if u in set(mask) else w for u, w in enumerate(encoded.units))
+
+
+dish = "water, peanuts, salt, milk, sugar, flour"
+print("fulfils the protocol:", isinstance(Allergen(), Model))
+known = cl.explain(Allergen(), dish, nodes="all")
+for found in known.sets:
+    print(f"{', '.join(found.units)}: {found.masked} is {found.replacement}")
+
+# %% [markdown]
+# Think before you run on: which sets are right? Peanuts must go, and milk or flour must go. Both are there, and nothing else.
+#
+# ### Exercise 10.3: score against the truth
+#
+# Write a function from two lists of sets of words (as tuples), the found ones and the true ones, to a pair: the share of found sets that are true (precision) and the share of true sets that were found (recall). The order of sets, and of words in a set, does not matter. With nothing found, precision is 0.
+#
+# <details><summary>Hint</summary>Turn every tuple into a <code>frozenset</code>, and each list into a set of those; then <code>&amp;</code> gives what they share.</details>
+
+
+# %% tags=["exercise"]
+def score(found, true):
+    raise NotImplementedError("Exercise 10.3: return (precision, recall)")
+
+
+# %% tags=["solution"]
+def score(found, true):
+    found, true = {frozenset(s) for s in found}, {frozenset(s) for s in true}
+    both = len(found & true)
+    return (both / len(found) if found else 0.0), both / len(true)
+
+
+# %% tags=["check"]
+check("10.3", score)
+
+# %% [markdown]
+# ## A causal order: GPT and ordered ICD
+#
+# In a GPT a token attends only to itself and to earlier ones, so A is lower-triangular: the order of the tokens **is** a causal order. Ordered ICD uses it: every edge points forwards, and separating sets are sought before the later token only. On a planted order:
+
+# %%
+k, tests, ends = 12, {"icd": [], "ordered-icd": []}, {"icd": [], "ordered-icd": []}
+for _ in range(20):
+    arrows = np.argwhere(np.triu(rng.random((k, k)) < 0.25, 1)).tolist()
+    dag = nx.DiGraph(map(tuple, arrows))
+    dag.add_nodes_from(range(k))
+    for method in tests:
+        oracle = cl.DSeparation(dag, range(k))
+        found = cl.learn_pag(oracle, method=method, order=range(k) if method == "ordered-icd" else None)
+        tests[method].append(oracle.n_tests)
+        ends[method].append(np.mean(found.marks[found.marks != 0] == 1))
+for method in tests:
+    print(f"{method:<12} {np.mean(tests[method]):5.0f} tests on average, {np.mean(ends[method]):.0%} of the marks remain circles")
+
+# %% [markdown]
+# Knowing the order saves tests and decides marks that independence alone cannot. `cl.explain` takes ordered ICD by itself for a model that says `causal = True`.
+#
+# ## In practice
+#
+# - **One change at a time**, and the same inputs, heads and budget for both sides.
+# - Test → planted truth. Learner → an oracle (`cl.DSeparation`), then FCI as the judge of ICD. Covariance, candidates → explanations counted with their failures. Model → its own predictions after masking.
+# - **Plant an answer** (as in `Allergen`) before you believe a search on data where nobody knows it.
+# - `explanation.settings` holds what a reader needs to repeat the result, your functions by name.
+#
+# ## On your own
+#
+# 1. Change `Allergen.attention` so that *flour* no longer acts. Which true set is lost? What does `certified` say?
+# 2. Write a learner that joins the outcome with its five most attended words only. Where does it stand in the table?
+# 3. Try `correlation=` with the attention of two layers multiplied (attention rollout). What is the outcome's row then?
+#
+# ## Further reading
+#
+# - R. Y. Rohekar, Y. Gurwicz, S. Yu, E. Aflalo, V. Lal. *A Causal World Model Underlying Next Token Prediction.* ICML 2025. arXiv:2412.07446.
+# - G. Schwarz. *Estimating the dimension of a model.* Annals of Statistics 6, 1978.
+# - K. Zhang, J. Peters, D. Janzing, B. Schölkopf. *Kernel-based conditional independence test and application in causal discovery.* UAI 2011. arXiv:1202.3775.
+# - S. Abnar, W. Zuidema. *Quantifying Attention Flow in Transformers.* ACL 2020. arXiv:2005.00928.
+#
+# **This is the last notebook.** The one-page guide for researchers is `docs/prototype_a_variant.md`. Back to the [map](00_start_here.ipynb).
