@@ -246,7 +246,6 @@ print(f"Cutting first would change ρ by up to {max(worst):.2f} (head {int(np.ar
 
 # %%
 from cleann_lite.mags import random_dag
-
 from cleann_lite.sem import planted_sem
 
 

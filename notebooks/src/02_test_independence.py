@@ -16,12 +16,12 @@
 import matplotlib.pyplot as plt
 import networkx as nx
 import numpy as np
-from cleann_lite.mags import random_dag
 from scipy.special import ndtr, ndtri  # the normal distribution function Φ, and its inverse
 
 import cleann_lite as cl
 from cleann_lite.checks import check
 from cleann_lite.course import plot_style, recorded, show
+from cleann_lite.mags import random_dag
 from cleann_lite.sem import planted_sem
 
 plot_style()

@@ -15,11 +15,11 @@
 # %% tags=["setup"]
 import networkx as nx
 import numpy as np
-from cleann_lite.mags import mag_of_dag
 
 import cleann_lite as cl
 from cleann_lite.checks import check
 from cleann_lite.graphs import PAG, Mark
+from cleann_lite.mags import mag_of_dag
 
 # %% [markdown]
 # ## A story with a hidden cause

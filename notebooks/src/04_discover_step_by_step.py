@@ -18,12 +18,12 @@ from itertools import combinations
 import matplotlib.pyplot as plt
 import networkx as nx
 import numpy as np
-from cleann_lite.mags import random_latent_dag
 
 import cleann_lite as cl
 from cleann_lite.checks import check
 from cleann_lite.course import plot_style, show, strip
 from cleann_lite.graphs import PAG, Mark
+from cleann_lite.mags import random_latent_dag
 from cleann_lite.widgets import DiscoveryStepper
 
 plot_style()

@@ -15,7 +15,6 @@
 import matplotlib.pyplot as plt
 import networkx as nx
 import numpy as np
-from cleann_lite.mags import random_dag
 
 import cleann_lite as cl
 from cleann_lite.checks import check
@@ -23,6 +22,7 @@ from cleann_lite.course import plot_style, recorded, show
 from cleann_lite.datasets import load_reviews
 from cleann_lite.graphs import PAG
 from cleann_lite.independence import IndependenceTest
+from cleann_lite.mags import random_dag
 from cleann_lite.protocol import Encoded, Model
 from cleann_lite.sem import planted_sem, words_attention
 
