@@ -146,11 +146,11 @@ def strongest_doubts(test, pairs):
     k = test.n_variables
     if k < 3 or not pairs or test.n_samples <= 4:
         return [(0.0, None)] * len(pairs)
-    others = [[z for z in range(k) if z not in pair] for pair in pairs]
+    others = np.array([[z for z in range(k) if z not in pair] for pair in pairs])
     x, y = (np.repeat([pair[i] for pair in pairs], k - 2) for i in (0, 1))
-    p = test.compute_many(x, y, np.reshape(others, (-1, 1))).reshape(len(pairs), k - 2)
-    best = p.argmax(1)
-    return [(float(row[i]), others[n][i]) for n, (row, i) in enumerate(zip(p, best, strict=True))]
+    r = np.nan_to_num(test.partial_correlations(x, y, others.reshape(-1, 1)), nan=1.0).reshape(others.shape)
+    best = others[np.arange(len(pairs)), (r if test.one_sided else np.abs(r)).argmin(1)].tolist()
+    return [(test.p_value(a, b, (z,)), z) for (a, b), z in zip(pairs, best, strict=True)]
 
 
 def node_detail(pag, test, i, limit=5):

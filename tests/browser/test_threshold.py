@@ -18,6 +18,18 @@ explorer = ThresholdExplorer(attention, words, n=64)
 explorer
 """
 
+# 32 of the tokens of a recorded review, real attention: denser than what is drawn at random
+REAL = """
+import numpy as np
+from cleann_lite.course import recorded
+from cleann_lite.sem import attention_correlation
+from cleann_lite.widgets import ThresholdExplorer
+review = recorded("ferry")
+correlation = np.array([attention_correlation(head)[:32, :32] for head in review.attention])
+explorer = ThresholdExplorer(correlation=correlation, words=review.tokens[:32], n=384)
+explorer
+"""
+
 MEASURE = """async (places) => {
     const root = document.querySelector('.cleann-explorer');
     const slider = [...root.querySelectorAll('input[type=range]')][0];
@@ -122,7 +134,8 @@ def test_threshold_explorer(open_notebook):
 
 
 def test_a_fast_hand_ends_at_its_last_value_and_the_picture_follows_quickly(open_notebook):
-    book = open_notebook("speed", SETUP)
+    book = open_notebook("speed", REAL)
+    book.picture("threshold-real")
     storm = book.page.evaluate(STORM)
     text = book.explorer.locator("[role=status]").inner_text()
     assert text.startswith("α = 0.2,"), text
