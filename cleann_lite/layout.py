@@ -345,8 +345,9 @@ def spread(sizes, pairs, weights=None, aspect=1.7, max_width=820, top=None, iter
     if top is not None and place[top, 1] > 0:
         place[:, 1] *= -1
     extent = np.maximum(np.ptp(place, axis=0), 1e-9)
-    scale = min(1.6 * sizes[:, 0].mean() + 80, max_width / extent[0], max_width / extent[1])
-    return push_apart(place * np.array([scale, scale / aspect]), sizes) + MARGIN
+    wide = min(1.6 * sizes[:, 0].mean() + 80, max_width / extent[0])
+    high = np.clip(wide * extent[0] / (aspect * extent[1]), 0.55 * wide, 1.3 * wide)
+    return push_apart(place * np.array([wide, high]), sizes) + MARGIN
 
 
 def _graph_distances(n, pairs, weights):
