@@ -212,7 +212,7 @@ def test_review_teacher_learns_words():
 def smoke(tmp_path_factory):
     folder = tmp_path_factory.mktemp("smoke")
     start = ["--start", str(folder / "pocket-masked-word")]
-    teacher = ["--teacher", str(folder / "sentence-teacher"), "--drawn", "20"]
+    teacher = ["--teacher", str(folder / "sentence-teacher"), "--drawn", "20", "--unlabelled", "20"]
     for name, extra in (
         ("pocket-masked-word", []),
         ("sentence-teacher", start),

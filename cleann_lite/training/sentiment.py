@@ -19,7 +19,7 @@ from .corpus import Example
 from .loop import Settings, train
 
 # Shares of the labelled reviews and sentences that are held back to choose the checkpoint and to calibrate.
-_HELD = (0.04, 0.02)
+_HELD = (0.03, 0.02)
 _LINES = (("-", "o", "#0072B2"), ("--", "s", "#D55E00"))
 
 
@@ -40,17 +40,15 @@ def add_arguments(parser, name: str, evaluates: bool) -> None:
         parser.add_argument("--every", type=int, default=1, help="read every Nth IMDB test review alone")
         parser.add_argument("--plot", type=Path, help="write the reliability plot to this SVG file")
         return
-    parser.add_argument(
-        "--start", type=Path, help="masked-word model to start from (default: the shipped one)"
-    )
+    parser.add_argument("--start", type=Path, help="model to start from (default: pocket-masked-word)")
     parser.add_argument(
         "--teacher", type=Path, help="folder of the sentence teacher (default: no such labels)"
     )
-    parser.add_argument(
-        "--unlabelled", type=int, default=12000, help="reviews that the review teacher labels"
-    )
+    parser.add_argument("--unlabelled", type=int, default=0, help="reviews that the review teacher labels")
     parser.add_argument("--drawn", type=int, default=40000, help="sentences that the sentence teacher labels")
+    parser.add_argument("--sentences", type=int, default=40000, help="labelled sentences to learn from")
     parser.add_argument("--epochs", type=float, default=1.0)
+    parser.add_argument("--learning-rate", type=float, default=4e-4)
 
 
 def run(args) -> None:
@@ -70,12 +68,12 @@ def run(args) -> None:
     material = _kept(
         args.runs / args.name / "material.safetensors", lambda: _material(args, tokenizer, reviews, sentences)
     )
-    batches = text.Batches([len(row) for row in material.rows], tokens=6144, seed=args.seed, most=32)
+    batches = text.Batches([len(row) for row in material.rows], tokens=6144, seed=args.seed, most=64)
     settings = Settings(
         steps=6 if args.smoke else round(args.epochs * len(batches)),
-        learning_rate=4e-4,
+        learning_rate=args.learning_rate,
         seed=args.seed,
-        check_every=3 if args.smoke else 600,
+        check_every=3 if args.smoke else 500,
         precision="float32" if args.smoke else "bfloat16",
     )
 
@@ -110,13 +108,15 @@ def _examples(data: Path, smoke: bool) -> tuple[list[Example], ...]:
 def _material(args, tokenizer, reviews: list[Example], sentences: list[Example]) -> Material:
     """Four parts: labelled reviews and sentences, reviews and sentences that the teachers label."""
     rng = np.random.default_rng(args.seed)
-    limits = rng.choice([128, 256, text.MAX_LENGTH], len(reviews), p=[0.5, 0.35, 0.15])
+    limits = rng.choice([96, 192, text.MAX_LENGTH], len(reviews), p=[0.5, 0.35, 0.15])
     material = _learned(tokenizer, [e.text for e in reviews], _smoothed(reviews), limits)
+    sentences = sentences[: args.sentences]
     shown = [e.text if rng.random() < 0.3 else corpus.detached(e.text) for e in sentences]
     material += _learned(tokenizer, shown, _smoothed(sentences))
-    unlabelled = corpus.made_up(40, seed=2) if args.smoke else corpus.reviews(args.data, "unsup")
-    unlabelled = [unlabelled[i] for i in rng.permutation(len(unlabelled))[: args.unlabelled]]
-    if unlabelled:
+    unlabelled = []
+    if args.unlabelled:
+        found = corpus.made_up(40, seed=2) if args.smoke else corpus.reviews(args.data, "unsup")
+        unlabelled = [found[i] for i in rng.permutation(len(found))[: args.unlabelled]]
         texts = [e.text for e in unlabelled]
         limits = rng.choice([96, 160, 256], len(texts), p=[0.5, 0.35, 0.15])
         material += _learned(tokenizer, texts, teachers.ReviewTeacher(reviews).positive(texts), limits)
