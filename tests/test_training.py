@@ -13,7 +13,7 @@ transformers = pytest.importorskip("transformers")
 
 from safetensors.torch import load_file  # noqa: E402
 
-from cleann_lite.training import corpus, gpt, loop, masked_word, sentiment, teachers, text  # noqa: E402
+from cleann_lite.training import beginnings, corpus, gpt, loop, masked_word, sentiment, teachers, text  # noqa: E402
 from cleann_lite.training.__main__ import main  # noqa: E402
 from cleann_lite.training.loop import BEST, CHECKPOINT, Settings, train  # noqa: E402
 from cleann_lite.training.ngrams import Trigrams  # noqa: E402
@@ -110,11 +110,21 @@ def test_first_embeddings_put_words_of_like_company_together():
     rng = np.random.default_rng(0)
     # 0-9 and 10-19 are two topics; within a topic words mix freely.
     texts = [rng.integers(0, 10, 40) + 10 * (i % 2) for i in range(200)]
-    vectors = text.first_embeddings(texts, 20, 8, seed=0)
+    vectors = beginnings.first_embeddings(texts, 20, 8, seed=0)
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     alike = unit @ unit.T
     assert alike[:10, :10].mean() > alike[:10, 10:].mean() + 0.3
     assert vectors.std() == pytest.approx(0.04, rel=1e-5)
+
+
+@pytest.mark.parametrize("distance", [-2, -1, 0, 1])
+def test_head_of_fixed_distance_looks_there(distance):
+    query, key = beginnings.distance_head(40, 32, distance)
+    waves = np.zeros((30, 40))
+    waves[:, -32:] = beginnings.position_waves(30)
+    scores = (waves @ query.T) @ (waves @ key.T).T
+    places = np.arange(3, 27)
+    assert np.array_equal(scores[places].argmax(1), places + distance)
 
 
 def test_usage_and_unknown_names(capsys):

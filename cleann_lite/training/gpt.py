@@ -17,7 +17,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from . import masked_word, text
+from . import beginnings, masked_word, text
 from .loop import Settings, train
 from .ngrams import Trigrams
 
@@ -36,10 +36,11 @@ def config(vocabulary: int, smoke: bool = False) -> GPT2Config:
     return GPT2Config(
         vocab_size=vocabulary,
         n_positions=_WIDTH,
-        n_embd=32 if smoke else 192,
+        n_embd=128 if smoke else 192,
         n_layer=2 if smoke else 3,
         n_head=4,
-        n_inner=96 if smoke else 576,
+        n_inner=256 if smoke else 576,
+        initializer_range=0.04,
         resid_pdrop=0.0,
         embd_pdrop=0.0,
         attn_pdrop=0.0,
@@ -85,14 +86,14 @@ def run(args) -> None:
     torch.manual_seed(args.seed)
     model = GPT2LMHeadModel(config(len(tokenizer), args.smoke))
     model.set_attn_implementation("eager")
-    with safe_open(start / "model.safetensors", "pt") as file, torch.no_grad():
-        model.transformer.wte.weight.copy_(file.get_tensor("bert.embeddings.word_embeddings.weight").float())
+    _begin(model, start)
     model.to(args.device)
     batches = text.Batches([len(part) for part in parts], 1024 if args.smoke else 4096, args.seed)
     checked = windows(text.pieces(tokenizer, held))
     settings = Settings(
         steps=6 if args.smoke else args.steps,
         learning_rate=2e-3,
+        muon=0.02,
         seed=args.seed,
         schedule="cosine",
         betas=(0.9, 0.98),
@@ -105,6 +106,25 @@ def run(args) -> None:
 
     train(model, loss, lambda: -_held_out(model, checked)[0], settings, runs, args.restart)
     text.save_folder(model, tokenizer, args.out or text.shipped(args.name))
+
+
+@torch.no_grad()
+def _begin(model: GPT2LMHeadModel, start: Path) -> None:
+    """Begin with the masked-word model's vectors, and first heads that look one to four tokens back."""
+    width, room = model.config.n_embd, 2 * beginnings.PLANES
+    with safe_open(start / "model.safetensors", "pt") as file:
+        vectors = file.get_tensor("bert.embeddings.word_embeddings.weight").float()
+    vectors[:, -room:] = 0
+    model.transformer.wte.weight.copy_(vectors * (0.04 / vectors.std()))
+    waves = np.zeros((_WIDTH, width))
+    waves[:, -room:] = 0.06 * beginnings.position_waves(_WIDTH)
+    model.transformer.wpe.weight.copy_(torch.from_numpy(waves))
+    attention = model.transformer.h[0].attn
+    heads = [beginnings.distance_head(width, width // 4, -back) for back in (1, 2, 3, 4)]
+    joined = np.concatenate([np.concatenate(matrices) for matrices in zip(*heads, strict=True)])
+    attention.c_attn.weight[:, : 2 * width].mul_(0.1).add_(torch.from_numpy(joined.T))
+    torch.nn.init.orthogonal_(attention.c_attn.weight[:, 2 * width :])
+    torch.nn.init.orthogonal_(attention.c_proj.weight)
 
 
 def _losses(model, rows: list[np.ndarray]) -> tuple[Tensor, Tensor]:

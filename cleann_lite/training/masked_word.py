@@ -9,11 +9,13 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForMaskedLM, AutoTokenizer, BertConfig, BertForMaskedLM
 
-from . import corpus, text
+from . import beginnings, corpus, text
 from .loop import Settings, train
 from .ngrams import Trigrams
 
 MASKED = 0.15
+# Where the four heads of the first layer look before training.
+_DISTANCES = (-1, 1, -2, 2)
 
 
 def add_arguments(parser, name: str, evaluates: bool) -> None:
@@ -24,7 +26,7 @@ def add_arguments(parser, name: str, evaluates: bool) -> None:
 
 def config(vocabulary: int, smoke: bool = False) -> BertConfig:
     """Architecture of the pocket BERT: 3 layers of 192, 4 heads of 48."""
-    width, layers = (32, 2) if smoke else (192, 3)
+    width, layers = (128, 2) if smoke else (192, 3)
     return BertConfig(
         vocab_size=vocabulary,
         hidden_size=width,
@@ -107,16 +109,26 @@ def run(args) -> None:
 
 
 @torch.no_grad()
-def _begin(model, learned: list[np.ndarray], seed: int) -> None:
-    """Begin where counting leads: co-occurrence vectors, log frequencies as the head's bias, sinusoids."""
+def _begin(model: BertForMaskedLM, learned: list[np.ndarray], seed: int) -> None:
+    """Begin where counting leads: word-piece vectors, frequencies as the head's bias, heads at fixed distances."""
     size, width = model.config.vocab_size, model.config.hidden_size
-    first = text.first_embeddings(learned, size, width, seed)
-    model.bert.embeddings.word_embeddings.weight.copy_(torch.from_numpy(first))
+    room, table = 2 * beginnings.PLANES, model.bert.embeddings
+    vectors, waves = np.zeros((size, width)), np.zeros((text.MAX_LENGTH, width))
+    vectors[:, :-room] = beginnings.first_embeddings(learned, size, width - room, seed)
+    waves[:, -room:] = 0.06 * beginnings.position_waves(text.MAX_LENGTH)
+    table.word_embeddings.weight.copy_(torch.from_numpy(vectors))
+    table.position_embeddings.weight.copy_(torch.from_numpy(waves))
+    table.token_type_embeddings.weight.zero_()
     counts = np.bincount(np.concatenate(learned), minlength=size) + 1.0
     model.cls.predictions.bias.copy_(torch.from_numpy(np.log(counts / counts.sum())))
-    angles = np.arange(text.MAX_LENGTH)[:, None] / 10000 ** (np.arange(width // 2) / (width // 2))
-    waves = np.concatenate([np.sin(angles), np.cos(angles)], axis=1)
-    model.bert.embeddings.position_embeddings.weight.copy_(torch.from_numpy(0.03 * waves))
+    attention = model.bert.encoder.layer[0].attention
+    heads = [beginnings.distance_head(width, width // 4, distance) for distance in _DISTANCES]
+    for weight, matrices in zip(
+        (attention.self.query, attention.self.key), zip(*heads, strict=True), strict=True
+    ):
+        weight.weight.mul_(0.1).add_(torch.from_numpy(np.concatenate(matrices)))
+    for linear in (attention.self.value, attention.output.dense):
+        torch.nn.init.orthogonal_(linear.weight)
 
 
 def _tokenizer(texts: list[str], runs: Path, smoke: bool):

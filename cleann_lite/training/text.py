@@ -1,4 +1,4 @@
-"""What the text models share: word-pieces, batches of like length, first embeddings, folders on disk."""
+"""What the text models share: word-pieces, batches of like length, folders on disk."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
-from scipy import sparse
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from torch import Tensor
 from transformers import BertTokenizerFast, PreTrainedModel, PreTrainedTokenizerFast
@@ -147,54 +146,6 @@ def padded(rows: Sequence[np.ndarray], fill: int = PAD) -> tuple[Tensor, Tensor]
 def framed(ids: np.ndarray, limit: int = MAX_LENGTH) -> np.ndarray:
     """[CLS], as many of the word-pieces as the limit leaves room for, [SEP]."""
     return np.concatenate(([CLS], ids[: limit - 2], [SEP])).astype(np.int32)
-
-
-def first_embeddings(
-    texts: list[np.ndarray], size: int, width: int, seed: int, window: int = 6
-) -> np.ndarray:
-    """Word-piece vectors from co-occurrence: truncated SVD of positive pointwise mutual information.
-
-    Context counts are smoothed by the power 3/4 and weighted by 1 / distance; singular values enter by their
-    root (Levy, Goldberg and Dagan 2015, *Improving distributional similarity with lessons learned from word
-    embeddings*, sections 3.1-3.3). Shape (size, width), standard deviation 0.04.
-    """
-    gap = np.full(window, -1, dtype=np.int64)
-    stream = np.concatenate([part for ids in texts for part in (ids.astype(np.int64), gap)])
-    counts = sparse.csr_matrix((size, size))
-    for distance in range(1, window + 1):
-        left, right = stream[:-distance], stream[distance:]
-        codes = left * size + right
-        pairs, times = np.unique(codes[(left >= 0) & (right >= 0)], return_counts=True)
-        counts += sparse.csr_matrix((times / distance, (pairs // size, pairs % size)), shape=(size, size))
-    counts = (counts + counts.T).tocoo()
-    totals = np.bincount(counts.row, weights=counts.data, minlength=size)
-    contexts = totals**0.75
-    expected = totals[counts.row] * contexts[counts.col] / contexts.sum()
-    information = np.maximum(np.log(counts.data / expected), 0).astype(np.float32)
-    matrix = sparse.csr_matrix((information, (counts.row, counts.col)), shape=(size, size))
-    matrix.eliminate_zeros()
-    return _left_singular(matrix, width, seed)
-
-
-def _left_singular(matrix: sparse.csr_matrix, width: int, seed: int) -> np.ndarray:
-    """Left singular vectors, scaled by the roots of their values, zero-padded to ``width`` columns.
-
-    Randomised range finder with four power iterations (Halko, Martinsson and Tropp 2011, algorithm 4.4).
-    """
-    rng = np.random.default_rng(seed)
-    extra = min(matrix.shape[0], width + 16)
-    basis = rng.standard_normal((matrix.shape[1], extra)).astype(np.float32)
-    basis = np.linalg.qr(matrix @ basis)[0]
-    for _ in range(4):
-        basis = np.linalg.qr(matrix @ np.linalg.qr(matrix.T @ basis)[0])[0]
-    left, values, _ = np.linalg.svd((matrix.T @ basis).T, full_matrices=False)
-    vectors = np.zeros((matrix.shape[0], width), dtype=np.float32)
-    found = (basis @ left)[:, :width] * np.sqrt(values[:width])
-    vectors[:, : found.shape[1]] = found
-    # Pieces that never occur get a small random vector of their own.
-    silent = np.linalg.norm(vectors, axis=1) < 1e-6
-    vectors[silent] = rng.standard_normal((int(silent.sum()), width)) * vectors.std()
-    return vectors * (0.04 / vectors.std())
 
 
 def save_folder(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
