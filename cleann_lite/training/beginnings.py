@@ -1,9 +1,9 @@
 """Where the weights of a language model begin: at what counting already knows.
 
-A Transformer that starts from noise spends its first millions of tokens on finding out which words keep company and
-that neighbours matter. Both can be had before the first step: word-piece vectors from co-occurrence counts, and
-heads of the first layer that look at fixed distances (compare Trockman and Kolter 2023, *Mimetic initialization of
-self-attention layers*). Nothing is frozen; training changes all of it.
+A Transformer that starts from noise spends its first millions of tokens on finding out which words keep
+company and that neighbours matter. Both can be had before the first step: word-piece vectors from co-occurrence
+counts, and heads of the first layer that look at fixed distances (compare Trockman and Kolter 2023, *Mimetic
+initialization of self-attention layers*). Nothing is frozen; training changes all of it.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ def distance_head(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Query and key matrices (head_width, width) of a head that looks ``distance`` tokens further on.
 
-    The last 32 columns read :func:`position_waves`; the query turns each wave by ``distance`` positions, so that
-    query and key agree most where key position = query position + distance. At least 32 rows are needed.
+    The last 32 columns read :func:`position_waves`; the query turns each wave by ``distance`` positions, so
+    that query and key agree most where key position = query position + distance. At least 32 rows are needed.
     """
     query, key = np.zeros((2, head_width, width))
     for j, frequency in enumerate(_frequencies()):

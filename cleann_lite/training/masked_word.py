@@ -110,7 +110,7 @@ def run(args) -> None:
 
 @torch.no_grad()
 def _begin(model: BertForMaskedLM, learned: list[np.ndarray], seed: int) -> None:
-    """Begin where counting leads: word-piece vectors, frequencies as the head's bias, heads at fixed distances."""
+    """Begin where counting leads: word-piece vectors, frequencies as the bias, heads at fixed distances."""
     size, width = model.config.vocab_size, model.config.hidden_size
     room, table = 2 * beginnings.PLANES, model.bert.embeddings
     vectors, waves = np.zeros((size, width)), np.zeros((text.MAX_LENGTH, width))
