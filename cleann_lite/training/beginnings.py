@@ -1,9 +1,9 @@
 """Where the weights of a language model begin: at what counting already knows.
 
 A Transformer that starts from noise spends its first millions of tokens on finding out which words keep
-company and that neighbours matter. Both can be had before the first step: word-piece vectors from co-occurrence
-counts, and heads of the first layer that look at fixed distances (compare Trockman and Kolter 2023, *Mimetic
-initialization of self-attention layers*). Nothing is frozen; training changes all of it.
+company and that neighbours matter. Both can be had before the first step: word-piece vectors from counts of
+co-occurrence, and heads of the first layer that look at fixed distances (compare Trockman and Kolter 2023,
+*Mimetic initialization of self-attention layers*). Nothing is frozen; training changes all of it.
 """
 
 from __future__ import annotations
