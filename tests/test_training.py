@@ -211,6 +211,21 @@ def test_calibration_makes_confidence_true():
     assert sentiment.temperature_of(3 * honest, labels) == pytest.approx(3, rel=0.1)
 
 
+def test_polarity_moves_vectors_towards_the_regression():
+    pytest.importorskip("sklearn")
+    rng = np.random.default_rng(0)
+    # Piece 0 occurs in positive texts alone, piece 1 in negative ones; their vectors know nothing of it.
+    labels = np.arange(200) % 2
+    texts = [np.concatenate(([1 - label], rng.integers(2, 12, 20))) for label in labels]
+    vectors = rng.normal(size=(12, 4))
+    moved = beginnings.with_polarity(vectors, texts, labels, share=1.0) - vectors
+    assert np.linalg.matrix_rank(moved, tol=1e-8) == 1
+    direction = np.linalg.svd(moved)[2][0]
+    ahead = ((vectors - vectors.mean(axis=0)) + moved) @ direction
+    assert abs(ahead[0] - ahead[1]) > 2 * np.ptp(ahead[2:])
+    assert np.allclose(beginnings.with_polarity(vectors, texts, labels, share=0.0), vectors)
+
+
 def test_review_teacher_learns_words():
     pytest.importorskip("sklearn")
     teacher = teachers.ReviewTeacher(corpus.made_up(200), rarest=1)
@@ -222,7 +237,16 @@ def test_review_teacher_learns_words():
 def smoke(tmp_path_factory):
     folder = tmp_path_factory.mktemp("smoke")
     start = ["--start", str(folder / "pocket-masked-word")]
-    teacher = ["--teacher", str(folder / "sentence-teacher"), "--drawn", "20", "--unlabelled", "20"]
+    teacher = [
+        "--teacher",
+        str(folder / "sentence-teacher"),
+        "--drawn",
+        "20",
+        "--unlabelled",
+        "20",
+        "--polarity",
+        "0.5",
+    ]
     for name, extra in (
         ("pocket-masked-word", []),
         ("sentence-teacher", start),

@@ -14,7 +14,7 @@ from scipy.optimize import minimize_scalar
 from torch import Tensor
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertForSequenceClassification
 
-from . import corpus, teachers, text
+from . import beginnings, corpus, teachers, text
 from .corpus import Example
 from .loop import Settings, train
 
@@ -47,6 +47,7 @@ def add_arguments(parser, name: str, evaluates: bool) -> None:
     parser.add_argument("--unlabelled", type=int, default=0, help="reviews that the review teacher labels")
     parser.add_argument("--drawn", type=int, default=40000, help="sentences that the sentence teacher labels")
     parser.add_argument("--sentences", type=int, default=40000, help="labelled sentences to learn from")
+    parser.add_argument("--polarity", type=float, default=0.0, help="share of logistic regression's weights")
     parser.add_argument("--epochs", type=float, default=1.0)
     parser.add_argument("--learning-rate", type=float, default=4e-4)
 
@@ -68,6 +69,8 @@ def run(args) -> None:
     material = _kept(
         args.runs / args.name / "material.safetensors", lambda: _material(args, tokenizer, reviews, sentences)
     )
+    if args.polarity:
+        _add_polarity(model, tokenizer, reviews, args)
     batches = text.Batches([len(row) for row in material.rows], tokens=6144, seed=args.seed, most=64)
     settings = Settings(
         steps=6 if args.smoke else round(args.epochs * len(batches)),
@@ -92,6 +95,16 @@ def run(args) -> None:
     train(model, loss, validate, settings, args.runs / args.name, args.restart)
     calibrate(model, tokenizer, held_reviews + held_sentences)
     text.save_folder(model, tokenizer, args.out or text.shipped(args.name))
+
+
+@torch.no_grad()
+def _add_polarity(model, tokenizer, reviews: list[Example], args) -> None:
+    kept = args.runs / args.name / "pieces.safetensors"
+    bags = text.kept_pieces(kept, lambda: text.pieces(tokenizer, [e.text for e in reviews]))
+    weight = model.bert.embeddings.word_embeddings.weight
+    vectors = weight.cpu().numpy().astype(np.float64)
+    labels = np.array([e.label for e in reviews])
+    weight.copy_(torch.from_numpy(beginnings.with_polarity(vectors, bags, labels, args.polarity)))
 
 
 def _examples(data: Path, smoke: bool) -> tuple[list[Example], ...]:
