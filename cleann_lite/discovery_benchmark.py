@@ -6,6 +6,8 @@ learner sees the correlations of a sample. The truth is the PAG that FCI learns 
 the PAG under that order. causal-learn's FCI is one more row where that package is installed.
 """
 
+import contextlib
+import io
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -112,7 +114,8 @@ def causal_learn_fci(problem: Problem):
     """FCI of causal-learn (Zheng et al. JMLR 2024), a peer: its marks, and no count of tests."""
     from causallearn.search.ConstraintBased.FCI import fci
 
-    graph, _ = fci(problem.data, "fisherz", problem.alpha, verbose=False, show_progress=False)
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints edges whatever it is asked
+        graph, _ = fci(problem.data, "fisherz", problem.alpha, verbose=False, show_progress=False)
     # graph.graph[j, i]: the end at j of i *-* j, −1 tail, 1 arrowhead, 2 circle
     ends = np.asarray(graph.graph).T
     return np.select([ends == 2, ends == 1, ends == -1], [1, 2, 3], 0).astype(np.int8), []

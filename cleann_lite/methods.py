@@ -27,6 +27,7 @@ from .protocol import Encoded
 from .search import Interventions, explain, learn_graphs
 
 _PASSES = 2  # to read the prediction, and to run the untouched input; the attention is a third
+_OPTIONS = ("alpha", "n_samples", "heads", "nodes", "max_size", "max_candidates", "max_calls", "max_nodes")
 _STEPS = 32  # passes of integrated gradients
 
 
@@ -147,20 +148,14 @@ class Case:
         """Randomness that depends on the seed and the input alone."""
         return np.random.default_rng((self.settings.seed, self.number))
 
+    @property
+    def options(self) -> dict:
+        """Arguments of ``cleann_lite.explain`` that the experiment sets."""
+        return {"certify": False} | {name: getattr(self.settings, name) for name in _OPTIONS}
+
     def explain(self, **changes) -> Explanation:
         """``cleann_lite.explain`` with the settings of the experiment, and changes to them."""
-        names = (
-            "alpha",
-            "n_samples",
-            "heads",
-            "nodes",
-            "max_size",
-            "max_candidates",
-            "max_calls",
-            "max_nodes",
-        )
-        options = {name: getattr(self.settings, name) for name in names}
-        return explain(self.model, self.input, **{"certify": False, **options, **changes})
+        return explain(self.model, self.input, **self.options | changes)
 
     def masked_in_order(self, scores: Sequence[float], passes=_PASSES) -> Found:
         """Mask the first unit by falling score, the first two, … until the prediction changes."""
@@ -238,6 +233,22 @@ def cleann_one_sided(case):
 def cleann_fci(case):
     """CLEANN on graphs of FCI."""
     return case.explain(method="fci")
+
+
+@method("cleann-equivalent-attention")
+def cleann_equivalent_attention(case):
+    """CLEANN on another attention with the same output of every head, where there is one (text models).
+
+    Where the output determines the attention, this is CLEANN itself. See `cleann_lite.robustness`.
+    """
+    from .encoder import text_heads
+    from .robustness import ReplacedAttention, layer_corners
+
+    attention = case.model.attention(case.encoded)
+    corners = layer_corners(attention, text_heads(case.model, case.input).value, 1, case.settings.seed)
+    if not len(corners):
+        return case.earlier.get("cleann") or case.explain()
+    return explain(ReplacedAttention(case.model, corners[0]), case.input, **case.options)
 
 
 # --- attention, at equal calls and as a plain order ---------------------------------------------------

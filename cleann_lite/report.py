@@ -104,7 +104,8 @@ def _minimality(run):
 
 def _stability(run):
     stable = run.stability()
-    for kind, told in (("alpha", "levels α"), ("heads", "heads")):
+    kinds = {"alpha": "levels α", "heads": "heads", "equivalent": "attentions with the same output"}
+    for kind, told in kinds.items():
         if f"{kind}: overlap" in stable:
             agree = _percent(stable[f"{kind}: agreement"])
             yield (

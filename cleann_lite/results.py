@@ -186,7 +186,7 @@ class Evaluation:
         return found
 
     def stability(self) -> dict[str, Interval]:
-        """Overlap (Jaccard) of CLEANN's first sets over levels α and over heads, and how often they agree.
+        """Overlap (Jaccard) of CLEANN's first sets over levels α, heads, attentions; how often they agree.
 
         To agree is to succeed all or to fail all; the overlap is over the inputs with two sets or more.
         """
@@ -194,6 +194,7 @@ class Evaluation:
         groups = {
             "alpha": [n for n in names if n == "cleann" or n.startswith("cleann-alpha-")],
             "heads": [n for n in names if n.startswith("cleann-head-")],
+            "equivalent": [n for n in names if n in ("cleann", "cleann-equivalent-attention")],
         }
         stable = {}
         for kind, group in groups.items():

@@ -500,6 +500,24 @@ def test_both_experiments_on_the_shipped_examples(task, n, tmp_path, capsys):
 
 
 @pytest.mark.slow
+def test_agreement_with_other_attention_of_the_same_output():
+    """A text shorter than the head size has one attention only; a longer one has others."""
+    pytest.importorskip("transformers")
+    from cleann_lite.datasets import load_reviews
+
+    every = sorted((review["text"] for review in load_reviews()), key=len)
+    rows = ("cleann", "cleann-equivalent-attention")
+    settings = {"max_size": 1, "max_calls": 100, "heads": (0,), "max_nodes": 12}
+    longer = next(text for text in every if len(text.split()) > 60)
+    for data, other in ((every[:2], False), ([longer], True)):
+        table = evaluate("sentiment", len(data), data=data, methods=rows, **settings)
+        assert not any(row["errors"] for row in table.summary())
+        calls = [[r["rows"][m]["calls"] for m in rows] for r in table.records]
+        assert all(a == b for a, b in calls) or other
+        assert "equivalent: agreement" in table.stability()
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(not SHARED.exists(), reason="needs ../shared")
 @pytest.mark.parametrize(
     ("task", "folder"), [("sentiment", "sentences"), ("recommend", "ml-1m"), ("recommend", "ml-latest-small")]
