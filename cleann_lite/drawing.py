@@ -32,8 +32,8 @@ class Drawing:
 
     Attributes
     ----------
-    svg, dot
-        The picture as SVG text, and the same graph in Graphviz's language.
+    svg, dot, png
+        The picture as SVG text; the same graph in Graphviz's language; the picture as PNG bytes.
     words
         One sentence per edge that is shown.
     alt, caption
@@ -45,13 +45,17 @@ class Drawing:
     """
 
     svg: str = field(repr=False)
-    dot: str = field(repr=False)
     words: tuple[str, ...] = field(repr=False)
     alt: str
     caption: str
     positions: dict = field(repr=False)
     layout: str
     scene: Scene = field(repr=False)
+
+    @cached_property
+    def dot(self):
+        """The same graph in Graphviz's language."""
+        return _dot(self.scene)
 
     @cached_property
     def png(self):
@@ -488,7 +492,7 @@ def _finish(scene, view, root, total, centre, title, placed_by):
     positions = {view.names[box.index]: (round(box.x, 1), round(box.y, 1)) for box in scene.boxes}
     words = tuple(curve.sentence for curve in scene.curves)
     svg = to_svg(scene, "g" + digest.hexdigest()[:10])
-    return Drawing(svg, _dot(scene), words, alt, caption, positions, placed_by, scene)
+    return Drawing(svg, words, alt, caption, positions, placed_by, scene)
 
 
 def _dot(scene):

@@ -316,6 +316,14 @@ def test_labels_are_wrapped_and_cut():
     )
 
 
+def test_a_last_piece_inside_the_clearance_is_dropped():
+    line = np.concatenate([np.linspace((200, 0), (46, 0), 4), np.linspace((46, 0), (41, 0), 4)[1:]])
+    box = [(0, 0, 80, 28)]
+    (course,) = courses([line], [(900, 900, 10, 10)], box, [(Mark.TAIL, Mark.CIRCLE)], [(0, 4.2)])
+    centre = course.tip_b - HEAD / 2 * course.way_b
+    assert len(course.line) == 4 and centre[0] - 40 >= 4.2 + HEAD / 2
+
+
 @pytest.mark.parametrize("frame", [0.6, 4.2])
 def test_marks_stand_clear_of_their_box_at_any_angle(frame):
     angles = np.linspace(0, 2 * np.pi, 37)

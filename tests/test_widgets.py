@@ -413,6 +413,23 @@ def test_frames_replay_a_search_to_its_end(method):
         assert moments[-1].separating_sets.keys() == dict(pag.separating_sets).keys()
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_every_orientation_starts_afresh(seed):
+    rng = np.random.default_rng(seed)
+    mixing = np.tril(rng.normal(size=(7, 7)) * (rng.random((7, 7)) < 0.4), -1) + np.eye(7)
+    test = PartialCorrelation.from_data(rng.normal(size=(80, 7)) @ mixing.T, alpha=0.05)
+    pag = learn_pag(test, trace=True)
+    moments, number = stepping.frames(pag), {node: i for i, node in enumerate(pag.nodes)}
+    assert np.array_equal(moments[-1].marks, pag.marks)
+    for before, now in itertools.pairwise(moments):  # a rule only ever writes on a circle
+        if now.step is not None and now.step.kind == "orient" and before.step.kind == "orient":
+            at = number[now.step.x], number[now.step.y]
+            assert before.marks[at] == Mark.CIRCLE and now.marks[at] == now.step.mark
+        if now.step is not None and now.step.kind == "orient" and before.step.kind != "orient":
+            assert set(np.unique(now.marks)) <= {0, Mark.CIRCLE, now.step.mark}
+            assert np.count_nonzero(now.marks == now.step.mark) == 1 or now.step.mark == Mark.CIRCLE
+
+
 def test_frames_of_a_random_search_count_its_tests():
     rng = np.random.default_rng(2)
     test = PartialCorrelation.from_data(rng.normal(size=(60, 6)) @ rng.normal(size=(6, 6)), alpha=0.05)

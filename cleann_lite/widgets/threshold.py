@@ -114,25 +114,27 @@ def p_text(p):
 
 def edge_details(pag, test, pairs):
     """What to say of each pair (indices): p-values for an edge, separating set for a pair without one."""
+    if not pairs:
+        return {}
     label = [pag.label(node) for node in pag.nodes]
     edges = [pair for pair in pairs if pag.marks[pair]]
     doubts = dict(zip(edges, strongest_doubts(test, edges), strict=True))
+    alone = [p_text(p) for p in test.p_values(*np.reshape(pairs, (-1, 2)).T, np.empty((len(pairs), 0), int))]
     said = {}
-    for a, b in pairs:
-        p0 = test.p_value(a, b)
+    for (a, b), p0 in zip(pairs, alone, strict=True):
         if (a, b) in doubts:
             p, z = doubts[a, b]
             more = "" if z is None else f"; given any one other word at most {p_text(p)} (given {label[z]})"
             said[a, b] = (
-                f"{label[a]} and {label[b]}: adjacent. p = {p_text(p0)} with nothing held fixed{more}. "
+                f"{label[a]} and {label[b]}: adjacent. p = {p0} with nothing held fixed{more}. "
                 f"No separating set was found at α = {test.alpha:g}."
             )
         else:
             given = pag.separating_set(pag.nodes[a], pag.nodes[b])
-            alone = f" (p = {p_text(p0)} with nothing held fixed)" if given else ""
+            free = f" (p = {p0} with nothing held fixed)" if given else ""
             said[a, b] = (
                 f"{label[a]} and {label[b]}: no edge. Separating set {_set_text(pag, given)}: "
-                f"p = {p_text(test.p_value(a, b, given))} > α = {test.alpha:g}{alone}."
+                f"p = {p_text(test.p_value(a, b, given))} > α = {test.alpha:g}{free}."
             )
     return said
 
@@ -149,8 +151,9 @@ def strongest_doubts(test, pairs):
     others = np.array([[z for z in range(k) if z not in pair] for pair in pairs])
     x, y = (np.repeat([pair[i] for pair in pairs], k - 2) for i in (0, 1))
     r = np.nan_to_num(test.partial_correlations(x, y, others.reshape(-1, 1)), nan=1.0).reshape(others.shape)
-    best = others[np.arange(len(pairs)), (r if test.one_sided else np.abs(r)).argmin(1)].tolist()
-    return [(test.p_value(a, b, (z,)), z) for (a, b), z in zip(pairs, best, strict=True)]
+    best = others[np.arange(len(pairs)), (r if test.one_sided else np.abs(r)).argmin(1)]
+    p = test.p_values(*np.transpose(pairs), best[:, None])
+    return list(zip(p.tolist(), best.tolist(), strict=True))
 
 
 def node_detail(pag, test, i, limit=5):
