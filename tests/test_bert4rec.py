@@ -163,8 +163,8 @@ def test_integrated_gradients_add_up_to_the_change(model):
     """Completeness (Sundararajan et al. 2017): the scores sum to what masking every film takes away."""
     encoded = model.encode([title(i) for i in range(5)])
     before, after = np.log(model.predict(encoded, [(), range(5)])[:, encoded.target])
-    scores = model.attributions(encoded, "integrated-gradients", steps=400)
-    assert scores.shape == (5,) and scores.sum() == pytest.approx(before - after, abs=1e-3)
+    scores = model.attributions(encoded, "integrated-gradients", steps=100)
+    assert scores.shape == (5,) and scores.sum() == pytest.approx(before - after, abs=5e-3)
     with pytest.raises(ValueError, match="method must be one of gradient-x-input, integrated-gradients"):
         model.attributions(encoded, "saliency")
 
@@ -377,7 +377,7 @@ def test_held_out_users_never_get_a_seen_film_and_each_explanation_holds(pocket)
 
     interactions = datasets.load_movielens_1m(SHARED)
     known = set(pocket.films.ids)
-    for user in range(1, 6041, 302):
+    for user in range(1, 6041, 604):
         ids = [film for film in interactions.sequences[user] if film in known][:-1]
         history = [pocket.label(pocket.films.find(film)) for film in ids]
         found = explain(pocket, history[-40:], max_size=3, certify=False)
