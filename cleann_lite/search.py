@@ -234,8 +234,11 @@ def tree_distances(pag: PAG, nodes: Sequence[int]) -> dict[int, int]:
     return {nodes[i]: int(d) for i, d in items if i != root and np.isfinite(d) and d > 0}
 
 
-def candidates(pags: dict[int, PAG], nodes: Sequence[int], size: int, limit: int):
+def candidates(pags: dict[int, PAG], nodes: Sequence[int], size: int, limit: int, effects=None):
     """Legal sets of ``size`` units over all heads, by summed distance (step 4).
+
+    The papers leave ties open, and a graph can have thousands. Here they go to the units with the largest
+    ``effects`` (unit -> how much masking it alone lowered the outcome), which the search knows from size 1.
 
     Returns
     -------
@@ -244,16 +247,19 @@ def candidates(pags: dict[int, PAG], nodes: Sequence[int], size: int, limit: int
     bool
         Whether ``limit`` (sets per head) cut the list.
     """
-    found, cut = {}, False
+    found, cut, effects = {}, False, effects or {}
+    # pds_sets breaks ties by node number: number the strongest unit first.
+    numbered = sorted(range(len(nodes)), key=lambda i: -effects.get(nodes[i], 0.0))
+    place = np.array([*numbered, len(nodes)])
     for head, pag in pags.items():
-        root = len(pag.marks) - 1
-        sets = list(islice(pds_sets(pag.marks, root, size), limit + 1))
+        sets = list(islice(pds_sets(pag.marks[np.ix_(place, place)], len(nodes), size), limit + 1))
         cut |= len(sets) > limit
         for members, distance in sets[:limit]:
-            units = tuple(sorted(nodes[i] for i in members))
+            units = tuple(sorted(nodes[place[i]] for i in members))
             found.setdefault(units, []).append((int(distance), head))
     ranked = {units: (min(by)[0], [h for _, h in sorted(by)]) for units, by in found.items()}
-    return dict(sorted(ranked.items(), key=lambda item: (item[1][0], item[0]))), cut
+    strength = {units: -sum(effects.get(u, 0.0) for u in units) for units in ranked}
+    return dict(sorted(ranked.items(), key=lambda item: (item[1][0], strength[item[0]], item[0]))), cut
 
 
 def explain(
@@ -387,7 +393,7 @@ class _Search:
             return
         reach = max(len(by) for by in self.distances.values())
         for size in _progress(range(1, min(self.max_size, reach) + 1), "set size", progress):
-            ranked, cut = candidates(self.pags, self.nodes, size, self.max_candidates)
+            ranked, cut = candidates(self.pags, self.nodes, size, self.max_candidates, self.effects())
             if cut:
                 self.notes.append(
                     f"only the {self.max_candidates} nearest sets of size {size} per head were tried"
@@ -406,6 +412,12 @@ class _Search:
                 f"no set of up to {cap} units in the graphs of {len(self.pags)} "
                 f"head{'s' * (len(self.pags) > 1)} changes the prediction"
             )
+
+    def effects(self):
+        """How much masking each unit alone lowered the outcome, for the units that were run alone."""
+        whole = self.tries.original[self.encoded.target]
+        left = {u: self.tries.remaining((u,)) for u in self.nodes}
+        return {u: whole - value for u, value in left.items() if np.isfinite(value)}
 
     def certify(self, budget, progress=False):
         """Run every smaller set of units, in the graph or not."""
