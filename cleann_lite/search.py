@@ -5,6 +5,7 @@
 3. Root a potential-influence tree (PDS-tree) at the outcome: units at distance 1, 2, … of it.
 4. For sizes r = 1, 2, …: take the legal sets of r units by summed distance, mask each, and run the model.
 5. Stop after the first size at which a set changes the prediction, and report every set of that size.
+6. On long inputs no small set suffices: then a larger legal one is grown (:mod:`cleann_lite.growth`).
 
 Source: Rohekar, Gurwicz, Nisimov. Causal Interpretation of Self-Attention in Pre-Trained Transformers.
 NeurIPS 2023; Nisimov et al. CLEAR. CONSEQUENCES at RecSys 2022. What the papers leave open (alpha, sample
@@ -22,6 +23,7 @@ import numpy as np
 from .discovery import learn_pag
 from .explanation import Explanation, ExplanationSet
 from .graphs import PAG
+from .growth import grow
 from .independence import PartialCorrelation
 from .pds import pds_distances, pds_sets
 from .protocol import Encoded, Model
@@ -312,8 +314,9 @@ def explain(
         Units that stand in the graph: words that are not function words (default), all, those for which a
         function of the label is true, or those named. The others stay in the input and become latent.
     max_size, max_candidates, max_calls, max_nodes : int
-        Caps on the size of a set, on the sets per head and size, on the inputs run by the search and on the
-        units in a graph. A cap that was hit is named in ``Explanation.notes``.
+        Caps on the size up to which all sets are tried, on the sets per head and size, on the inputs run by
+        the search and on the units in a graph. A cap that was hit is named in ``Explanation.notes``. Where
+        all small sets fail, larger ones are grown (:mod:`cleann_lite.growth`) with half of the inputs.
     certify : bool or int
         Prove by running every smaller set that none works; an int is the budget of that proof in inputs
         (True: 500).
@@ -392,26 +395,42 @@ class _Search:
             )
             return
         reach = max(len(by) for by in self.distances.values())
+        tries, ranked, legal = self.tries, {}, {}
+        budget, tries.max_calls = tries.max_calls, max(1, tries.max_calls // 2)
         for size in _progress(range(1, min(self.max_size, reach) + 1), "set size", progress):
             ranked, cut = candidates(self.pags, self.nodes, size, self.max_candidates, self.effects())
+            legal = {units: heads[0] for units, (_, heads) in ranked.items()} or legal
             if cut:
                 self.notes.append(
                     f"only the {self.max_candidates} nearest sets of size {size} per head were tried"
                 )
-            flips = self.tries.run(ranked)
-            self.sets = [self.tries.found(m, ranked[m][1], ranked[m][0]) for m in flips]
-            if self.tries.exhausted:
-                self.notes.append(
-                    f"the search ended at its cap of {self.tries.max_calls} inputs, at size {size}"
-                )
-            if self.sets or self.tries.exhausted:
+            flips = tries.run(ranked)
+            self.sets = [tries.found(m, ranked[m][1], ranked[m][0]) for m in flips]
+            if self.sets or tries.exhausted:
                 break
+        stopped, tries.exhausted, tries.max_calls = tries.exhausted, False, budget
+        if not self.sets and max(len(by) for by in self.distances.values()) > size:
+            self.grow(legal, size, stopped)
+        if tries.exhausted:
+            self.notes.append(f"the search ended at its cap of {tries.max_calls} inputs")
         if not self.sets:
-            cap = min(self.max_size, reach)
             self.failures.append(
-                f"no set of up to {cap} units in the graphs of {len(self.pags)} "
-                f"head{'s' * (len(self.pags) > 1)} changes the prediction"
+                f"no set in the graphs of {len(self.pags)} head{'s' * (len(self.pags) > 1)} changes the "
+                f"prediction: all of up to {size - stopped} units were tried, and larger ones grown from them"
             )
+
+    def grow(self, legal, size, stopped):
+        """Go on from the best sets by a beam search (see :mod:`cleann_lite.growth`)."""
+        grown = grow(self.tries, self.pags, self.nodes, legal.items())
+        if grown is None:
+            return
+        units, head = grown
+        distance = sum(self.distances[head][u] for u in units)
+        self.sets = [self.tries.found(units, [head], distance)]
+        self.notes.append(
+            f"sets of more than {size - stopped} units were grown from smaller ones: every unit of this set "
+            f"is needed, but another set may be smaller"
+        )
 
     def effects(self):
         """How much masking each unit alone lowered the outcome, for the units that were run alone."""

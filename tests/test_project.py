@@ -19,7 +19,7 @@ FLOORS = {
     1: "graphs marks separation mags sem tables words",
     2: "independence orientation pds drawing layout curves svg png heatmap closures kernels",
     3: "discovery skeleton trace",
-    4: "protocol explanation search pages baselines identifiability generatable robustness",
+    4: "protocol explanation search growth pages baselines identifiability generatable robustness",
     5: "models loading bert4rec titles encoder datasets sources training",
     6: "evaluation metrics methods inputs journal results report discovery_benchmark",
     7: "widgets states explorers checks course __main__ static",
