@@ -8,17 +8,17 @@ from cleann_lite.pds import PDSGraph
 from tests.linear_model import LinearModel
 
 
-def long_case(seed, n_words=30):
+def long_case(seed, n_words=16):
     rng = np.random.default_rng(seed)
     words = [f"x{i}" for i in range(n_words)]
     weights = dict(zip(words, rng.random(n_words) + 0.2, strict=True))
-    return LinearModel(weights, bias=-0.8 * sum(weights.values()), seed=seed), " ".join(words)
+    return LinearModel(weights, bias=-0.7 * sum(weights.values()), seed=seed), " ".join(words)
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(5))
 def test_a_grown_set_is_legal_and_has_nothing_to_spare(seed):
     model, text = long_case(seed)
-    found = cl.explain(model, text, alpha=0.5, nodes="all", max_size=2, certify=False, max_calls=4000)
+    found = cl.explain(model, text, alpha=0.3, nodes="all", max_size=2, certify=False, max_calls=2000)
     assert found.success
     (one,) = found.sets
     assert len(one.positions) > 2
