@@ -136,7 +136,7 @@ def _material(args, tokenizer, reviews: list[Example], sentences: list[Example])
     if args.teacher:
         teacher = AutoModelForSequenceClassification.from_pretrained(
             args.teacher, attn_implementation="eager"
-        )
+        ).to(args.device)
         drawn = teachers.sentences_of(reviews + unlabelled, args.drawn, args.seed)
         judged = teachers.positive(teacher, AutoTokenizer.from_pretrained(args.teacher), drawn, "bfloat16")
         material += _learned(tokenizer, drawn, judged)
