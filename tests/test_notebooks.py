@@ -69,7 +69,8 @@ def test_every_exercise_has_stub_check_and_solution(source):
 @pytest.mark.notebook
 @each
 def test_runs_with_solutions(source):
-    build_notebooks.execute(build_notebooks.build(source, solved=True))
+    notebook = build_notebooks.execute(build_notebooks.build(source, solved=True))
+    assert_readable(notebook)
 
 
 @pytest.mark.notebook
@@ -79,3 +80,22 @@ def test_runs_as_students_get_it(source):
     raised = [output.ename for output in outputs(notebook, "error")]
     stubs = source.read_text(encoding="utf-8").count("raise NotImplementedError")
     assert raised == ["NotImplementedError"] * stubs
+
+
+def shown(notebook):
+    """HTML of every output that shows something."""
+    kinds = ("display_data", "execute_result")
+    data = [o.data for kind in kinds for o in outputs(notebook, kind)]
+    assert not any("image/png" in d and "text/html" not in d for d in data), "use show(figure, alt)"
+    return [d.get("text/html", "") for d in data]
+
+
+def assert_readable(notebook):
+    """Every picture says what it shows, and no graph shows more than about 25 edges at once."""
+    for page in shown(notebook):
+        for tag in re.findall(r"<img\b[^>]*>", page):
+            assert re.search(r'\balt="[^"]{20,}"', tag), tag[:200]
+        for tag in re.findall(r"<svg\b[^>]*>", re.sub(r"data:[^\"]*", "", page)):
+            assert 'role="img"' in tag and "aria-label" in tag, tag[:200]
+        for count in re.findall(r"(\d+) edges in words", page):
+            assert int(count) <= 26, f"a graph of {count} edges at once"
