@@ -166,7 +166,7 @@ class Strip:
         from .svg import escape
 
         figures = "".join(
-            f'<figure style="margin:0;flex:1 1 220px;max-width:340px">{picture.as_image()}'
+            f'<figure style="margin:0;flex:1 1 190px;max-width:340px">{picture.as_image()}'
             f'<figcaption style="font-size:.9em">{escape(caption)}</figcaption></figure>'
             for caption, picture in self.pictures.items()
         )

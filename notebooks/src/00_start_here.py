@@ -69,9 +69,15 @@ for found in explanation.sets:
 # proposed or not, and says what came of it:
 
 # %%
-proof = {True: "every smaller set was tried, none works", False: "a smaller set works too", None: "not proved"}
+proof = {
+    True: "every smaller set was tried, none works",
+    False: "a smaller set works too",
+    None: "not proved",
+}
 for text, e in ((review, explanation), (my_text, mine)):
-    print(f"{text}\n    {proof[e.certified]}; {e.model_calls} inputs run by the model in {e.seconds:.1f} seconds")
+    print(
+        f"{text}\n    {proof[e.certified]}; {e.model_calls} inputs run by the model in {e.seconds:.1f} seconds"
+    )
     for found in e.smaller:
         print(f"    smaller, not proposed by any graph: {', '.join(found.units)}")
 

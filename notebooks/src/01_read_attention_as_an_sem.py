@@ -58,7 +58,9 @@ cl.draw(nx.DiGraph(list(arrows)), edge_labels=arrows, legend=False, title="Rain,
 # %%
 power, k = np.eye(4), 0
 while power.any():
-    found = [f"{things[j]} to {things[i]}: {power[i, j]:.2f}" for i, j in zip(*np.nonzero(power), strict=True)]
+    found = [
+        f"{things[j]} to {things[i]}: {power[i, j]:.2f}" for i, j in zip(*np.nonzero(power), strict=True)
+    ]
     print(f"paths of {k} arrows   " + ",  ".join(found if k else ["each variable to itself: 1.00"]))
     power, k = power @ G, k + 1
 
@@ -88,7 +90,9 @@ check("1.1", total_effects)
 # %%
 mixing = np.linalg.solve(np.eye(4) - G, np.eye(4))
 print(f"direct effect of rain on slippery: {G[3, 0]:.2f}")
-print(f"total effect of rain on slippery:  {mixing[3, 0]:.2f} = {G[3, 0]:.2f} + {G[2, 0]:.2f} × {G[3, 2]:.2f}")
+print(
+    f"total effect of rain on slippery:  {mixing[3, 0]:.2f} = {G[3, 0]:.2f} + {G[2, 0]:.2f} × {G[3, 2]:.2f}"
+)
 show(
     heat_map(mixing, things, title="Total effects: row = effect, column = cause"),
     f"Heat map of the total effects. Rain acts on slippery with {mixing[3, 0]:.2f}, by two paths. Upper half empty.",
@@ -130,7 +134,9 @@ show(figure, f"The difference falls from {off[0]:.2f} at {sizes[0]} samples to {
 
 # %% tags=["exercise"]
 def correlation(A):
-    raise NotImplementedError("Exercise 1.2: return the correlation matrix that belongs to the mixing matrix A")
+    raise NotImplementedError(
+        "Exercise 1.2: return the correlation matrix that belongs to the mixing matrix A"
+    )
 
 
 # %% tags=["solution"]
@@ -197,7 +203,9 @@ factors = rng.uniform(0.1, 10, size=(len(A), 1))
 scaled = factors * A
 norms = np.linalg.norm(scaled, axis=1)
 again = scaled @ scaled.T / np.outer(norms, norms)
-print(f"rows scaled by {factors.min():.2f} to {factors.max():.2f}: ρ moves by at most {np.abs(again - rho).max():.0e}")
+print(
+    f"rows scaled by {factors.min():.2f} to {factors.max():.2f}: ρ moves by at most {np.abs(again - rho).max():.0e}"
+)
 
 # %% [markdown]
 # ### Exercise 1.3: tokens of interest
@@ -213,7 +221,9 @@ print(f"rows scaled by {factors.min():.2f} to {factors.max():.2f}: ρ moves by a
 
 # %% tags=["exercise"]
 def correlation_among(A, keep):
-    raise NotImplementedError("Exercise 1.3: return the correlation among the tokens in keep, (len(keep), len(keep))")
+    raise NotImplementedError(
+        "Exercise 1.3: return the correlation among the tokens in keep, (len(keep), len(keep))"
+    )
 
 
 # %% tags=["solution"]
@@ -231,7 +241,9 @@ for matrix in whale.attention:
     rows = matrix[np.ix_(keep, keep)]
     rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
     worst.append(np.abs(rows @ rows.T - cl.attention_correlation(matrix)[np.ix_(keep, keep)]).max())
-print(f"Cutting first would change ρ by up to {max(worst):.2f} (head {int(np.argmax(worst))}), never less than {min(worst):.2f}.")
+print(
+    f"Cutting first would change ρ by up to {max(worst):.2f} (head {int(np.argmax(worst))}), never less than {min(worst):.2f}."
+)
 
 # %% [markdown]
 # ## Plant a truth, and look for it
@@ -268,9 +280,18 @@ exactly = [sum((found_edges(s, n) == t).all() for s, t in zip(planted, true_edge
 figure, axes = plt.subplots(figsize=(6.4, 3), layout="constrained")
 axes.semilogx(ns, exactly, "o-", color="#0072B2")
 axes.axvline(768, color="#5b6770", linestyle=":")
-axes.annotate("768, the hidden size\nof a BERT", (768, len(planted) * 0.8), xytext=(6, 0), textcoords="offset points")
-axes.set(xlabel="n, samples that the test believes in", ylabel=f"graphs found exactly, of {len(planted)}", ylim=(-1, len(planted) + 1))
-show(figure, "Graphs found exactly: " + ", ".join(f"{e} at n = {n:,}" for n, e in zip(ns, exactly, strict=True)) + ".")
+axes.annotate(
+    "768, the hidden size\nof a BERT", (768, len(planted) * 0.8), xytext=(6, 0), textcoords="offset points"
+)
+axes.set(
+    xlabel="n, samples that the test believes in",
+    ylabel=f"graphs found exactly, of {len(planted)}",
+    ylim=(-1, len(planted) + 1),
+)
+show(
+    figure,
+    "Graphs found exactly: " + ", ".join(f"{e} at n = {n:,}" for n, e in zip(ns, exactly, strict=True)) + ".",
+)
 
 # %% [markdown]
 # Both halves of this picture matter.
@@ -311,7 +332,13 @@ figure, axes = plt.subplots(figsize=(6.4, 2.4), layout="constrained")
 axes.plot(kept, rng.uniform(0.85, 1.15, len(kept)), "o", mfc="none", color="#0072B2")
 axes.plot(lost, rng.uniform(-0.15, 0.15, len(lost)), "x", color="#D55E00")
 axes.axvline(smallest_seen, color="#5b6770", linestyle=":")
-axes.set(xscale="log", yticks=[0, 1], yticklabels=["lost", "found"], ylim=(-0.5, 1.5), xlabel="weakest partial correlation of a true edge")
+axes.set(
+    xscale="log",
+    yticks=[0, 1],
+    yticklabels=["lost", "found"],
+    ylim=(-0.5, 1.5),
+    xlabel="weakest partial correlation of a true edge",
+)
 show(
     figure,
     f"At n = {n} the test sees correlations above {smallest_seen:.3f}. {len(kept)} edges found, {len(lost)} lost; the lost "

@@ -40,7 +40,9 @@ shapes = {
     "collider": [("rain", "wet"), ("sprinkler", "wet")],
 }
 middle = {"chain": "tar", "fork": "sun", "collider": "wet"}
-cl.draw(nx.DiGraph([edge for edges in shapes.values() for edge in edges]), title="A chain, a fork and a collider")
+cl.draw(
+    nx.DiGraph([edge for edges in shapes.values() for edge in edges]), title="A chain, a fork and a collider"
+)
 
 # %% [markdown]
 # Give every arrow the weight 1, draw data, and look at the two *outer* variables: first all samples, then only samples in
@@ -52,7 +54,9 @@ def draw_samples(edges, size):
     """Samples of a linear model with weight 1 on each arrow, as a table name -> values."""
     values = {}
     for name in nx.topological_sort(nx.DiGraph(edges)):
-        values[name] = sum(values[cause] for cause, effect in edges if effect == name) + rng.standard_normal(size)
+        values[name] = sum(values[cause] for cause, effect in edges if effect == name) + rng.standard_normal(
+            size
+        )
     return values
 
 
@@ -64,10 +68,14 @@ for ax, (shape, edges) in zip(axes, shapes.items(), strict=True):
     near = np.abs(data[middle[shape]]) < 0.2
     r_all, r_near = np.corrcoef(x, y)[0, 1], np.corrcoef(x[near], y[near])[0, 1]
     ax.plot(x, y, ".", color="#c9d0d6", markersize=3, label=f"all samples: r = {r_all:.2f}")
-    ax.plot(x[near], y[near], "x", color="#0072B2", markersize=4, label=f"{middle[shape]} ≈ 0: r = {r_near:.2f}")
+    ax.plot(
+        x[near], y[near], "x", color="#0072B2", markersize=4, label=f"{middle[shape]} ≈ 0: r = {r_near:.2f}"
+    )
     ax.set(title=shape, xticks=[], yticks=[])
     ax.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.02), frameon=False)
-    told.append(f"{shape}: correlation {r_all:.2f} over all samples, {r_near:.2f} where the middle is near zero")
+    told.append(
+        f"{shape}: correlation {r_all:.2f} over all samples, {r_near:.2f} where the middle is near zero"
+    )
 show(figure, "Three scatter plots. " + "; ".join(told) + ".")
 
 # %% [markdown]
@@ -103,7 +111,9 @@ print(f"by the inverse:               {-P[0, 1] / np.sqrt(P[0, 0] * P[1, 1]):.3f
 
 # %% tags=["exercise"]
 def partial_correlation(C, x, y, given):
-    raise NotImplementedError("Exercise 2.1: return the partial correlation of x and y given the variables in given")
+    raise NotImplementedError(
+        "Exercise 2.1: return the partial correlation of x and y given the variables in given"
+    )
 
 
 # %% tags=["solution"]
@@ -142,10 +152,15 @@ axes.hist(statistic, bins=60, density=True, color="#c9d0d6", label=f"{repeats} d
 grid = np.linspace(-4, 4, 200)
 axes.plot(grid, np.exp(-(grid**2) / 2) / np.sqrt(2 * np.pi), color="#0072B2", label="standard normal")
 for side in (-1, 1):
-    axes.axvline(side * ndtri(0.005), color="#D55E00", linestyle="--", label="α = 0.01" if side == 1 else None)
+    axes.axvline(
+        side * ndtri(0.005), color="#D55E00", linestyle="--", label="α = 0.01" if side == 1 else None
+    )
 axes.set(xlabel="√(n − |Z| − 3) · atanh r", yticks=[], ylim=(0, 0.62))
 axes.legend(frameon=False, fontsize=8, ncols=3, loc="upper center")
-show(figure, f"The histogram of the statistic follows the normal curve; {beyond:.1%} lie beyond the dashed lines for α = 0.01.")
+show(
+    figure,
+    f"The histogram of the statistic follows the normal curve; {beyond:.1%} lie beyond the dashed lines for α = 0.01.",
+)
 
 # %% [markdown]
 # ### Exercise 2.2: the p-value
@@ -159,7 +174,9 @@ show(figure, f"The histogram of the statistic follows the normal curve; {beyond:
 
 # %% tags=["exercise"]
 def p_value(r, n, k):
-    raise NotImplementedError("Exercise 2.2: return the two-sided p-value of r from n samples given k variables")
+    raise NotImplementedError(
+        "Exercise 2.2: return the two-sided p-value of r from n samples given k variables"
+    )
 
 
 # %% tags=["solution"]
@@ -197,13 +214,18 @@ check("2.3", smallest_visible)
 ns = np.unique(np.logspace(1.2, 5, 120).astype(int))
 figure, axes = plt.subplots(figsize=(6.4, 3), layout="constrained")
 for alpha, style in ((0.05, ":"), (0.01, "-"), (1e-5, "--")):
-    axes.semilogx(ns, np.tanh(-ndtri(alpha / 2) / np.sqrt(ns - 3)), style, color="#0072B2", label=f"α = {alpha:g}")
+    axes.semilogx(
+        ns, np.tanh(-ndtri(alpha / 2) / np.sqrt(ns - 3)), style, color="#0072B2", label=f"α = {alpha:g}"
+    )
 for name, width in (("head of BERT", 64), ("hidden size of BERT-base", 768)):
     axes.axvline(width, color="#5b6770", linewidth=0.8)
     axes.annotate(f"{name}: {width}", (width, 0.85), xytext=(4, 0), textcoords="offset points", fontsize=8)
 axes.set(xlabel="n", ylabel="smallest visible |r|", ylim=(0, 1))
 axes.legend(frameon=False, fontsize=8, loc="center right")
-show(figure, "The smallest visible correlation falls like one over the square root of n; a smaller α lifts the curve.")
+show(
+    figure,
+    "The smallest visible correlation falls like one over the square root of n; a smaller α lifts the curve.",
+)
 
 # %% [markdown]
 # α and *n* act through this one number only. With attention, *n* is a convention, so the threshold is a **knob**:
@@ -217,8 +239,12 @@ show(figure, "The smallest visible correlation falls like one over the square ro
 # %%
 C = np.array([[1, 0.5, 0.7], [0.5, 1, 0.7], [0.7, 0.7, 1]])  # ice cream, sunburn, sun
 test = cl.PartialCorrelation(C, n_samples=100, alpha=0.01)
-print(f"ice cream and sunburn:            p = {test.p_value(0, 1):.2g}, independent: {test.independent(0, 1)}")
-print(f"ice cream and sunburn, given sun: p = {test.p_value(0, 1, [2]):.2g}, independent: {test.independent(0, 1, [2])}")
+print(
+    f"ice cream and sunburn:            p = {test.p_value(0, 1):.2g}, independent: {test.independent(0, 1)}"
+)
+print(
+    f"ice cream and sunburn, given sun: p = {test.p_value(0, 1, [2]):.2g}, independent: {test.independent(0, 1, [2])}"
+)
 print(f"distinct tests so far: {test.n_tests}")
 
 # %% [markdown]
@@ -261,13 +287,33 @@ for one_sided in (False, True):
             exact[one_sided, n] += bool(((marks != 0) == ((sem.weights != 0) | (sem.weights != 0).T)).all())
 
 figure, axes = plt.subplots(figsize=(6.4, 2.6), layout="constrained")
-for shift, (one_sided, colour, hatch) in zip((-0.2, 0.2), ((False, "#0072B2", ""), (True, "#E69F00", "///")), strict=True):
+for shift, (one_sided, colour, hatch) in zip(
+    (-0.2, 0.2), ((False, "#0072B2", ""), (True, "#E69F00", "///")), strict=True
+):
     heights = [exact[one_sided, n] for n in sizes]
-    bars = axes.bar(np.arange(3) + shift, heights, 0.38, color=colour, hatch=hatch, edgecolor="white", label="one-sided" if one_sided else "two-sided")
+    bars = axes.bar(
+        np.arange(3) + shift,
+        heights,
+        0.38,
+        color=colour,
+        hatch=hatch,
+        edgecolor="white",
+        label="one-sided" if one_sided else "two-sided",
+    )
     axes.bar_label(bars)
-axes.set(xticks=range(3), xticklabels=[f"n = {n:,}" for n in sizes], ylabel=f"exact, of {len(planted)}", ylim=(0, len(planted) * 1.15))
+axes.set(
+    xticks=range(3),
+    xticklabels=[f"n = {n:,}" for n in sizes],
+    ylabel=f"exact, of {len(planted)}",
+    ylim=(0, len(planted) * 1.15),
+)
 axes.legend(frameon=False, loc="upper left")
-show(figure, "Planted graphs found exactly. " + "; ".join(f"{'one' if o else 'two'}-sided at n = {n:,}: {e}" for (o, n), e in exact.items()) + ".")
+show(
+    figure,
+    "Planted graphs found exactly. "
+    + "; ".join(f"{'one' if o else 'two'}-sided at n = {n:,}: {e}" for (o, n), e in exact.items())
+    + ".",
+)
 
 # %% [markdown]
 # With the one-sided rule the planted truth does not come back, however large *n* is. So the package tests both sides, and
@@ -308,7 +354,9 @@ print(f"condition numbers of ρ in twelve heads: {min(conditions):.0e} to {max(c
 twin = attention[0].copy()
 twin[5] = twin[4]  # two tokens that look at exactly the same tokens
 test = cl.PartialCorrelation(cl.attention_correlation(twin), 384)
-print(f"the twins, given another token: p = {test.p_value(4, 5, [7]):.2g}; tests that could not be solved: {test.n_singular}")
+print(
+    f"the twins, given another token: p = {test.p_value(4, 5, [7]):.2g}; tests that could not be solved: {test.n_singular}"
+)
 
 # %% [markdown]
 # `PartialCorrelation` computes in 64-bit floats, and where a block cannot be inverted it says *dependent* and counts. A twin

@@ -339,12 +339,27 @@ print(f"same PAG from both: {agree} of {len(drawn)}")
 
 figure, axes = plt.subplots(figsize=(6.4, 2.8), layout="constrained")
 last = max(np.flatnonzero(c).max() for c in counts.values()) + 1
-for shift, (method, colour, hatch) in zip((-0.2, 0.2), (("fci", "#E69F00", "///"), ("icd", "#0072B2", "")), strict=True):
+for shift, (method, colour, hatch) in zip(
+    (-0.2, 0.2), (("fci", "#E69F00", "///"), ("icd", "#0072B2", "")), strict=True
+):
     label = f"{method.upper()}: {counts[method].sum():.0f} tests"
-    axes.bar(np.arange(last) + shift, counts[method][:last], 0.4, color=colour, hatch=hatch, edgecolor="white", label=label)
+    axes.bar(
+        np.arange(last) + shift,
+        counts[method][:last],
+        0.4,
+        color=colour,
+        hatch=hatch,
+        edgecolor="white",
+        label=label,
+    )
 axes.set(xlabel="size of the conditioning set", ylabel="tests, mean", xticks=range(last))
 axes.legend(frameon=False)
-show(figure, "Mean number of tests: " + ", ".join(f"{m.upper()} {c.sum():.0f}" for m, c in counts.items()) + ". ICD asks fewer large ones.")
+show(
+    figure,
+    "Mean number of tests: "
+    + ", ".join(f"{m.upper()} {c.sum():.0f}" for m, c in counts.items())
+    + ". ICD asks fewer large ones.",
+)
 
 # %% [markdown]
 # Fewer tests with large conditioning sets means more than time: those tests are the least reliable ones (each conditioning variable costs a sample).

@@ -47,7 +47,10 @@ for name in recorded():
 # %%
 r = recorded("pieces")
 print(" ".join(r.tokens))
-show(heat_map(r.attention[3], r.tokens, title="Head 3, word-pieces"), f"Attention among {len(r.tokens)} word-pieces of one sentence.")
+show(
+    heat_map(r.attention[3], r.tokens, title="Head 3, word-pieces"),
+    f"Attention among {len(r.tokens)} word-pieces of one sentence.",
+)
 
 # %% [markdown]
 # People think in words, so we merge pieces. Attention **to** a word is the sum over its pieces (each piece takes its share). Attention **from** a word
@@ -148,7 +151,12 @@ axes.set(xlabel="α", ylabel=f"edges, of {pairs} pairs", ylim=(0, None))
 axes.legend(frameon=False)
 rises = sum(b < a for counts in curves.values() for a, b in itertools.pairwise(counts))
 steps = sum(len(c) - 1 for c in curves.values())
-show(figure, "Edges against α. " + "; ".join(f"head {h}: {c[0]} edges at α = 1e-12, {c[-1]} at 0.1" for h, c in curves.items()) + ".")
+show(
+    figure,
+    "Edges against α. "
+    + "; ".join(f"head {h}: {c[0]} edges at α = 1e-12, {c[-1]} at 0.1" for h, c in curves.items())
+    + ".",
+)
 
 # %%
 print(f"In {rises} of {steps} steps, a larger α gave fewer edges.")
@@ -215,10 +223,15 @@ axes.plot(shares, np.array(edges) / pairs, "s--", label="edges, share of pairs")
 axes.plot(shares, kept, "^:", label="share of the first edges still there")
 axes.set(xlabel="share of attention added to [CLS]", ylim=(0, 1.05))
 axes.legend(frameon=False, fontsize=8)
-show(figure, f"As the sink deepens to {shares[-1]}, the median correlation rises from {median[0]:.2f} to {median[-1]:.3f}; {kept[-1]:.0%} of the edges stay.")
+show(
+    figure,
+    f"As the sink deepens to {shares[-1]}, the median correlation rises from {median[0]:.2f} to {median[-1]:.3f}; {kept[-1]:.0%} of the edges stay.",
+)
 
 # %%
-print(f"with a sink of {shares[-1]}: median correlation {median[-1]:.4f}, {edges[-1]:.0f} edges a head instead of {edges[0]:.0f}")
+print(
+    f"with a sink of {shares[-1]}: median correlation {median[-1]:.4f}, {edges[-1]:.0f} edges a head instead of {edges[0]:.0f}"
+)
 print(f"of the edges without it, {kept[-1]:.0%} are still there")
 
 # %% [markdown]
@@ -271,10 +284,21 @@ seen = np.bincount((share[upper] * 12).round().astype(int), minlength=13)
 
 figure, axes = plt.subplots(figsize=(6.4, 2.8), layout="constrained")
 axes.bar(np.arange(13) - 0.2, seen, 0.4, color="#0072B2", label="twelve real heads")
-axes.bar(np.arange(13) + 0.2, shuffled, 0.4, color="#E69F00", hatch="///", edgecolor="white", label="names shuffled")
+axes.bar(
+    np.arange(13) + 0.2,
+    shuffled,
+    0.4,
+    color="#E69F00",
+    hatch="///",
+    edgecolor="white",
+    label="names shuffled",
+)
 axes.set(xlabel="heads that join a pair", ylabel="pairs of words", xticks=range(13))
 axes.legend(frameon=False)
-show(figure, f"Pairs by the number of heads that join them: real and shuffled. In 8 heads or more: {seen[8:].sum()} real, {shuffled[8:].sum():.1f} by chance.")
+show(
+    figure,
+    f"Pairs by the number of heads that join them: real and shuffled. In 8 heads or more: {seen[8:].sum()} real, {shuffled[8:].sum():.1f} by chance.",
+)
 
 # %%
 print(f"pairs joined by 8 heads or more: {seen[8:].sum()}, by chance {shuffled[8:].sum():.1f}")
@@ -287,11 +311,15 @@ print(f"pairs joined by no head: {seen[0]}, by chance {shuffled[0]:.1f}")
 
 # %%
 noise = [learn_head(r, h, attention=rng.permuted(A, axis=1)) for h, A in enumerate(r.attention)]
-print(f"edges a head: {np.mean([n_edges(g) for g in graphs]):.1f} real, {np.mean([n_edges(g) for g in noise]):.1f} from shuffled rows")
+print(
+    f"edges a head: {np.mean([n_edges(g) for g in graphs]):.1f} real, {np.mean([n_edges(g) for g in noise]):.1f} from shuffled rows"
+)
 marks = {"real": graphs, "shuffled": noise}
 for kind, of_kind in marks.items():
     ends = np.concatenate([g.marks[g.marks != 0] for g in of_kind])
-    print(f"{kind:>8}: {np.mean(ends == 1):.0%} circles, {np.mean(ends == 2):.0%} arrowheads, {np.mean(ends == 3):.0%} tails")
+    print(
+        f"{kind:>8}: {np.mean(ends == 1):.0%} circles, {np.mean(ends == 2):.0%} arrowheads, {np.mean(ends == 3):.0%} tails"
+    )
 
 # %% [markdown]
 # Meaningless attention gives graphs too, with edges, arrowheads and tails. And the real ones are full of arrowheads: nearly every edge claims a hidden common cause, which

@@ -53,7 +53,9 @@ print(f"attention of the last layer: {attention.shape[0]} heads, {attention.shap
 pags, nodes, notes = learn_graphs(model, encoded)
 words = [encoded.units[u] for u in nodes]
 root = len(words)  # the outcome is the last node
-head = max(pags, key=lambda h: len(pags[h].neighbors(pags[h].nodes[root])))  # the one with most edges at the outcome
+head = max(
+    pags, key=lambda h: len(pags[h].neighbors(pags[h].nodes[root]))
+)  # the one with most edges at the outcome
 pag = pags[head]
 print(f"{len(pags)} graphs over {len(words)} words and the outcome; below: head {head}")
 cl.draw(pag, outcome=pag.nodes[root], title=f"Head {head}, around the outcome")
@@ -135,7 +137,9 @@ figure, axes = plt.subplots(figsize=(6.4, 0.32 * len(singles) + 0.9), layout="co
 axes.barh(range(len(singles)), left[order], color="#0072B2")
 axes.axvline(chances[encoded.target], color="#5b6770", linestyle=":", label="nothing masked")
 axes.axvline(0.5, color="#D55E00", linestyle="--", label="the other class wins")
-axes.set(yticks=range(len(singles)), xlim=(0, 1), xlabel=f"probability of {encoded.outcome}, with this word masked")
+axes.set(
+    yticks=range(len(singles)), xlim=(0, 1), xlabel=f"probability of {encoded.outcome}, with this word masked"
+)
 axes.set_yticklabels([words[k] for k in order], parse_math=False)
 axes.legend(frameon=False, fontsize=8, loc="upper center", ncols=2, bbox_to_anchor=(0.5, 1.18))
 told = ", ".join(f"{words[k]} {left[k]:.2f}" for k in order[:4])
@@ -219,14 +223,34 @@ results = [cl.explain(model, text) for text in texts]
 sizes = [len(e.sets[0].units) if e.success else 0 for e in results]
 certified = [e.certified for e in results if e.success]
 print(f"explained: {sum(e.success for e in results)} of {len(results)}")
-print(f"certified minimal: {sum(c is True for c in certified)}, a smaller set works: {sum(c is False for c in certified)}, not proved: {sum(c is None for c in certified)}")
-print(f"inputs run by the model, median: {np.median([e.model_calls for e in results]):.0f}; seconds, median: {np.median([e.seconds for e in results]):.2f}")
+print(
+    f"certified minimal: {sum(c is True for c in certified)}, a smaller set works: {sum(c is False for c in certified)}, not proved: {sum(c is None for c in certified)}"
+)
+print(
+    f"inputs run by the model, median: {np.median([e.model_calls for e in results]):.0f}; seconds, median: {np.median([e.seconds for e in results]):.2f}"
+)
 
 figure, axes = plt.subplots(figsize=(6.4, 2.4), layout="constrained")
 tall = np.bincount(sizes, minlength=6)
-axes.bar(range(len(tall)), tall, color=["#D55E00", *["#0072B2"] * (len(tall) - 1)], hatch=["///", *[""] * (len(tall) - 1)], edgecolor="white")
-axes.set(xticks=range(len(tall)), xticklabels=["none\nfound", *range(1, len(tall))], xlabel="words in the smallest set", ylabel="reviews")
-show(figure, "Reviews by the size of the smallest set: " + ", ".join(f"{n} with {k} words" if k else f"{n} unexplained" for k, n in enumerate(tall) if n) + ".")
+axes.bar(
+    range(len(tall)),
+    tall,
+    color=["#D55E00", *["#0072B2"] * (len(tall) - 1)],
+    hatch=["///", *[""] * (len(tall) - 1)],
+    edgecolor="white",
+)
+axes.set(
+    xticks=range(len(tall)),
+    xticklabels=["none\nfound", *range(1, len(tall))],
+    xlabel="words in the smallest set",
+    ylabel="reviews",
+)
+show(
+    figure,
+    "Reviews by the size of the smallest set: "
+    + ", ".join(f"{n} with {k} words" if k else f"{n} unexplained" for k, n in enumerate(tall) if n)
+    + ".",
+)
 
 # %%
 for e in sorted((e for e in results if e.success), key=lambda e: len(e.sets[0].units))[:6]:

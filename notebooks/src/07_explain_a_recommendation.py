@@ -181,20 +181,32 @@ rows = []
 for name, films in histories.items():
     graph, simple = cl.explain(model, films), explain_by(model, films, "attention")
     rows.append((name, graph, simple))
-    both = [f"{len(e.sets[0].units)} films, rank {e.sets[0].rank}" if e.success else "none found" for e in (graph, simple)]
+    both = [
+        f"{len(e.sets[0].units)} films, rank {e.sets[0].rank}" if e.success else "none found"
+        for e in (graph, simple)
+    ]
     print(f"{name:<22} {len(films)} films   graph: {both[0]:<18} attention: {both[1]}")
 
 # %%
 size = {"graph (CLEANN)": [len(g.sets[0].units) if g.success else np.nan for _, g, _ in rows],
         "attention order": [len(s.sets[0].units) if s.success else np.nan for _, _, s in rows]}  # fmt: skip
 figure, axes = plt.subplots(figsize=(7, 3), layout="constrained")
-for shift, (method, values), colour, hatch in zip((-0.2, 0.2), size.items(), ("#0072B2", "#E69F00"), ("", "///"), strict=True):
-    axes.bar(np.arange(len(rows)) + shift, values, 0.4, color=colour, hatch=hatch, edgecolor="white", label=method)
+for shift, (method, values), colour, hatch in zip(
+    (-0.2, 0.2), size.items(), ("#0072B2", "#E69F00"), ("", "///"), strict=True
+):
+    axes.bar(
+        np.arange(len(rows)) + shift, values, 0.4, color=colour, hatch=hatch, edgecolor="white", label=method
+    )
 axes.set_xticks(range(len(rows)), [name for name, _, _ in rows], rotation=40, ha="right", fontsize=8)
 axes.set(ylabel="films in the set")
 axes.legend(frameon=False, fontsize=8)
 means = {method: np.nanmean(values) for method, values in size.items()}
-show(figure, "Films in the explanation of each history, for both methods. Means: " + ", ".join(f"{m} {v:.2f}" for m, v in means.items()) + ".")
+show(
+    figure,
+    "Films in the explanation of each history, for both methods. Means: "
+    + ", ".join(f"{m} {v:.2f}" for m, v in means.items())
+    + ".",
+)
 
 # %%
 by_both = [row for row in rows if row[1].success and row[2].success]

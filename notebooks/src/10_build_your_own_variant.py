@@ -79,7 +79,10 @@ for n in (128, 768, 10**5, 10**8):
     exact = {}
     for name, test in (("Fisher, α = .01", cl.PartialCorrelation), ("BIC", BIC)):
         marks = [cl.learn_pag(test(sem.correlation, n), selection_bias=False).marks for sem in planted]
-        exact[name] = sum(((m != 0) == ((s.weights != 0) | (s.weights != 0).T)).all() for m, s in zip(marks, planted, strict=True))
+        exact[name] = sum(
+            ((m != 0) == ((s.weights != 0) | (s.weights != 0).T)).all()
+            for m, s in zip(marks, planted, strict=True)
+        )
     print(f"n = {n:>11,}: " + ", ".join(f"{name} {count}" for name, count in exact.items()))
 
 # %% [markdown]
@@ -99,7 +102,9 @@ for n in (128, 768, 10**5, 10**8):
 
 # %% tags=["exercise"]
 def without_sink(A):
-    raise NotImplementedError("Exercise 10.2: return the correlation of the rows without the most attended column")
+    raise NotImplementedError(
+        "Exercise 10.2: return the correlation of the rows without the most attended column"
+    )
 
 
 # %% tags=["solution"]
@@ -127,7 +132,9 @@ def sinkless(A):
 head = words_attention(recorded("plot").attention[5], recorded("plot").groups)
 upper = np.triu_indices(14, 1)
 before, after = cl.attention_correlation(head)[upper], sinkless(head)[upper]
-print(f"head 5 of the recorded text: median correlation {np.median(before):.2f} with the sink, {np.median(after):.2f} without")
+print(
+    f"head 5 of the recorded text: median correlation {np.median(before):.2f} with the sink, {np.median(after):.2f} without"
+)
 
 # %% [markdown]
 # Whether that is *better* no matrix can say. Its explanations can be counted; we come to that after the next part.
@@ -161,8 +168,14 @@ table = {}
 for name, options in variants.items():
     results = [cl.explain(model, text, certify=False, max_size=4, **options) for text in reviews]
     done = [e for e in results if e.success]
-    table[name] = (len(done), np.mean([len(e.sets[0].units) for e in done]), np.mean([e.model_calls for e in results]))
-    print(f"{name:<22} explained {table[name][0]:2} of {len(reviews)}, {table[name][1]:.2f} words on average, {table[name][2]:5.0f} inputs")
+    table[name] = (
+        len(done),
+        np.mean([len(e.sets[0].units) for e in done]),
+        np.mean([e.model_calls for e in results]),
+    )
+    print(
+        f"{name:<22} explained {table[name][0]:2} of {len(reviews)}, {table[name][1]:.2f} words on average, {table[name][2]:5.0f} inputs"
+    )
 
 # %%
 figure, axes = plt.subplots(1, 2, figsize=(8.4, 2.6), layout="constrained", sharey=True)
@@ -185,10 +198,15 @@ def without_the_sink(case):
     return case.explain(correlation=sinkless)
 
 
-run = evaluate("sentiment", len(reviews), data=reviews, methods=("cleann", without_the_sink, "attention"), max_size=4)
+run = evaluate(
+    "sentiment", len(reviews), data=reviews, methods=("cleann", without_the_sink, "attention"), max_size=4
+)
 for row in run.summary():
     print(f"{row['method']:>18}: explained {row['success']}, words {row['size']}, calls {row['calls']}")
-print("words, without the sink minus cleann, on common successes:", run.compare("without-the-sink", "cleann").size)
+print(
+    "words, without the sink minus cleann, on common successes:",
+    run.compare("without-the-sink", "cleann").size,
+)
 
 # %% [markdown]
 # ## A model of your own
@@ -280,7 +298,9 @@ for _ in range(20):
         tests[method].append(oracle.n_tests)
         ends[method].append(np.mean(found.marks[found.marks != 0] == 1))
 for method in tests:
-    print(f"{method:<12} {np.mean(tests[method]):5.0f} tests on average, {np.mean(ends[method]):.0%} of the marks remain circles")
+    print(
+        f"{method:<12} {np.mean(tests[method]):5.0f} tests on average, {np.mean(ends[method]):.0%} of the marks remain circles"
+    )
 
 # %% [markdown]
 # Knowing the order saves tests and decides marks that independence alone cannot. `cl.explain` takes ordered ICD by itself for a model that says `causal = True`.
