@@ -445,8 +445,10 @@ def test_stub_passes_through():
     def stub(G):
         raise NotImplementedError("Exercise 1.1: the total effects")
 
-    with pytest.raises(NotImplementedError, match=r"Exercise 1\.1"):
+    with pytest.raises(NotImplementedError, match=r"Exercise 1\.1") as raised:
         checks.check("1.1", stub)
+    assert raised.type.__name__ == "NotImplementedError"
+    assert raised.value._render_traceback_()[0] == "Exercise 1.1: the total effects"
 
 
 @pytest.mark.parametrize("number", ["99.1", "1.99", "one", ""])

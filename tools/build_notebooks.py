@@ -41,9 +41,9 @@ if "google.colab" in sys.modules:
 """
 
 BADGES = """\
-[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]\
+[![Open in Colab](badges/colab.svg)]\
 (https://colab.research.google.com/github/{slug}/blob/main/notebooks/{name}.ipynb)
-[![Open on Binder](https://mybinder.org/badge_logo.svg)]\
+[![Open on Binder](badges/binder.svg)]\
 (https://mybinder.org/v2/gh/{slug}/main?urlpath=lab/tree/notebooks/{name}.ipynb)"""
 
 
