@@ -10,7 +10,7 @@
 # | **You will do** | explain a review, then a sentence of your own; check the explanation by hand; see how exercises work |
 # | **You will learn** | what an explanation of this kind says and what it does not |
 # | **You need** | some Python; everything else is explained on the way |
-# | **Time** | one minute to the first explanation, ten for all; the cells run for about fifteen seconds on two CPU cores and stay below 1 GB |
+# | **Time** | one minute to the first explanation, ten for all; the cells run for about ten seconds on two CPU cores and stay below 1 GB |
 
 # %% tags=["setup"]
 import networkx as nx

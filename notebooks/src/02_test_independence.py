@@ -10,7 +10,7 @@
 # | **You will do** | make a correlation vanish by holding a third variable fixed, and make one appear; write the test in three short functions |
 # | **You will learn** | partial correlation, Fisher's z, what α and *n* decide, and why the sign must not be ignored |
 # | **You need** | notebook 01 |
-# | **Time** | 45 minutes to work through; the cells run for about fifteen seconds on two CPU cores and stay below 0.5 GB |
+# | **Time** | 45 minutes to work through; the cells run for about five seconds on two CPU cores and stay below 0.5 GB |
 
 # %% tags=["setup"]
 import matplotlib.pyplot as plt

@@ -10,7 +10,7 @@
 # | **You will do** | decide by eye whether a path is open, hide a common cause and watch the graph change, list every model that a graph stands for |
 # | **You will learn** | d-separation, the way from a DAG to a MAG to a PAG, the three marks, and how selection leaves its trace |
 # | **You need** | notebook 02: chain, fork, collider, and what conditioning does to them |
-# | **Time** | 60 minutes to work through; the cells run for about five seconds on two CPU cores and stay below 0.5 GB |
+# | **Time** | 60 minutes to work through; the cells run for a few seconds on two CPU cores and stay below 0.5 GB |
 
 # %% tags=["setup"]
 import networkx as nx

@@ -10,7 +10,7 @@
 # | **You will do** | remove edges, orient colliders, apply a rule, and watch the one edge that the simple plan cannot remove |
 # | **You will learn** | FCI and ICD, separating sets, Zhang's rules, PDS-paths, and what a step costs |
 # | **You need** | notebooks 02 and 03 |
-# | **Time** | 75 minutes to work through; the cells run for about ten seconds on two CPU cores and stay below 0.5 GB |
+# | **Time** | 75 minutes to work through; the cells run for about five seconds on two CPU cores and stay below 0.5 GB |
 
 # %% tags=["setup"]
 from itertools import combinations

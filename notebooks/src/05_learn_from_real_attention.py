@@ -10,7 +10,7 @@
 # | **You will do** | merge word-pieces into words, learn a graph for each of twelve heads, turn the threshold, drown a head in its sink, compare with attention that means nothing |
 # | **You will learn** | the decisions between an attention matrix and a graph, and how much the graph depends on each |
 # | **You need** | notebooks 01 to 04 |
-# | **Time** | 60 minutes to work through; the cells run for about twenty seconds on two CPU cores and stay below 0.5 GB |
+# | **Time** | 60 minutes to work through; the cells run for about five seconds on two CPU cores and stay below 0.5 GB |
 
 # %% tags=["setup"]
 import itertools

@@ -9,7 +9,7 @@
 # | **You will do** | rank films, explain why one stands on top, see what takes its place, compare with a simpler explanation |
 # | **You will learn** | how BERT4Rec reads a history, why seen films must be treated alike before and after masking, what the rank of the replacement says |
 # | **You need** | notebook 06 |
-# | **Time** | 45 minutes to work through; the cells run for about fifteen seconds on two CPU cores and stay below 1 GB |
+# | **Time** | 45 minutes to work through; the cells run for about ten seconds on two CPU cores and stay below 1 GB |
 
 # %% tags=["setup"]
 import matplotlib.pyplot as plt
@@ -129,10 +129,10 @@ for found in explanation.sets[:5]:
 # ## Check it yourself
 
 # %%
-found = explanation.sets[0]
-print("the model reads:", " · ".join(found.masked))
-# the hidden films remain excluded, so say that they were seen
-print("and recommends:", model.recommend(list(found.masked), k=1, seen=found.units)[0][0])
+for found in explanation.sets[:1]:
+    print("the model reads:", " · ".join(found.masked))
+    # the hidden films remain excluded, so say that they were seen
+    print("and recommends:", model.recommend(list(found.masked), k=1, seen=found.units)[0][0])
 
 # %% [markdown]
 # Build a history of your own: type titles, click films to mask them, and watch the list.
