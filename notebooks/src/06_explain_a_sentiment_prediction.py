@@ -257,7 +257,7 @@ for e in sorted((e for e in results if e.success), key=lambda e: len(e.sets[0].u
     print(f"{e.prediction:>8}  {', '.join(e.sets[0].units):<28} {e.input}")
 for e in results:
     if not e.success:
-        print(f"{e.prediction:>8}  {'; '.join(e.failures):<28} {e.input}")
+        print(f"{e.prediction:>8}  {'(none found)':<28} {e.input}")
 
 # %% [markdown]
 # Do the words make sense to *you*? That is not the test: they made sense to the model. A word that should not matter but does is the most useful thing that an explanation can show.
