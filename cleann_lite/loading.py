@@ -10,7 +10,6 @@ import logging
 import re
 from pathlib import Path
 
-POCKET_MODELS = ("pocket-sentiment", "pocket-bert4rec", "pocket-masked-word", "pocket-gpt")
 _FILES = ("*.json", "*.txt", "*.model", "*.safetensors", "README.md")
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 # task -> (ending of the architecture's name, transformers class that reads it)
@@ -28,7 +27,7 @@ def load_model(name, *, task=None, device=None):
     Parameters
     ----------
     name : str or path
-        A pocket model ("pocket-sentiment", "pocket-bert4rec", "pocket-masked-word", "pocket-gpt"), a local
+        A pocket model ("pocket-sentiment", "pocket-bert4rec"; ``pocket_models()`` lists them), a local
         folder as ``save_pretrained`` writes it, or a hub id ("owner/name").
     task : str, optional
         "classification", "masked-word" or "next-word"; None reads it from the model's architecture.
@@ -54,20 +53,30 @@ def load_model(name, *, task=None, device=None):
     if task is not None and task not in _TASKS:
         raise ValueError(f"task must be one of {', '.join(_TASKS)}: got {task!r}")
     text = str(name)
-    if text in POCKET_MODELS:
-        from . import datasets
-
-        folder = datasets.data_path("models", text)
-        datasets.verify(folder)
+    if text.startswith("pocket-") and not Path(text).exists():
+        folder = _shipped(text)
     elif Path(text).expanduser().exists():
         folder = Path(text).expanduser()
-    elif text.startswith("pocket-"):
-        raise ValueError(f"there is no pocket model {text!r}: choose from {', '.join(POCKET_MODELS)}")
     elif _HUB_ID.fullmatch(text):
         folder = _download(text)
     else:
         raise ValueError(f"{text!r} is neither a pocket model, nor a folder here, nor a hub id (owner/name)")
     return _load_folder(folder, Path(text).name, task, device)
+
+
+def pocket_models() -> list[str]:
+    """Names of the models that ship with the package."""
+    from . import datasets
+
+    return sorted(p.parent.name for p in datasets.data_path("models").glob("pocket-*/config.json"))
+
+
+def _shipped(name):
+    from . import datasets
+
+    if name not in pocket_models():
+        raise ValueError(f"there is no pocket model {name!r}: choose from {', '.join(pocket_models())}")
+    return datasets.verify(datasets.data_path("models", name))
 
 
 def _load_folder(folder, name, task, device):
