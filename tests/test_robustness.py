@@ -14,7 +14,7 @@ from cleann_lite.robustness import (
     robustness,
 )
 
-MODEL = LinearModel({"dull": -2.0, "boring": -2.0, "fine": 1.5, "warm": 1.0, "slow": -0.5}, bias=0.3)
+MODEL = LinearModel({"dull": -2.0, "boring": -2.0, "fine": 1.5, "warm": 1.0, "slow": -0.5}, bias=2.0, seed=5)
 TEXT = "a dull boring slow plot and a fine warm end of a slow and dull evening with no fine joke"
 
 
@@ -112,7 +112,7 @@ def test_corners_of_a_layer_leave_determined_heads_alone():
 def test_replaced_attention_changes_nothing_else():
     encoded = MODEL.encode(TEXT)
     attention = MODEL.attention(encoded)
-    model = LinearModel(MODEL.weights, MODEL.bias)
+    model = LinearModel(MODEL.weights, MODEL.bias, MODEL.seed)
     replaced = ReplacedAttention(model, attention)
     direct, same = explain(MODEL, TEXT, certify=False), explain(replaced, TEXT, certify=False)
     assert {found.units for found in same.sets} == {found.units for found in direct.sets} and direct.sets
