@@ -21,7 +21,7 @@ from cleann_lite.datasets import data_path
 from cleann_lite.encoder import text_heads
 from cleann_lite.robustness import explanation_robustness, layer_corners
 
-REACHES = (0.1, 0.5, 1.0)
+REACHES = (0.1, 1.0)
 SHARES = ("edge_share", "mark_share", "robust_share")
 CAPS = {"max_size": 3, "max_calls": 600, "max_candidates": 150}
 
@@ -102,9 +102,10 @@ def main(arguments=()):
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--out", type=Path, default=data_path("recorded", "robust_graphs.csv"))
     parser.add_argument("--imdb", type=int, default=24, help="IMDB reviews")
-    parser.add_argument("--samples", type=int, default=5)
+    parser.add_argument("--model", default="pocket-sentiment")
+    parser.add_argument("--samples", type=int, default=4)
     args = parser.parse_args(list(arguments))
-    model, rows = cl.load_model("pocket-sentiment"), []
+    model, rows = cl.load_model(args.model), []
     if args.out.exists():
         with open(args.out, encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))

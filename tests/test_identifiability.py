@@ -161,6 +161,13 @@ def test_the_corner_found_is_near_the_farthest_of_many():
     assert 0.9 * farthest <= found <= 1
 
 
+def test_climbing_leads_farther_than_the_corner_of_least_overlap():
+    attention, value = head(40, 12)
+    first = attention_distance(attention, equivalent_attention(attention, value, direction=-attention))
+    climbed = attention_distance(attention, equivalent_attention(attention, value))
+    assert (climbed >= first - 1e-9).all() and (climbed > first + 1e-3).mean() > 0.1
+
+
 def test_rows_are_treated_on_their_own():
     attention, value = head(24, 6)
     whole = equivalent_attention(attention, value)
