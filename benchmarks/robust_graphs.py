@@ -12,6 +12,7 @@ are recorded. A review that stands in the file is not done again.
 import argparse
 import csv
 import time
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -23,26 +24,21 @@ from cleann_lite.robustness import explanation_robustness, layer_corners
 
 REACHES = (0.1, 1.0)
 SHARES = ("edge_share", "mark_share", "robust_share")
-CAPS = {"max_size": 3, "max_calls": 600, "max_candidates": 150}
+CAPS = {"max_size": 3, "max_calls": 300, "max_candidates": 100}
 
 
 def reviews(data, model, count, seed=0):
-    """(id, text): our own reviews, then IMDB test reviews of 60 to 100 word-pieces."""
+    """(id, text): our own reviews and IMDB test reviews of 60 to 100 word-pieces, the longest last."""
     with open(data_path("reviews.csv"), encoding="utf-8", newline="") as file:
-        yield from ((row["id"], row["text"]) for row in csv.DictReader(file))
-    if not (data / "imdb").exists():
-        return
-    from cleann_lite.training import corpus
+        found = [(row["id"], row["text"]) for row in csv.DictReader(file)]
+    if (data / "imdb").exists():
+        from cleann_lite.training import corpus
 
-    found = corpus.reviews(data, "test")
-    taken = 0
-    for i in np.random.default_rng(seed).permutation(len(found)):
-        if taken == count:
-            return
-        text = found[i].text
-        if len(text) < 900 and 60 <= len(model.encode(text).data.ids) <= 100:
-            taken += 1
-            yield f"imdb-test-{i}", text
+        texts = [example.text for example in corpus.reviews(data, "test")]
+        order = (i for i in np.random.default_rng(seed).permutation(len(texts)) if len(texts[i]) < 900)
+        fitting = (i for i in order if 60 <= len(model.encode(texts[i]).data.ids) <= 100)
+        found += [(f"imdb-test-{i}", texts[i]) for i in islice(fitting, count)]
+    return sorted(found, key=lambda pair: len(pair[1]))
 
 
 def lines(model, name, text, samples):

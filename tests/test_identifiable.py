@@ -9,6 +9,7 @@ torch = pytest.importorskip("torch")
 
 from cleann_lite.encoder import DecoupledClassifier  # noqa: E402
 from cleann_lite.training import identifiable  # noqa: E402
+from cleann_lite.training import identifiable_table as record  # noqa: E402
 from cleann_lite.training.__main__ import main  # noqa: E402
 
 OPTIONS = ["--smoke", "--sets", "UCI", "--key-sizes", "4", "16"]
@@ -23,14 +24,14 @@ def command(folder, *more):
 def test_one_command_writes_table_and_plot_and_repeats_nothing(tmp_path, capsys, monkeypatch):
     pytest.importorskip("matplotlib")
     assert command(tmp_path) == 0
-    runs = identifiable.read_runs(tmp_path / "out" / identifiable.RESULTS)
+    runs = record.read_runs(tmp_path / "out" / record.RESULTS)
     assert [(r.combine, r.key_size) for r in runs] == [("concat", 4), ("add", 4), ("concat", 16), ("add", 16)]
-    with open(tmp_path / "out" / identifiable.TABLE, newline="") as file:
+    with open(tmp_path / "out" / record.TABLE, newline="") as file:
         assert len(list(csv.DictReader(file))) == 4
-    assert (tmp_path / "out" / identifiable.PLOT).read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "out" / record.PLOT).read_bytes().startswith(b"\x89PNG")
     monkeypatch.setattr(identifiable, "one_run", None)  # would fail if it were called
     assert command(tmp_path) == 0
-    assert identifiable.read_runs(tmp_path / "out" / identifiable.RESULTS) == runs
+    assert record.read_runs(tmp_path / "out" / record.RESULTS) == runs
     capsys.readouterr()
     assert main(["evaluate", "identifiable", "--model", str(tmp_path / "out")]) == 0
     printed = capsys.readouterr().out
@@ -73,15 +74,15 @@ def test_shares_follow_the_counts(combine, key_size, tokens, expected):
 
 
 def test_interval_is_the_t_interval():
-    mean, half = identifiable.interval([0.70, 0.74, 0.75])
+    mean, half = record.interval([0.70, 0.74, 0.75])
     assert mean == pytest.approx(0.73)
     assert half == pytest.approx(4.302653 * np.std([0.70, 0.74, 0.75], ddof=1) / np.sqrt(3))
-    assert np.isnan(identifiable.interval([0.7])[1])
+    assert np.isnan(record.interval([0.7])[1])
 
 
 def test_differences_are_paired():
     def run(combine, key_size, accuracy):
-        return identifiable.Run("UCI", combine, key_size, 0, accuracy, 1, 1, 1, 1, 1, 1, 1, 1)
+        return record.Run("UCI", combine, key_size, 0, accuracy, 1, 1, 1, 1, 1, 1, 1, 1)
 
     runs = [
         run("concat", 4, 0.5),
@@ -90,7 +91,7 @@ def test_differences_are_paired():
         run("add", 8, 1.0),
         run("add", 16, 0),
     ]
-    assert identifiable.differences(runs) == ["UCI: add - concat = +10.00 ± 0.00 points (2 pairs)"]
+    assert record.differences(runs) == ["UCI: add - concat = +10.00 ± 0.00 points (2 pairs)"]
 
 
 def test_missing_sets_are_named(tmp_path, capsys):

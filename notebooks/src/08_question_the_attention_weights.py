@@ -32,7 +32,8 @@ from cleann_lite.identifiability import (
     softmax_attention,
 )
 from cleann_lite.robustness import explanation_robustness, layer_corners
-from cleann_lite.training import identifiable
+from cleann_lite.training import identifiable_table as record
+from cleann_lite.training.identifiable import quick_runs
 from cleann_lite.widgets import IdentifiabilityExplorer
 
 plot_style()
@@ -294,16 +295,16 @@ check("8.5", layer_free)
 # output of the head, in the two senses; *layer* asks for the output of the layer.
 
 # %%
-quick = identifiable.quick_runs()
-print(identifiable.as_text(identifiable.summary(quick)).replace(" ± nan", ""))
+quick = quick_runs()
+print(record.as_text(record.summary(quick)).replace(" ± nan", ""))
 
 # %%
-runs = identifiable.read_runs(data_path("recorded", identifiable.RESULTS))
-rows = identifiable.summary(runs)
-words = "; ".join(identifiable.differences(runs))
-print(identifiable.as_text(rows), "\n")
+runs = record.read_runs(data_path("recorded", record.RESULTS))
+rows = record.summary(runs)
+words = "; ".join(record.differences(runs))
+print(record.as_text(rows), "\n")
 print(words.replace("; ", "\n"))
-show(identifiable.draw(rows), f"Accuracy and identifiable shares against the key size, for four sets. Accuracy: {words}.")
+show(record.draw(rows), f"Accuracy and identifiable shares against the key size, for four sets. Accuracy: {words}.")
 
 # %% [markdown]
 # ### "Equal accuracy, more identifiable": the verdict

@@ -1,0 +1,178 @@
+"""The record of the experiment on identifiability: runs, their table, their plot. Needs no PyTorch."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.special import stdtrit
+
+LENGTH, D_MODEL, HEADS = 64, 64, 4
+RESULTS, TABLE, PLOT = "identifiability_runs.csv", "identifiability.csv", "identifiability.png"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training: its place in the experiment, and what came of it.
+
+    Shares are over heads and test texts (and, for the local test, sampled rows): ``null_space``: no other
+    attention at all has the same head output; ``local``: none that the head can make nearby has. ``layer_…``:
+    the same, given the output of the layer instead of the outputs of its heads. ``condition``: median of the
+    local test's condition number where the rank is full.
+    """
+
+    set: str
+    combine: str
+    key_size: int
+    seed: int
+    accuracy: float
+    null_space: float
+    local: float
+    condition: float
+    layer_null_space: float
+    layer_local: float
+    tested: int
+    tokens: float
+    seconds: float
+
+
+def read_runs(path: Path) -> list[Run]:
+    """Runs recorded in a file; none where there is no file."""
+    if not path.exists():
+        return []
+    kinds = dict(Run.__annotations__)
+    cast = {"str": str, "int": int, "float": float}
+    with open(path, encoding="utf-8", newline="") as file:
+        return [Run(**{k: cast[kinds[k]](v) for k, v in row.items()}) for row in csv.DictReader(file)]
+
+
+def write_runs(path: Path, runs) -> None:
+    """One line per run."""
+    _write(path, [asdict(r) for r in runs])
+
+
+def write_table(path: Path, rows: list[dict]) -> None:
+    """One line per set, way to combine and key size."""
+    _write(path, rows)
+
+
+def _write(path: Path, rows: list[dict]) -> None:
+    partial = path.with_suffix(".partial")
+    with open(partial, "w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        for row in rows:
+            writer.writerow({k: f"{v:.5g}" if isinstance(v, float) else v for k, v in row.items()})
+    partial.replace(path)
+
+
+def summary(runs) -> list[dict]:
+    """Per set, way to combine and key size: accuracy with its 95 % interval over seeds, and the shares."""
+    runs, rows = list(runs), []
+    for name in dict.fromkeys(r.set for r in runs):
+        for combine in ("concat", "add"):
+            for key_size in sorted({r.key_size for r in runs}):
+                cell = [r for r in runs if (r.set, r.combine, r.key_size) == (name, combine, key_size)]
+                if cell:
+                    mean, half = interval([r.accuracy for r in cell])
+                    shares = ("null_space", "local", "condition", "layer_null_space", "layer_local", "tokens")
+                    rows.append(
+                        {"set": name, "combine": combine, "key_size": key_size, "seeds": len(cell)}
+                        | {"accuracy": mean, "half_width": half}
+                        | {key: _mean([getattr(r, key) for r in cell]) for key in shares}
+                    )
+    return rows
+
+
+def _mean(values) -> float:
+    known = [value for value in values if not np.isnan(value)]
+    return float(np.mean(known)) if known else float("nan")
+
+
+def interval(values) -> tuple[float, float]:
+    """Mean and half-width of its 95 % t-interval; half-width nan for a single value.
+
+    >>> mean, half = interval([0.7, 0.8, 0.9])
+    >>> round(mean, 3), round(half, 3)
+    (0.8, 0.248)
+    """
+    values = np.asarray(values, dtype=float)
+    if len(values) < 2:
+        return float(values.mean()), float("nan")
+    error = values.std(ddof=1) / np.sqrt(len(values))
+    return float(values.mean()), float(stdtrit(len(values) - 1, 0.975) * error)
+
+
+def differences(runs) -> list[str]:
+    """Per set: how much more accurate added heads are than concatenated ones, paired by key size and seed."""
+    runs, lines = list(runs), []
+    for name in dict.fromkeys(r.set for r in runs):
+        found = {(r.combine, r.key_size, r.seed): r for r in runs if r.set == name}
+        pairs = [
+            found["add", key, seed].accuracy - r.accuracy
+            for (combine, key, seed), r in found.items()
+            if combine == "concat" and ("add", key, seed) in found
+        ]
+        if pairs:
+            mean, half = interval(pairs)
+            change = f"add - concat = {100 * mean:+.2f} ± {100 * half:.2f} points"
+            lines.append(f"{name}: {change} ({len(pairs)} pairs)")
+    return lines
+
+
+def as_text(rows: list[dict]) -> str:
+    """The table as Markdown; the standard layer is the one whose keys are as large as its values."""
+    shares = {"null_space": "null space", "local": "local"}
+    shares |= {"layer_null_space": "layer null space", "layer_local": "layer local"}
+    head = ("set", "combine", "d_k", "accuracy", *shares.values(), "condition")
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for row in rows:
+        standard = (row["combine"], row["key_size"]) == ("concat", D_MODEL // HEADS)
+        cells = [row["set"], row["combine"] + " (standard)" * standard, str(row["key_size"])]
+        cells += [f"{100 * row['accuracy']:.1f} ± {100 * row['half_width']:.1f}"]
+        cells += [f"{100 * row[share]:.0f} %" for share in shares]
+        lines.append("| " + " | ".join([*cells, f"{row['condition']:.1e}"]) + " |")
+    return "\n".join(lines)
+
+
+def plot(path: Path, rows: list[dict]) -> None:
+    """Accuracy, and the identifiable shares, against the key size: one column of pictures per set."""
+    draw(rows).savefig(path, dpi=110)
+
+
+def draw(rows: list[dict]):
+    """The figure of `plot`."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    sets = list(dict.fromkeys(row["set"] for row in rows))
+    styles = {"concat": ("#0072b2", "o", "-"), "add": ("#d55e00", "s", "--")}
+    with rc_context({"font.size": 9}):
+        figure = Figure(figsize=(2.9 * len(sets), 5.4), layout="constrained")
+        axes = figure.subplots(3, len(sets), sharex=True, sharey="row", squeeze=False)
+        for column, name in enumerate(sets):
+            for combine, (colour, marker, line) in styles.items():
+                cell = [row for row in rows if (row["set"], row["combine"]) == (name, combine)]
+                keys = [row["key_size"] for row in cell]
+                style = {"color": colour, "marker": marker, "linestyle": line, "label": combine}
+                axes[0, column].errorbar(
+                    keys,
+                    [100 * row["accuracy"] for row in cell],
+                    yerr=[100 * np.nan_to_num(row["half_width"]) for row in cell],
+                    capsize=2,
+                    **style,
+                )
+                for place, share in ((1, "null_space"), (2, "local")):
+                    axes[place, column].plot(keys, [100 * row[share] for row in cell], **style)
+            axes[0, column].set(title=name, xscale="log", xticks=keys, xticklabels=keys)
+            axes[0, column].minorticks_off()
+            axes[2, column].set_xlabel("key size")
+        titles = ("accuracy, %", "identifiable, %\n(null space)", "identifiable, %\n(local)")
+        for place, title in enumerate(titles):
+            axes[place, 0].set_ylabel(title)
+        for place in (1, 2):
+            axes[place, 0].set_ylim(-5, 105)
+        axes[0, 0].legend()
+    return figure
