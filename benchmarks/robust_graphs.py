@@ -23,7 +23,7 @@ from cleann_lite.encoder import text_heads
 from cleann_lite.robustness import explanation_robustness, layer_corners
 
 REACHES = (0.1, 1.0)
-SHARES = ("edge_share", "mark_share", "robust_share")
+SHARES = ("edge_share", "chance_share", "mark_share", "robust_share")
 CAPS = {"max_size": 3, "max_calls": 300, "max_candidates": 100}
 
 
@@ -71,24 +71,22 @@ def lines(model, name, text, samples):
 
 
 def table(rows):
-    """Medians over reviews, for each group and reach."""
+    """Means over reviews, for each group and reach."""
     groups = {
         "own, determined": lambda r: not r["review"].startswith("imdb") and not int(r["samples"]),
         "own, free": lambda r: not r["review"].startswith("imdb") and int(r["samples"]),
         "IMDB, free": lambda r: r["review"].startswith("imdb") and int(r["samples"]),
     }
-    print(
-        "reviews            count  reach   distance  edges kept  marks kept  in all    sets kept  explained"
-    )
+    columns = ("distance", *SHARES, "set_share", "found_share")
+    print(f"{'reviews':17s}  count  reach  " + "  ".join(f"{column:>12s}" for column in columns))
     for name, chosen in groups.items():
         for reach in REACHES:
             part = [r for r in rows if chosen(r) and float(r["reach"]) == reach]
             if not part:
                 continue
-            keys = ("distance", "edge_share", "mark_share", "robust_share", "set_share", "found_share")
-            values = [np.array([float(r[k]) for r in part]) for k in keys]
+            values = [np.array([float(r[column]) for r in part]) for column in columns]
             means = [v[~np.isnan(v)].mean() if (~np.isnan(v)).any() else np.nan for v in values]
-            shown = "  ".join(f"{v:9.3f}" for v in means)
+            shown = "  ".join(f"{v:12.3f}" for v in means)
             print(f"{name:17s}  {len(part):5d}  {reach:5.1f}  {shown}")
 
 

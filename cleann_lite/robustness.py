@@ -75,6 +75,11 @@ class Robustness:
         """Share of the edges that every other graph has."""
         return _mean(self.edges[np.triu(self.pag.marks != 0)] == 1)
 
+    @property
+    def chance_share(self) -> float:
+        """What `edge_share` would be if the other graphs had their edges anywhere: their density."""
+        return _mean(self.edges[np.triu_indices(len(self.pag), 1)])
+
     def describe(self) -> list[str]:
         """One sentence per edge, the most robust first."""
         pairs = np.argwhere(np.triu(self.pag.marks != 0))

@@ -30,6 +30,7 @@ def test_shares_are_counted_over_graphs():
     np.testing.assert_array_equal(found.edges, [[0, 1, 0.5], [1, 0, 0.5], [0.5, 0.5, 0]])
     np.testing.assert_array_equal(found.marks, [[0, 1, 0], [0.5, 0, 0.5], [0, 0.5, 0]])
     assert (found.edge_share, found.mark_share, found.robust_share) == (0.75, 0.625, 0.5)
+    assert found.chance_share == pytest.approx(2 / 3)  # two of three pairs, in every graph
     assert found.describe() == [
         "“a” and “b”: an edge in 100 % of the graphs, the same marks in 50 % at most.",
         "“b” and “c”: an edge in 50 % of the graphs, the same marks in 50 % at most.",

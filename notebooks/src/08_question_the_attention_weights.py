@@ -58,7 +58,9 @@ heads = text_heads(model, review)
 A, T, K = heads.attention[0], heads.value[0], heads.key[0]
 n, d = T.shape
 print(review, "\n")
-print(f"{model.predict_proba([review])[0, 1]:.0%} positive; {n} word-pieces, {len(heads.value)} heads, values of {d} numbers, keys of {K.shape[1]}")
+print(
+    f"{model.predict_proba([review])[0, 1]:.0%} positive; {n} word-pieces, {len(heads.value)} heads, values of {d} numbers, keys of {K.shape[1]}"
+)
 
 # %% [markdown]
 # ### Exercise 8.1: how many directions are free?
@@ -85,7 +87,9 @@ check("8.1", free_directions)
 
 # %%
 for h, value in enumerate(heads.value):
-    print(f"head {h}: {null_space_dimension(value)} directions keep the output, {null_space_dimension(value, sum_to_one=True)} of them the row sum too")
+    print(
+        f"head {h}: {null_space_dimension(value)} directions keep the output, {null_space_dimension(value, sum_to_one=True)} of them the row sum too"
+    )
 lengths = {name: len(recorded(name).tokens) for name in recorded()}
 print("\nreal heads of a larger encoder, value size 32; weights are determined up to 33 tokens:")
 print(",  ".join(f"{name}: {length} tokens, {max(0, length - 33)} free" for name, length in lengths.items()))
@@ -126,7 +130,9 @@ for _ in range(200):
     shift = null_space @ rng.normal(size=null_space.shape[1])
     shrinks = shift < 0
     ways.append(np.min(A[0][shrinks] / -shift[shrinks]) * np.abs(shift).sum() / 2)
-print(f"the row of [CLS], 200 random directions: at most {max(ways):.2%} of its attention moves, then a weight is used up")
+print(
+    f"the row of [CLS], 200 random directions: at most {max(ways):.2%} of its attention moves, then a weight is used up"
+)
 
 # %% [markdown]
 # A random direction needs a little from everywhere, and most weights of a trained head are close to 0, so it gets nowhere. That does not mean that no other attention is far away. To find one,
@@ -138,17 +144,25 @@ other = equivalent_attention(A, T)
 moved = attention_distance(A, other)
 print(f"largest difference of the output: {np.abs(other @ T - A @ T).max():.1e}")
 print(f"least weight {other.min():.1f}, row sums within {np.abs(other.sum(axis=1) - 1).max():.0e} of 1")
-print(f"share of the attention that lies elsewhere: {np.median(moved):.0%} in the median row, {moved.max():.0%} at most")
+print(
+    f"share of the attention that lies elsewhere: {np.median(moved):.0%} in the median row, {moved.max():.0%} at most"
+)
 
 pieces = model.tokenizer.convert_ids_to_tokens(model.encode(review).data.ids)
 figure, axes = plt.subplots(2, 1, figsize=(9, 3.6), sharex=True, layout="constrained")
-for axis, weights, name, colour in ((axes[0], A, "as computed", "#0072B2"), (axes[1], other, "another, same output", "#D55E00")):
+for axis, weights, name, colour in (
+    (axes[0], A, "as computed", "#0072B2"),
+    (axes[1], other, "another, same output", "#D55E00"),
+):
     axis.bar(range(n), weights[0], color=colour)
     axis.set_title(f"attention of [CLS], {name}", fontsize=9)
     axis.set_ylabel("weight")
 axes[1].set_xticks(range(n), pieces, rotation=90, fontsize=6)
 top = [", ".join(pieces[j] for j in np.argsort(-weights[0])[:5]) for weights in (A, other)]
-show(figure, f"Two rows of attention with the same output. As computed the five heaviest tokens are {top[0]}; in the other {top[1]}.")
+show(
+    figure,
+    f"Two rows of attention with the same output. As computed the five heaviest tokens are {top[0]}; in the other {top[1]}.",
+)
 
 # %% [markdown]
 # Read the two rows as explanations ("the model looks at …"). Some heavy tokens keep their place, since no mixture of others can stand in for them; others lose everything, or come out of nowhere. Nothing that leaves the head tells which of the two stories is true.
@@ -183,9 +197,15 @@ check("8.3", effective)
 
 # %%
 of_both = [cl.identifiability.effective_attention(weights, T) for weights in (A, other)]
-print(f"the two attentions differ by up to {np.abs(A - other).max():.2f}, their effective attentions by {np.abs(of_both[0] - of_both[1]).max():.0e}")
-print(f"negative entries: {np.mean(of_both[0] < 0):.0%}; row sums from {of_both[0].sum(axis=1).min():.2f} to {of_both[0].sum(axis=1).max():.2f}")
-print(f"norm {np.linalg.norm(of_both[0]):.2f}, of the attention itself {np.linalg.norm(A):.2f}, of the other {np.linalg.norm(other):.2f}")
+print(
+    f"the two attentions differ by up to {np.abs(A - other).max():.2f}, their effective attentions by {np.abs(of_both[0] - of_both[1]).max():.0e}"
+)
+print(
+    f"negative entries: {np.mean(of_both[0] < 0):.0%}; row sums from {of_both[0].sum(axis=1).min():.2f} to {of_both[0].sum(axis=1).max():.2f}"
+)
+print(
+    f"norm {np.linalg.norm(of_both[0]):.2f}, of the attention itself {np.linalg.norm(A):.2f}, of the other {np.linalg.norm(other):.2f}"
+)
 
 # %% [markdown]
 # ## A second question: could the head have made it?
@@ -232,16 +252,26 @@ for size, d_k, d_v in ((40, 4, 8), (40, 4, 40), (40, 4, 4), (10, 4, 4), (40, 8, 
     unique, found = [], []
     for trial in range(30):
         draw = np.random.default_rng([size, d_k, d_v, trial])
-        query, key, value = draw.normal(size=(1, d_k)), draw.normal(size=(size, d_k)), draw.normal(size=(size, d_v))
+        query, key, value = (
+            draw.normal(size=(1, d_k)),
+            draw.normal(size=(size, d_k)),
+            draw.normal(size=(size, d_v)),
+        )
         unique.append(local_test(softmax_attention(query, key)[0], key, value).identifiable)
         found.append(generatable_attention(query, key, value, seed=trial) is not None)
     print(f"{size:2d} {d_k:4d} {d_v:3d} {np.mean(unique):12.0%} {np.mean(found):18.0%}")
 
 print()
 
-tests = [local_test(heads.attention[h][i], heads.key[h], heads.value[h]) for h in range(len(heads.key)) for i in range(0, n, 6)]
+tests = [
+    local_test(heads.attention[h][i], heads.key[h], heads.value[h])
+    for h in range(len(heads.key))
+    for i in range(0, n, 6)
+]
 condition = np.array([test.condition for test in tests])
-print(f"pocket-sentiment (d_k = d = {d}): {np.mean([test.identifiable for test in tests]):.0%} of {len(tests)} rows are locally unique")
+print(
+    f"pocket-sentiment (d_k = d = {d}): {np.mean([test.identifiable for test in tests]):.0%} of {len(tests)} rows are locally unique"
+)
 print(f"condition number: median {np.median(condition):.0e}, largest {condition.max():.0e}")
 
 # %% [markdown]
@@ -304,7 +334,10 @@ rows = record.summary(runs)
 words = "; ".join(record.differences(runs))
 print(record.as_text(rows), "\n")
 print(words.replace("; ", "\n"))
-show(record.draw(rows), f"Accuracy and identifiable shares against the key size, for four sets. Accuracy: {words}.")
+show(
+    record.draw(rows),
+    f"Accuracy and identifiable shares against the key size, for four sets. Accuracy: {words}.",
+)
 
 # %% [markdown]
 # ### "Equal accuracy, more identifiable": the verdict
@@ -326,16 +359,25 @@ show(record.draw(rows), f"Accuracy and identifiable shares against the key size,
 
 # %%
 corners = layer_corners(heads.attention, heads.value, samples=3)
-near, far = (explanation_robustness(model, review, corners, reach, max_size=2, max_calls=200) for reach in (0.1, 1.0))
+near, far = (
+    explanation_robustness(model, review, corners, reach, max_size=2, max_calls=200) for reach in (0.1, 1.0)
+)
 for name, found in (("a tenth of the way", near), ("the whole way", far)):
     graphs = found.graphs.values()
     print(f"{name}: {np.mean([g.distance.mean() for g in graphs]):.0%} of the attention moved;", end=" ")
-    print(f"{np.mean([g.edge_share for g in graphs]):.0%} of the edges and {np.mean([g.mark_share for g in graphs]):.0%} of the marks stay")
+    print(
+        f"{np.mean([g.edge_share for g in graphs]):.0%} of the edges and {np.mean([g.mark_share for g in graphs]):.0%} of the marks stay"
+    )
 
 head = max(near.graphs, key=lambda h: near.graphs[h].edge_share)
 graph = near.graphs[head]
 print("\n".join(graph.describe()[:6]))
-cl.draw(graph.pag, outcome=graph.pag.nodes[-1], share=np.where(graph.pag.marks != 0, graph.edges, 0), title=f"Head {head}: edges that other attention does not have are faint")
+cl.draw(
+    graph.pag,
+    outcome=graph.pag.nodes[-1],
+    share=np.where(graph.pag.marks != 0, graph.edges, 0),
+    title=f"Head {head}: edges that other attention does not have are faint",
+)
 
 # %% [markdown]
 # One review is an anecdote. `python benchmarks/robust_graphs.py` did the same for the example reviews that ship and for reviews of the public IMDB test set, of 60 to 100 word-pieces; five other attentions each. Here are its figures.
@@ -343,15 +385,23 @@ cl.draw(graph.pag, outcome=graph.pag.nodes[-1], share=np.where(graph.pag.marks !
 # %%
 with open(data_path("recorded", "robust_graphs.csv"), encoding="utf-8", newline="") as file:
     table = list(csv.DictReader(file))
-groups = {"determined": [r for r in table if r["samples"] == "0"], "not determined": [r for r in table if r["samples"] != "0"]}
+groups = {
+    "determined": [r for r in table if r["samples"] == "0"],
+    "not determined": [r for r in table if r["samples"] != "0"],
+}
 print("reviews                count  tokens  moved  edges stay  marks stay  edges in all  sets found again")
 for name, group in groups.items():
     for reach in dict.fromkeys(r["reach"] for r in group):
         part = [r for r in group if r["reach"] == reach]
-        mean = {key: np.mean([float(r[key]) for r in part]) for key in ("tokens", "distance", "edge_share", "mark_share", "robust_share")}
+        mean = {
+            key: np.mean([float(r[key]) for r in part])
+            for key in ("tokens", "distance", "edge_share", "mark_share", "robust_share")
+        }
         sets = [float(r["set_share"]) for r in part if r["set_share"] != "nan"]
         again = f"{np.mean(sets):.0%} ({len(sets)} reviews)" if sets else "all"
-        print(f"{name:15s} {reach:>4s} x {len(part):4d} {mean['tokens']:7.0f} {mean['distance']:6.0%} {mean['edge_share']:10.0%} {mean['mark_share']:11.0%} {mean['robust_share']:12.0%}     {again}")
+        print(
+            f"{name:15s} {reach:>4s} x {len(part):4d} {mean['tokens']:7.0f} {mean['distance']:6.0%} {mean['edge_share']:10.0%} {mean['mark_share']:11.0%} {mean['robust_share']:12.0%}     {again}"
+        )
 
 # %% [markdown]
 # Short texts are safe: their weights are determined, and so is everything learned from them. On longer texts the graph depends on which of the equally good attentions was taken. A tenth of the way costs some edges; the whole way, most of what is drawn.
