@@ -25,6 +25,7 @@ from transformers import BertConfig, BertForMaskedLM
 
 from . import datasets
 from .protocol import Encoded
+from .readout import one_place
 from .titles import Catalogue
 
 PADDING, MASK, FIRST_FILM = 0, 1, 2
@@ -401,7 +402,8 @@ class BERT4Rec:
     @torch.no_grad()
     def logits(self, rows: Sequence[Sequence[int]]) -> torch.Tensor:
         """Logit of every film in the last place of each row of tokens: (rows, films) float64."""
-        hidden = self._read_rows(rows).last_hidden_state
+        with one_place(self.network, -1):
+            hidden = self._read_rows(rows).last_hidden_state
         return self.network.cls(hidden[:, -1])[:, FIRST_FILM:].double().cpu()
 
     def _read_rows(self, rows, output_attentions=False):

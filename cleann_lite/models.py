@@ -12,9 +12,10 @@ import numpy as np
 import torch
 
 from .protocol import Encoded
+from .readout import one_place
 from .words import group_pieces
 
-_TOKENS_PER_BATCH = 8192
+_TOKENS_PER_BATCH = 2048  # more would leave the caches of a CPU
 _LOGITS_PER_BATCH = 2**24  # 64 MB: word models predict a whole vocabulary at every token
 
 
@@ -138,18 +139,21 @@ class TextModel:
         return np.concatenate(parts)
 
     def _tokens_per_batch(self):
+        most = _TOKENS_PER_BATCH * (1 if self.device.type == "cpu" else 16)
         if self.task == "classification":
-            return _TOKENS_PER_BATCH
-        return min(_TOKENS_PER_BATCH, _LOGITS_PER_BATCH // self.model.config.vocab_size)
+            return most
+        return min(most, _LOGITS_PER_BATCH // self.model.config.vocab_size)
 
     def _distribution(self, rows, encoded):
-        logits = self._forward(rows).logits
-        if encoded.data.slot is not None:
-            logits = logits[:, self._read_from(encoded.data.slot)]
+        place = self._read_from(encoded.data.slot)
+        with one_place(self.model, place) as narrowed:
+            logits = self._forward(rows).logits
+        if logits.ndim == 3:
+            logits = logits[:, 0 if narrowed else place]
         return torch.softmax(logits.double(), dim=-1).cpu().numpy()
 
     def _read_from(self, slot):
-        return slot
+        return slot or 0
 
     def _attention_ids(self, encoded):
         """The input of the abduction pass: everything in place, the outcome too."""

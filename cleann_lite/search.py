@@ -319,7 +319,8 @@ def explain(
         all small sets fail, larger ones are grown (:mod:`cleann_lite.growth`) with half of the inputs.
     certify : bool or int
         Prove by running every smaller set that none works; an int is the budget of that proof in inputs
-        (True: 500).
+        (True: 500). Where more sets exist, those of the units that matter most alone are run, with a quarter
+        of it: they can refute that the set is smallest, not prove it.
     correlation, learner : callable, optional
         A covariance of one's own, (words, words) attention -> correlation; a learner of one's own,
         (attention of words, variables, labels) -> PAG whose last node is the outcome.
@@ -432,14 +433,14 @@ class _Search:
             f"is needed, but another set may be smaller"
         )
 
-    def effects(self):
+    def effects(self, units=None):
         """How much masking each unit alone lowered the outcome, for the units that were run alone."""
         whole = self.tries.original[self.encoded.target]
-        left = {u: self.tries.remaining((u,)) for u in self.nodes}
+        left = {u: self.tries.remaining((u,)) for u in (self.nodes if units is None else units)}
         return {u: whole - value for u, value in left.items() if np.isfinite(value)}
 
     def certify(self, budget, progress=False):
-        """Run every smaller set of units, in the graph or not."""
+        """Run every smaller set of units, in the graph or not; where there are too many, the likeliest."""
         if not self.sets or not budget:
             return
         size = len(self.sets[0].positions)
@@ -448,18 +449,26 @@ class _Search:
         proof = self.tries
         proof.exhausted, proof.max_calls = False, proof.calls + budget
         for smaller in _progress(range(1, size), "certify size", progress):
-            flips = proof.run(combinations(units, smaller), until_first=True)
+            whole = comb(len(units), smaller) <= proof.max_calls - proof.calls
+            pool = units if whole else self._likeliest(units, smaller, budget // 4)
+            flips = proof.run(combinations(pool, smaller), until_first=True)
             if flips:
                 self.certified = False
                 self.smaller = [proof.found(m) for m in flips]
                 return
-            if proof.exhausted:
+            if not whole or proof.exhausted:
                 needed = sum(comb(len(units), s) for s in range(1, size))
                 self.notes.append(
                     f"not certified: {needed:,} smaller sets exist and the proof may run {budget:,} inputs"
                 )
                 return
         self.certified = True
+
+    def _likeliest(self, units, size, most):
+        """The units that lowered the outcome most alone: as many as have at most ``most`` sets of a size."""
+        effects = self.effects(units)
+        count = max(k for k in range(len(units) + 1) if comb(k, size) <= most)
+        return sorted(sorted(units, key=lambda u: -effects.get(u, 0.0))[:count])
 
     def result(self, input, settings, notes, seconds):
         tries = self.tries

@@ -2,16 +2,18 @@
 
 import json
 import shutil
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
-pytest.importorskip("transformers")
+transformers = pytest.importorskip("transformers")
 
 from cleann_lite import models  # noqa: E402
 from cleann_lite.loading import load_model  # noqa: E402
 from cleann_lite.protocol import Model  # noqa: E402
+from cleann_lite.readout import one_place  # noqa: E402
 from tests import tiny  # noqa: E402
 
 TEXT = "The plot is thin, but it's a Wonderful mess! 🙂 <b>ok</b>"
@@ -55,6 +57,34 @@ def test_every_family_answers_the_protocol(folder_of, family, head):
     assert model.label(encoded.target) == encoded.outcome
     if head != "MaskedLM":
         assert encoded.target == predicted[0].argmax()
+
+
+@pytest.mark.parametrize(("family", "head"), KINDS)
+def test_computing_what_is_read_alone_changes_no_prediction(folder_of, family, head, monkeypatch):
+    model = load_model(folder_of(family, head))
+    encoded = encode(model)
+    masks = [(), (1,), (7, 8), tuple(range(len(encoded.units)))]
+    sizes = []
+    for name, part in model.model.named_modules():
+        if isinstance(part, torch.nn.Linear) and (
+            "intermediate" in name or "lin1" in name or "lm_head" in name
+        ):
+            part.register_forward_hook(lambda module, inputs, output: sizes.append(output.shape[1]))
+    narrowed = model.predict(encoded, masks)
+    alike = family == "albert" or (family, head) == ("gpt2", "SequenceClassification")
+    assert alike or sizes[-1] == 1
+    monkeypatch.setattr(models, "one_place", lambda model, place: nullcontext(False))
+    np.testing.assert_allclose(narrowed, model.predict(encoded, masks), atol=1e-6)
+    assert not any(part._forward_pre_hooks for part in model.model.modules())
+
+
+def test_a_model_of_ones_own_is_not_narrowed(folder_of):
+    class BertForSequenceClassification(transformers.BertForSequenceClassification):
+        pass
+
+    own = BertForSequenceClassification.from_pretrained(folder_of("bert", "SequenceClassification"))
+    with one_place(own, 0) as narrowed:
+        assert not narrowed
 
 
 @pytest.mark.parametrize(("family", "head"), KINDS)

@@ -20,7 +20,7 @@ FLOORS = {
     2: "independence orientation pds drawing layout curves svg png heatmap closures kernels",
     3: "discovery skeleton trace",
     4: "protocol explanation search growth pages baselines identifiability generatable robustness",
-    5: "models loading bert4rec titles encoder datasets sources training",
+    5: "models readout loading bert4rec titles encoder datasets sources training",
     6: "evaluation metrics methods inputs journal results report discovery_benchmark",
     7: "widgets states explorers checks course __main__ static",
 }

@@ -1,0 +1,56 @@
+"""Compute of the last layer only what the prediction reads.
+
+A classifier reads one token of the last layer ([CLS]), a masked-word model one place. Behind the last
+attention the other tokens mix no more, so leaving them out changes nothing but the time: a quarter less in a
+model of three layers, more where a vocabulary is scored.
+"""
+
+from contextlib import contextmanager, nullcontext
+
+import torch
+
+_BERT_LIKE = ("Bert", "Roberta", "Electra", "Camembert", "XLMRoberta")
+_KINDS = ("ForSequenceClassification", "ForMaskedLM")
+ENCODERS = {f"{family}{kind}" for family in (*_BERT_LIKE, "DistilBert") for kind in _KINDS}
+DECODERS = {"GPT2LMHeadModel", "LlamaForCausalLM", "GPTNeoXForCausalLM", "OPTForCausalLM"}
+
+
+def one_place(model, place: int):
+    """Within this context, a known model computes one place behind its last attention.
+
+    Encoders leave out the others in what follows that attention, decoders in the vocabulary's scores.
+
+    Parameters
+    ----------
+    model : transformers.PreTrainedModel
+        Of a class in ``ENCODERS`` or ``DECODERS``; any other is left as it is, since it may read more.
+    place : int
+        Which token is read; -1 is the last. Scores of a vocabulary become (batch, 1, vocabulary).
+
+    Yields
+    ------
+    bool
+        Whether the model was narrowed.
+    """
+    kind = type(model)
+    if kind.__name__ not in ENCODERS | DECODERS or not kind.__module__.startswith("transformers."):
+        return nullcontext(False)
+    return _narrowed(model, slice(place, place + 1 or None))
+
+
+@contextmanager
+def _narrowed(model, rows):
+    if type(model).__name__ in DECODERS:
+        part = model.get_output_embeddings()
+    elif model.config.model_type == "distilbert":
+        part = model.base_model.transformer.layer[-1].sa_layer_norm
+    else:
+        part = model.base_model.encoder.layer[-1].attention.output
+    if isinstance(part, torch.nn.LayerNorm):
+        hook = part.register_forward_hook(lambda module, inputs, output: output[:, rows])
+    else:
+        hook = part.register_forward_pre_hook(lambda module, inputs: tuple(x[:, rows] for x in inputs))
+    try:
+        yield True
+    finally:
+        hook.remove()
