@@ -16,10 +16,9 @@ near ones those most correlated with both x and y. By default all edges of one s
 graph and deleted together, so that the numbering of the variables cannot matter.
 """
 
+import math
 from collections.abc import Callable, Sequence
-from functools import reduce
 from itertools import chain, combinations
-from operator import or_
 
 import numpy as np
 
@@ -208,30 +207,30 @@ def possible_d_sep(search: Search) -> Callable[[int, int], tuple[int, int]]:
 
 def icd_sep(search: Search, size: int) -> Candidates:
     """ICD-Sep sets of one size, from the PDS-trees of x and y; the graph is oriented once for all edges."""
-    marks = search.oriented()
-    ancestors = _possible_ancestors(marks, search.selection_bias)
-    tree = _Trees(marks, search)
+    trees = _Trees.of(search)
+    ancestors = _possible_ancestors(trees.marks, search.selection_bias)
 
-    def candidates(x, y):
-        allowed = (ancestors[x] | ancestors[y]) & ~(1 << x | 1 << y)
-        return tree.nearest_first(x, y, size, allowed, roots=(x, y))
+    def allowed(x, y):
+        return (ancestors[x] | ancestors[y]) & ~(1 << x | 1 << y)
 
-    return candidates
+    trees.grow([(root, allowed(x, y)) for x, y in search.edges() for root in (x, y)], size)
+    return lambda x, y: trees.nearest_first(x, y, size, allowed(x, y), roots=(x, y))
 
 
 def ordered_icd_sep(search: Search, size: int) -> Candidates:
     """ICD-Sep sets from the PDS-tree of the later node, among its predecessors."""
-    marks = search.oriented()
-    ancestors = _possible_ancestors(marks, False)
+    trees = _Trees.of(search)
+    ancestors = _possible_ancestors(trees.marks, False)
     before = rows_as_bits(search.rank[None, :] < search.rank[:, None])
-    tree = _Trees(marks, search)
 
-    def candidates(x, y):
-        later, earlier = (x, y) if search.rank[x] > search.rank[y] else (y, x)
-        allowed = (ancestors[x] | ancestors[y]) & before[later] & ~(1 << earlier)
-        return tree.nearest_first(x, y, size, allowed, roots=(later,))
+    def later(x, y):
+        return x if search.rank[x] > search.rank[y] else y
 
-    return candidates
+    def allowed(x, y):
+        return (ancestors[x] | ancestors[y]) & before[later(x, y)] & ~(1 << x | 1 << y)
+
+    trees.grow([(later(x, y), allowed(x, y)) for x, y in search.edges()], size)
+    return lambda x, y: trees.nearest_first(x, y, size, allowed(x, y), roots=(later(x, y),))
 
 
 def _possible_ancestors(marks: np.ndarray, selection_bias: bool) -> list[int]:
@@ -244,44 +243,55 @@ def _subsets(search: Search, size: int, pools: Callable[[int, int], tuple[int, i
 
     def candidates(x, y):
         members = [[1 << z for z in bits(pool)] for pool in pools(x, y)]
-        sets = dict.fromkeys(_up_to(search.max_tests, chain(*(combinations(pool, size) for pool in members))))
+        if max(math.comb(len(pool), size) for pool in members) > search.max_tests:
+            raise TooManySets
+        sets = dict.fromkeys(map(sum, chain.from_iterable(combinations(pool, size) for pool in members)))
         return search.by_strength(x, y, list(sets))
 
     return candidates
 
 
-def _up_to(limit: int, subsets) -> list[int]:
-    sets = []
-    for members in subsets:
-        sets.append(sum(members))
-        if len(sets) > 2 * limit:
-            raise TooManySets
-    return sets
-
-
 class _Trees:
     """The PDS-trees of one graph: legal sets, nearest first."""
 
+    @classmethod
+    def of(cls, search: Search) -> "_Trees":
+        """Those of the last size while no edge was deleted: then larger sets grow from its sets."""
+        marks = search.oriented()
+        if search.trees is None or search.trees.marks is not marks:
+            search.trees = cls(marks, search)
+        return search.trees
+
     def __init__(self, marks: np.ndarray, search: Search):
-        self.graph, self.search = PDSGraph(marks), search
+        self.marks, self.graph, self.search = marks, PDSGraph(marks), search
         self.everything = (1 << len(marks)) - 1
+
+    def grow(self, trees: list[tuple[int, int]], size: int) -> None:
+        """Find the legal sets of all (root, allowed) at once, unless edges go one by one."""
+        if self.search.order_independent:
+            # an edge has at most two trees, so no edges' candidates are missed below the cap
+            self.graph.grow(trees, size, 2 * self.search.max_tests)
 
     def nearest_first(self, x: int, y: int, size: int, allowed: int, roots: tuple[int, ...]) -> list[int]:
         """Sets of one size with PDS-paths from a root, by the sum of their members' distances from it."""
         if not self.search.order_independent:
             self._forget_deleted_edges()
-        nearest: dict[int, int] = {}
+        legal, totals = [], []
         for root in roots:
-            if not self.graph.neighbors[root] & allowed:
-                continue
-            sets = self.graph.legal_sets(root, size, allowed, self.search.max_tests)
-            if sets:
-                avoiding = self.everything & ~(1 << (y if root == x else x))
-                distance = self.graph.distances(root, avoiding, wanted=reduce(or_, sets))
-                for members in sets:
-                    total = sum(distance[z] for z in bits(members))
-                    nearest[members] = min(total, nearest.get(members, total))
-        return self.search.by_strength(x, y, sorted(nearest), nearest)
+            if self.graph.neighbors[root] & allowed:
+                sets = self.graph.legal_sets(root, size, allowed, self.search.max_tests)
+                if sets:
+                    avoiding = self.everything & ~(1 << (y if root == x else x))
+                    legal.append(sets)
+                    totals.append(self.graph.distance_sums(root, avoiding, list(sets)))
+        if len(legal) < 2:
+            sets, total = (list(legal[0]), totals[0]) if legal else ([], [])
+        else:
+            nearest = dict(zip(legal[0], totals[0], strict=True))
+            for members, distance in zip(legal[1], totals[1], strict=True):
+                nearest[members] = min(distance, nearest.get(members, distance))
+            sets, total = list(nearest), list(nearest.values())
+        return self.search.by_strength(x, y, sets, total)
 
     def _forget_deleted_edges(self) -> None:
         adjacent = rows_as_bits(self.search.skeleton)

@@ -20,6 +20,11 @@ from scipy.special import gammaincc, ndtr, ndtri
 
 from .separation import DAGSeparation, as_bits, bits, members_of
 
+# Tests computed together: few enough that the arrays stay in the processor's cache.
+_CHUNK = 16_384
+# p-values kept for sizes above 1.
+_REMEMBERED = 1_000_000
+
 
 @runtime_checkable
 class AnyTest(Protocol):
@@ -126,7 +131,64 @@ class IndependenceTest:
         return min(x, y), max(x, y), as_bits(given)
 
 
-class DSeparation(IndependenceTest):
+class BatchedTest(IndependenceTest):
+    """Base of a test that answers many questions in one call: override ``compute_each`` too."""
+
+    def compute_each(self, x: np.ndarray, y: np.ndarray, sets: list[int]) -> np.ndarray:
+        """(m,) p-values of x[i] and y[i] given sets[i] (a set as an integer), with x[i] < y[i]."""
+        raise NotImplementedError("a batched test defines compute_each(x, y, sets) -> p-values")
+
+    def first_separating(self, queries):
+        queries = [(x, y, sets) if x < y else (y, x, sets) for x, y, sets in queries]
+        found: list[int | None] = [None] * len(queries)
+        # first a few candidates of every pair, then more of the pairs that are left
+        start, width, left = 0, 32, [i for i, (_, _, sets) in enumerate(queries) if sets]
+        while left:
+            parts = [queries[i][2][start : start + width] for i in left]
+            lengths = [len(part) for part in parts]
+            x, y = (np.repeat([queries[i][end] for i in left], lengths) for end in (0, 1))
+            keys = self._keys(x, y, list(chain.from_iterable(parts)))
+            separates = self._p_asked(x, y, keys) > self.alpha
+            end = 0
+            for i, length in zip(left, lengths, strict=True):
+                begin, end = end, end + length
+                separating = np.flatnonzero(separates[begin:end])
+                if separating.size:
+                    length = int(separating[0]) + 1
+                    found[i] = start + length - 1
+                self._tick_off(keys[begin : begin + length])
+            start, width = start + width, width * 8
+            left = [i for i in left if found[i] is None and len(queries[i][2]) > start]
+        return found
+
+    def independent_each(self, x, y, sets):
+        x, y = np.minimum(x, y), np.maximum(x, y)
+        keys = self._keys(x, y, sets)
+        self._tick_off(keys)
+        return (self._p_asked(x, y, keys) > self.alpha).tolist()
+
+    def _keys(self, x, y, sets) -> list[int]:
+        n_pairs, pairs = self.n_variables**2, (x * self.n_variables + y).tolist()
+        return [given * n_pairs + pair for given, pair in zip(sets, pairs, strict=True)]
+
+    def _tick_off(self, keys: list[int]) -> None:
+        """Count questions as asked."""
+        self._asked.update(keys)
+
+    def _p_asked(self, x: np.ndarray, y: np.ndarray, keys: list[int]) -> np.ndarray:
+        """p-values of questions, looked up or computed together."""
+        known, n_pairs = self._p_values, self.n_variables**2
+        p = np.array([known.get(key, -1.0) for key in keys])
+        missing = np.flatnonzero(p < 0)
+        if missing.size:
+            asked = [keys[i] for i in missing.tolist()]
+            p[missing] = self.compute_each(x[missing], y[missing], [key // n_pairs for key in asked])
+            if len(known) < _REMEMBERED:
+                known.update(zip(asked, p[missing].tolist(), strict=True))
+        return p
+
+
+class DSeparation(BatchedTest):
     """A perfect test: reads independence off the true graph (p is 0.0 or 1.0).
 
     Parameters
@@ -160,26 +222,27 @@ class DSeparation(IndependenceTest):
         super().__init__(len(self.observed), alpha=0.5)
         self._separation = DAGSeparation(dag, first=self.observed)
         self._always = as_bits(self._separation.numbers[node] for node in self.selection)
-        self._connected: dict[tuple[int, int], int] = {}
 
-    def _p_value(self, x, y, given):
-        self._asked.add((given * self.n_variables + x) * self.n_variables + y)
-        connected = self._connected.get((x, given))
-        if connected is not None:
-            return 0.0 if connected >> y & 1 else 1.0
-        connected = self._connected.get((y, given))
-        if connected is None:
-            if len(self._connected) > 200_000:
-                self._connected.clear()
-            connected = self._separation.connected(y, given | self._always)
-            self._connected[y, given] = connected
-        return 0.0 if connected >> x & 1 else 1.0
+    def compute(self, x, y, given):
+        return float(self._separation.separated(x, y, as_bits(given) | self._always))
+
+    def _p_asked(self, x, y, keys):
+        # quicker than to look up
+        n_pairs = self.n_variables**2
+        return self.compute_each(x, y, [key // n_pairs for key in keys])
+
+    def compute_each(self, x, y, sets):
+        if self._always:
+            sets = [given | self._always for given in sets]
+        chunks = [slice(start, start + _CHUNK) for start in range(0, len(sets), _CHUNK)]
+        parts = [self._separation.separated_each(x[c], y[c], sets[c]) for c in chunks]
+        return np.concatenate(parts).astype(float)
 
     def strength(self, x, y):
         return None
 
 
-class PartialCorrelation(IndependenceTest):
+class PartialCorrelation(BatchedTest):
     """Fisher's z test of partial correlation, from a correlation matrix.
 
     Parameters
@@ -274,40 +337,15 @@ class PartialCorrelation(IndependenceTest):
     def strength(self, x, y):
         return abs(float(self.correlation[x, y]))
 
-    def first_separating(self, queries):
-        queries = [(x, y, sets) if x < y else (y, x, sets) for x, y, sets in queries]
-        found: list[int | None] = [None] * len(queries)
-        # first a few candidates of every pair, then more of the pairs that are left
-        start, width, left = 0, 32, [i for i, (_, _, sets) in enumerate(queries) if sets]
-        while left:
-            keys = []
-            for i in left:
-                x, y, sets = queries[i]
-                sets = sets[start : start + width]
-                keys.append(self._keys([x] * len(sets), [y] * len(sets), sets))
-            p = self._p_of_keys(list(chain.from_iterable(keys)))
-            ends = np.cumsum([len(part) for part in keys])
-            for i, part, p_part in zip(left, keys, np.split(p, ends[:-1]), strict=True):
-                separating = np.flatnonzero(p_part > self.alpha)
-                if separating.size:
-                    found[i] = start + int(separating[0])
-                    part = part[: int(separating[0]) + 1]
-                self._tick_off(part)
-            start, width = start + width, width * 8
-            left = [i for i in left if found[i] is None and len(queries[i][2]) > start]
-        return found
-
-    def independent_each(self, x, y, sets):
-        keys = self._keys(np.minimum(x, y).tolist(), np.maximum(x, y).tolist(), sets)
-        self._tick_off(keys)
-        return (self._p_of_keys(keys) > self.alpha).tolist()
-
-    def _keys(self, x, y, sets) -> list[int]:
-        n = self.n_variables
-        return [(given * n + a) * n + b for a, b, given in zip(x, y, sets, strict=True)]
+    def compute_each(self, x, y, sets):
+        p, sizes = np.empty(len(sets)), np.array([members.bit_count() for members in sets])
+        for size in np.unique(sizes).tolist():
+            same = np.flatnonzero(sizes == size)
+            members = members_of([sets[i] for i in same.tolist()], self.n_variables, size)
+            p[same] = self.p_values(x[same], y[same], members)
+        return p
 
     def _tick_off(self, keys: list[int]) -> None:
-        """Count questions as asked."""
         n = self.n_variables
         self._asked.update(keys)
         small = [key for key in keys if (key // (n * n)).bit_count() < 2]
@@ -315,24 +353,6 @@ class PartialCorrelation(IndependenceTest):
         for key in small:
             given, x, y = key // (n * n), key // n % n, key % n
             self._asked_arrays(given.bit_count())[(x, y, *bits(given))] = True
-
-    def _p_of_keys(self, keys: list[int]) -> np.ndarray:
-        """p-values of questions, looked up or computed together."""
-        n, known = self.n_variables, self._p_values
-        p = np.array([known.get(key, -1.0) for key in keys])
-        missing = np.flatnonzero(p < 0)
-        if missing.size:
-            asked = [keys[i] for i in missing.tolist()]
-            given = [key // (n * n) for key in asked]
-            x, y = np.divmod(np.array([key % (n * n) for key in asked], dtype=np.intp), n)
-            sizes = np.array([members.bit_count() for members in given])
-            for size in np.unique(sizes).tolist():
-                same = np.flatnonzero(sizes == size)
-                members = members_of([given[i] for i in same.tolist()], n, size)
-                p[missing[same]] = self.p_values(x[same], y[same], members)
-            if len(known) < _REMEMBERED:
-                known.update(zip(asked, p[missing].tolist(), strict=True))
-        return p
 
     def separating_singles(self, x, y, near) -> np.ndarray:
         """For many pairs at once: the first single variable that separates, strongest candidates first.
@@ -494,10 +514,6 @@ def _checked_correlation(correlation) -> np.ndarray:
     return matrix
 
 
-# Tests computed together: few enough that the arrays stay in the processor's cache.
-_CHUNK = 16_384
-# p-values kept for sizes above 1.
-_REMEMBERED = 1_000_000
 # Below this a pivot is rounding error: correlations from float64 sums are right to about 1e-16.
 _PIVOT = 1e-13
 

@@ -17,14 +17,19 @@ References
 """
 
 import heapq
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 
 import numpy as np
 
 from .graphs import Mark
-from .separation import as_bits, bits, rows_as_bits
+from .separation import as_bits, bits, bits_as_rows, rows_as_bits
 
 _REMEMBERED = 500_000  # searches kept by one graph
+_FEW = 16  # searches below this are quicker one by one
+_TOGETHER = 16_384  # searches in one go: their states take some megabytes
 
 
 class PDSGraph:
@@ -45,13 +50,17 @@ class PDSGraph:
         self._beyond: dict[tuple[int, int], int] = {}
         # (root, inside) -> (nodes reached, whether the search went to its end)
         self._reached: dict[tuple[int, int], tuple[int, bool]] = {}
+        # (root, allowed) -> (distances, the nodes that they are known for)
+        self._distances: dict[tuple[int, int], tuple[dict[int, int], int]] = {}
+        # (root, allowed) -> the legal sets found last
+        self._grown: dict[tuple[int, int], _Grown] = {}
 
     def without(self, neighbors: list[int]) -> "PDSGraph":
         """The same marks on fewer edges: ``neighbors`` of each node."""
         fewer = PDSGraph.__new__(PDSGraph)
         fewer.n, fewer.neighbors = self.n, neighbors
         fewer.arrows_at = [a & b for a, b in zip(self.arrows_at, neighbors, strict=True)]
-        fewer._beyond, fewer._reached = {}, {}
+        fewer._beyond, fewer._reached, fewer._distances, fewer._grown = {}, {}, {}, {}
         return fewer
 
     def beyond(self, previous: int, current: int) -> int:
@@ -131,36 +140,130 @@ class PDSGraph:
             level = next_level
         return found
 
-    def legal_sets(self, root: int, size: int, allowed: int, limit: int) -> set[int]:
-        """Every legal set of one size within ``allowed``, in no order.
+    def distance_sums(self, root: int, allowed: int, sets: list[int]) -> list[int]:
+        """For each of the sets: the sum of its members' distances from root, on paths in ``allowed``."""
+        wanted = reduce(or_, sets)
+        found, complete = self._distances.get((root, allowed), ({}, 0))
+        if wanted & ~complete:
+            found = self.distances(root, allowed, wanted)
+            self._distances[root, allowed] = found, wanted
+        if len(sets) < _FEW:
+            return [sum(found[node] for node in bits(members)) for members in sets]
+        distance = np.array([found.get(node, 0) for node in range(self.n)])
+        return (bits_as_rows(sets, self.n) @ distance).tolist()
 
-        A legal set grows from smaller legal sets: leave out the node that the search reaches last, and the
-        others are still reached. So sets grow by one reachable node at a time.
+    def reached_each(self, roots: list[int], insides: list[int]) -> list[int]:
+        """``reached`` for many (root, inside), in one search for thousands of them.
+
+        Each state (previous, current) holds the set of questions in which the search has come to it, so one
+        operation moves all of them along.
+        """
+        if len(roots) < _FEW:
+            return [self.reached(root, inside) for root, inside in zip(roots, insides, strict=True)]
+        found = []
+        for start in range(0, len(roots), _TOGETHER):
+            chunk = slice(start, start + _TOGETHER)
+            found += self._reached_together(roots[chunk], insides[chunk])
+        return found
+
+    def _reached_together(self, roots: list[int], insides: list[int]) -> list[int]:
+        m = len(roots)
+        started = np.zeros((self.n, m), dtype=bool)
+        started[roots, np.arange(m)] = True
+        # node -> the questions that may pass it; [previous][current] -> the questions that came to this state
+        inside = rows_as_bits(bits_as_rows(insides, self.n).T & ~started)
+        arrived = [dict.fromkeys(bits(near), 0) for near in self.neighbors]
+        news: dict[tuple[int, int], int] = {}
+        for root, questions in enumerate(rows_as_bits(started)):
+            if questions:
+                arrived[root] = dict.fromkeys(arrived[root], questions)
+                news |= dict.fromkeys(((root, node) for node in arrived[root]), questions)
+        while news:
+            # first in, first out: short paths first, so that few states are visited again
+            state = next(iter(news))
+            previous, current = state
+            questions = news.pop(state) & inside[current]
+            if not questions:
+                continue
+            onward = arrived[current]
+            for node in bits(self.beyond(previous, current)):
+                new = questions & ~onward[node]
+                if new:
+                    onward[node] |= new
+                    news[current, node] = news.get((current, node), 0) | new
+        reached = [0] * self.n
+        for onward in arrived:
+            for node, questions in onward.items():
+                reached[node] |= questions
+        return rows_as_bits((bits_as_rows(reached, m) & ~started).T)
+
+    def legal_sets(self, root: int, size: int, allowed: int, limit: int) -> Collection[int]:
+        """Every legal set of one size within ``allowed``, in no order.
 
         Raises
         ------
         TooManySets
             If there are more than ``limit``.
         """
-        # no set can hold more than what paths through all of ``allowed`` reach
-        allowed &= self.reached(root, allowed, allowed)
-        if allowed.bit_count() < size:
-            return set()
-        sets = {0: 0}  # members -> what is known to be reached through them
-        for _ in range(size):
+        self.grow([(root, allowed)], size, limit)
+        return self._grown[root, allowed].sets.keys()
+
+    def grow(self, trees: Iterable[tuple[int, int]], size: int, limit: int) -> None:
+        """Find the legal sets of one size for many (root, allowed) together.
+
+        A legal set grows from smaller legal sets: leave out the node that the search reaches last, and the
+        others are still reached. So sets grow by one reachable node at a time; those of the last size are
+        kept to grow from.
+
+        Raises
+        ------
+        TooManySets
+            If all together have more than ``limit`` sets of one size.
+        """
+        trees = list(dict.fromkeys(trees))
+        fresh = [tree for tree in trees if tree not in self._grown or self._grown[tree].size > size]
+        roots, alloweds = [root for root, _ in fresh], [allowed for _, allowed in fresh]
+        for tree, reached in zip(fresh, self.reached_each(roots, alloweds), strict=True):
+            # no set can hold more than what paths through all of ``allowed`` reach
+            self._grown[tree] = _Grown(0, {0: self.neighbors[tree[0]]}, tree[1] & reached)
+        for have in range(size):
+            growing = [(root, g) for root, g in ((t[0], self._grown[t]) for t in trees) if g.size == have]
+            if growing:
+                self._grow_by_one(growing, size, limit)
+
+    def _grow_by_one(self, growing: "list[tuple[int, _Grown]]", size: int, limit: int) -> None:
+        open_questions = {}
+        for root, tree in growing:
+            if tree.within.bit_count() < size:
+                tree.sets = {}
+            for members, reached in tree.sets.items():
+                if tree.within & ~reached & ~members:
+                    open_questions[root, members] = 0
+        roots, sets = [root for root, _ in open_questions], [members for _, members in open_questions]
+        answered = dict(zip(open_questions, self.reached_each(roots, sets), strict=True))
+        n_sets = 0
+        for root, tree in growing:
             grown: dict[int, int] = {}
-            for members, reached in sets.items():
-                if allowed & ~reached & ~members:
-                    reached |= self.reached(root, members, allowed & ~members)
-                more = reached & allowed & ~members
+            for members, reached in tree.sets.items():
+                reached |= answered.get((root, members), 0)
+                more = reached & tree.within & ~members
                 while more:
                     node = more & -more
                     more ^= node
                     grown[members | node] = grown.get(members | node, 0) | reached
-                if len(grown) > limit:
+                if n_sets + len(grown) > limit:
                     raise TooManySets
-            sets = grown
-        return set(sets)
+            n_sets += len(grown)
+            tree.size, tree.sets = tree.size + 1, grown
+
+
+@dataclass
+class _Grown:
+    """The legal sets of one size for one root, each with nodes known to be reached, all ``within`` a set."""
+
+    size: int
+    sets: dict[int, int]
+    within: int
 
 
 class TooManySets(Exception):

@@ -58,7 +58,10 @@ def rows_as_bits(relation: np.ndarray) -> list[int]:
 def bits_as_rows(rows: Sequence[int], n_columns: int) -> np.ndarray:
     """The inverse of ``rows_as_bits``: (len(rows), n_columns) bool."""
     width = (n_columns + 7) // 8
-    packed = np.frombuffer(b"".join(row.to_bytes(width, "little") for row in rows), dtype=np.uint8)
+    if width <= 8:
+        packed = np.array(rows, dtype="<u8").view(np.uint8).reshape(-1, 8)[:, :width]
+    else:
+        packed = np.frombuffer(b"".join([row.to_bytes(width, "little") for row in rows]), dtype=np.uint8)
     return np.unpackbits(packed.reshape(len(rows), width), axis=1, bitorder="little", count=n_columns).astype(
         bool
     )
@@ -97,8 +100,8 @@ class DAGSeparation:
             self.children[i] |= 1 << j
         # ancestors[i]: i itself and everything with a directed path into i
         self.ancestors = [0] * n
-        for node in nx.topological_sort(dag):
-            i = self.numbers[node]
+        self.causal_order = [self.numbers[node] for node in nx.topological_sort(dag)]
+        for i in self.causal_order:
             self.ancestors[i] = 1 << i
             for parent in bits(self.parents[i]):
                 self.ancestors[i] |= self.ancestors[parent]
@@ -136,6 +139,35 @@ class DAGSeparation:
     def separated(self, x: int, y: int, given: int) -> bool:
         """Whether ``given`` d-separates x and y."""
         return not self.connected(x, given) >> y & 1
+
+    def separated_each(self, x: Sequence[int], y: Sequence[int], sets: Sequence[int]) -> np.ndarray:
+        """(m,) bool: whether sets[i] d-separates x[i] and y[i], for many questions in one search.
+
+        The search of ``connected`` with the roles of nodes and questions exchanged: each node holds the set
+        of questions in which the search has reached it, so one operation moves them all along one arrow.
+        """
+        n, m = len(self.parents), len(sets)
+        given = rows_as_bits(np.ascontiguousarray(bits_as_rows(sets, n).T))  # node -> questions
+        free = [~questions for questions in given]
+        opens_collider = list(given)
+        for node in reversed(self.causal_order):
+            for parent in bits(self.parents[node]):
+                opens_collider[parent] |= opens_collider[node]
+        start = np.zeros((n, m), dtype=bool)
+        start[x, np.arange(m)] = True
+        up, down = rows_as_bits(start), [0] * n  # reached from a child (or the start); reached from a parent
+        before = None
+        while up != before:
+            before = list(up)
+            for node in self.causal_order:
+                for parent in bits(self.parents[node]):
+                    down[node] |= (up[parent] | down[parent]) & free[parent]
+            for node in reversed(self.causal_order):
+                onward = up[node] & free[node] | down[node] & opens_collider[node]
+                for parent in bits(self.parents[node]):
+                    up[parent] |= onward
+        reached = bits_as_rows([a | b for a, b in zip(up, down, strict=True)], m)
+        return ~reached[y, np.arange(m)]
 
 
 class MixedSeparation:

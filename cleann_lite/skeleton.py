@@ -5,16 +5,17 @@ a set of nodes is one integer (``separation``); ``nodes`` translates to the vari
 """
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import repeat
 
 import numpy as np
 
 from .graphs import PAG, Mark
 from .orientation import orient
 from .pds import TooManySets
-from .separation import as_bits, bits
+from .separation import as_bits, bits, bits_as_rows
 
 Edge = tuple[int, int]
 # an edge -> its candidate sets, held as integers, in the order of testing
@@ -97,6 +98,7 @@ class Search:
         self.skeleton = ~np.eye(self.k, dtype=bool)
         self.separators: dict[Edge, int] = {}
         self.notes: list[str] = []
+        self.trees = None  # of the PAG so far, kept by the recipes
         self._marks: np.ndarray | None = None
         self._renumbered = self.nodes != tuple(range(self.k))
 
@@ -252,20 +254,16 @@ class Search:
                 strength[i, j] = strength[j, i] = measure(x, self.nodes[j]) or 0.0
         return strength if strength.any() else None
 
-    def by_strength(
-        self, x: int, y: int, sets: list[int], distance: dict[int, int] | None = None
-    ) -> list[int]:
+    def by_strength(self, x: int, y: int, sets: list[int], distance: Sequence[int] = ()) -> list[int]:
         """Nearest sets first; of equally near ones, those whose members depend most on both x and y."""
-        if len(sets) < 2:
+        if len(sets) < 2 or (self.strength is None and not distance):
             return sets
-        if self.strength is None:
-            return sorted(sets, key=lambda members: distance[members]) if distance else sets
-        both = np.minimum(self.strength[x], self.strength[y]).tolist()
-
-        def key(members):
-            return distance[members] if distance else 0, -sum(both[z] for z in bits(members))
-
-        return sorted(sets, key=key)
+        strength = repeat(0.0)
+        if self.strength is not None:
+            both = np.minimum(self.strength[x], self.strength[y])
+            strength = (bits_as_rows(sets, self.k) @ -both).tolist()
+        keys = zip(distance or repeat(0), strength, sets, strict=False)
+        return [members for _, _, members in sorted(keys)]
 
     def _first_separating(self, queries) -> list[int | None]:
         at_once = getattr(self.test, "first_separating", None)

@@ -3,7 +3,8 @@ from itertools import combinations, pairwise, permutations
 import numpy as np
 import pytest
 
-from cleann_lite.pds import pds_distances, pds_sets
+from cleann_lite.pds import PDSGraph, TooManySets, pds_distances, pds_sets
+from cleann_lite.separation import as_bits, bits
 
 # 0 <-> 1, 0 <-> 2, 1 <-> 3, 2 <-> 3, 3 <-> 4
 SQUARE = np.zeros((5, 5), int)
@@ -67,3 +68,36 @@ def test_limit_keeps_the_nearest():
 def test_root_must_be_a_node():
     with pytest.raises(ValueError, match="node number"):
         list(pds_sets(SQUARE, 5, 1))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_many_searches_at_once_reach_what_each_alone_does(seed):
+    rng = np.random.default_rng(seed)
+    n = int(rng.choice([9, 40, 70]))  # sets of one word and of more
+    graph = PDSGraph(random_marks(rng, n, 4 / n))
+    roots = rng.integers(0, n, 300).tolist()
+    insides = [as_bits(np.flatnonzero(rng.random(n) < 0.7).tolist()) for _ in roots]
+    alone = [graph.reached(root, inside) for root, inside in zip(roots, insides, strict=True)]
+    assert graph.reached_each(roots, insides) == alone
+    assert any(reached.bit_count() > 5 for reached in alone)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_trees_grown_together_hold_every_legal_set(seed):
+    rng = np.random.default_rng(seed)
+    marks = random_marks(rng, 9, 0.4)
+    graph = PDSGraph(marks)
+    trees = [
+        (root, as_bits(v for v in range(9) if v not in (root, out))) for root in range(9) for out in range(9)
+    ]
+    for size in (1, 2, 3, 4, 2):  # growing, then smaller again
+        graph.grow(trees, size, 10**6)
+        for root, allowed in trees:
+            exclude = [v for v in range(9) if not allowed >> v & 1 and v != root]
+            want = {as_bits(nodes) for nodes, _ in pds_sets(marks, root, size, exclude)}
+            assert set(graph.legal_sets(root, size, allowed, 10**6)) == want
+            sums = graph.distance_sums(root, allowed, list(want)) if want else []
+            distance = pds_distances(marks, root, exclude)
+            assert sums == [sum(distance[v] for v in bits(members)) for members in want]
+    with pytest.raises(TooManySets):
+        PDSGraph(marks).grow(trees, 3, 20)
