@@ -270,7 +270,8 @@ class _Trees:
         """Find the legal sets of all (root, allowed) at once, unless edges go one by one."""
         if self.search.order_independent:
             # an edge has at most two trees, so no edges' candidates are missed below the cap
-            self.graph.grow(trees, size, 2 * self.search.max_tests)
+            growing = [tree for tree in trees if self.graph.neighbors[tree[0]] & tree[1]]
+            self.graph.grow(growing, size, 2 * self.search.max_tests)
 
     def nearest_first(self, x: int, y: int, size: int, allowed: int, roots: tuple[int, ...]) -> list[int]:
         """Sets of one size with PDS-paths from a root, by the sum of their members' distances from it."""

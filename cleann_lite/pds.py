@@ -152,14 +152,14 @@ class PDSGraph:
         distance = np.array([found.get(node, 0) for node in range(self.n)])
         return (bits_as_rows(sets, self.n) @ distance).tolist()
 
-    def reached_each(self, roots: list[int], insides: list[int]) -> list[int]:
-        """``reached`` for many (root, inside), in one search for thousands of them.
+    def reached_each(self, roots: list[int], insides: list[int], wanted: list[int]) -> list[int]:
+        """``reached`` for many (root, inside, wanted).
 
-        Each state (previous, current) holds the set of questions in which the search has come to it, so one
-        operation moves all of them along.
+        Thousands are answered in one search: each state (previous, current) holds the set of questions in
+        which the search has come to it, so one operation moves all of them along.
         """
-        if len(roots) < _FEW:
-            return [self.reached(root, inside) for root, inside in zip(roots, insides, strict=True)]
+        if len(roots) < 2 * sum(map(int.bit_count, self.neighbors)):  # few to a state: quicker one by one
+            return [self.reached(*question) for question in zip(roots, insides, wanted, strict=True)]
         found = []
         for start in range(0, len(roots), _TOGETHER):
             chunk = slice(start, start + _TOGETHER)
@@ -205,8 +205,11 @@ class PDSGraph:
         TooManySets
             If there are more than ``limit``.
         """
-        self.grow([(root, allowed)], size, limit)
-        return self._grown[root, allowed].sets.keys()
+        grown = self._grown.get((root, allowed))
+        if grown is None or grown.size != size:
+            self.grow([(root, allowed)], size, limit)
+            grown = self._grown[root, allowed]
+        return grown.sets.keys()
 
     def grow(self, trees: Iterable[tuple[int, int]], size: int, limit: int) -> None:
         """Find the legal sets of one size for many (root, allowed) together.
@@ -223,13 +226,12 @@ class PDSGraph:
         trees = list(dict.fromkeys(trees))
         fresh = [tree for tree in trees if tree not in self._grown or self._grown[tree].size > size]
         roots, alloweds = [root for root, _ in fresh], [allowed for _, allowed in fresh]
-        for tree, reached in zip(fresh, self.reached_each(roots, alloweds), strict=True):
-            # no set can hold more than what paths through all of ``allowed`` reach
+        # no set can hold more than what paths through all of ``allowed`` reach
+        for tree, reached in zip(fresh, self.reached_each(roots, alloweds, alloweds), strict=True):
             self._grown[tree] = _Grown(0, {0: self.neighbors[tree[0]]}, tree[1] & reached)
-        for have in range(size):
-            growing = [(root, g) for root, g in ((t[0], self._grown[t]) for t in trees) if g.size == have]
-            if growing:
-                self._grow_by_one(growing, size, limit)
+        grown = [(tree[0], self._grown[tree]) for tree in trees]
+        for have in range(min((tree.size for _, tree in grown), default=size), size):
+            self._grow_by_one([(root, tree) for root, tree in grown if tree.size == have], size, limit)
 
     def _grow_by_one(self, growing: "list[tuple[int, _Grown]]", size: int, limit: int) -> None:
         open_questions = {}
@@ -238,9 +240,11 @@ class PDSGraph:
                 tree.sets = {}
             for members, reached in tree.sets.items():
                 if tree.within & ~reached & ~members:
-                    open_questions[root, members] = 0
+                    wanted = open_questions.get((root, members), 0) | tree.within & ~members
+                    open_questions[root, members] = wanted
         roots, sets = [root for root, _ in open_questions], [members for _, members in open_questions]
-        answered = dict(zip(open_questions, self.reached_each(roots, sets), strict=True))
+        found = self.reached_each(roots, sets, list(open_questions.values()))
+        answered = dict(zip(open_questions, found, strict=True))
         n_sets = 0
         for root, tree in growing:
             grown: dict[int, int] = {}

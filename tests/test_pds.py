@@ -75,10 +75,10 @@ def test_many_searches_at_once_reach_what_each_alone_does(seed):
     rng = np.random.default_rng(seed)
     n = int(rng.choice([9, 40, 70]))  # sets of one word and of more
     graph = PDSGraph(random_marks(rng, n, 4 / n))
-    roots = rng.integers(0, n, 300).tolist()
+    roots = rng.integers(0, n, 1000).tolist()
     insides = [as_bits(np.flatnonzero(rng.random(n) < 0.7).tolist()) for _ in roots]
     alone = [graph.reached(root, inside) for root, inside in zip(roots, insides, strict=True)]
-    assert graph.reached_each(roots, insides) == alone
+    assert graph.reached_each(roots, insides, [-1] * 1000) == alone
     assert any(reached.bit_count() > 5 for reached in alone)
 
 
