@@ -5,8 +5,9 @@
 Reads the example reviews that ship and, where --data holds them, IMDB test reviews of 60 to 100 word-pieces,
 with pocket-sentiment. For each review and reach (how far towards the corners of what the output allows) one
 line: how long the text is, how many heads are determined by their output, how far the other attentions are,
-and the shares of edges, marks and explanation sets that survive, mean over heads and samples. Only figures
-are recorded. A review that stands in the file is not done again.
+and the shares of edges, marks and explanation sets that survive, mean over heads and samples; beside them
+what chance would give: the density of the other graphs, and the sets found again where the words of the graph
+are shuffled. Only figures are recorded. A review that stands in the file is not done again.
 """
 
 import argparse
@@ -20,7 +21,12 @@ import numpy as np
 import cleann_lite as cl
 from cleann_lite.datasets import data_path
 from cleann_lite.encoder import text_heads
-from cleann_lite.robustness import explanation_robustness, layer_corners
+from cleann_lite.robustness import (
+    ReplacedAttention,
+    explanation_robustness,
+    layer_corners,
+    shuffled_attention,
+)
 
 REACHES = (0.1, 1.0)
 SHARES = ("edge_share", "chance_share", "mark_share", "robust_share")
@@ -47,11 +53,14 @@ def lines(model, name, text, samples):
     attention = model.attention(encoded)
     fixed = [cl.identifiability.null_space_dimension(v, sum_to_one=True) == 0 for v in heads.value]
     start = time.perf_counter()
+    known = ReplacedAttention(model, attention)  # each masked input runs once
     corners = layer_corners(attention, heads.value, samples)
+    words = [position for unit in encoded.positions for position in unit]
+    shuffled = shuffled_attention(attention, words, len(corners))
+    chance = explanation_robustness(known, text, shuffled, **CAPS)
     for reach in REACHES:
-        found = explanation_robustness(model, text, corners, reach, **CAPS)
+        found = explanation_robustness(known, text, corners, reach, **CAPS)
         graphs = [graph for graph in found.graphs.values() if (graph.pag.marks != 0).any()]
-        shares = {name: np.mean([getattr(g, name) for g in graphs]) for name in SHARES}
         yield {
             "review": name,
             "tokens": attention.shape[1],
@@ -60,14 +69,24 @@ def lines(model, name, text, samples):
             "determined_heads": sum(fixed),
             "samples": len(corners),
             "reach": reach,
-            "distance": np.mean([g.distance.mean() for g in graphs]) if len(corners) else 0.0,
+            "distance": mean(g.distance.mean() for g in graphs) if len(corners) else 0.0,
             "edges": sum(np.count_nonzero(np.triu(graph.pag.marks)) for graph in graphs),
-            **shares,
+            **{share: mean(getattr(graph, share) for graph in graphs) for share in SHARES},
             "sets": len(found.shares),
-            "set_share": np.mean(found.shares) if len(corners) and found.shares else np.nan,
-            "found_share": found.found if len(corners) else np.nan,
+            "set_share": mean(found.shares),
+            "chance_set_share": mean(chance.shares),
+            "overlap": mean(found.overlaps),
+            "chance_overlap": mean(chance.overlaps),
+            "found_share": found.found,
+            "chance_found_share": chance.found,
             "seconds": time.perf_counter() - start,
         }
+
+
+def mean(values):
+    """Mean of what is known; nan where nothing is."""
+    known = [value for value in values if not np.isnan(value)]
+    return np.mean(known) if known else np.nan
 
 
 def table(rows):
@@ -77,16 +96,16 @@ def table(rows):
         "own, free": lambda r: not r["review"].startswith("imdb") and int(r["samples"]),
         "IMDB, free": lambda r: r["review"].startswith("imdb") and int(r["samples"]),
     }
-    columns = ("distance", *SHARES, "set_share", "found_share")
-    print(f"{'reviews':17s}  count  reach  " + "  ".join(f"{column:>12s}" for column in columns))
+    pairs = [(share, f"chance_{share}") for share in ("set_share", "overlap", "found_share")]
+    columns = ("distance", *SHARES, *(column for pair in pairs for column in pair))
+    print(f"{'reviews':17s}  count  reach  " + "  ".join(f"{column:>18s}" for column in columns))
     for name, chosen in groups.items():
         for reach in REACHES:
             part = [r for r in rows if chosen(r) and float(r["reach"]) == reach]
             if not part:
                 continue
-            values = [np.array([float(r[column]) for r in part]) for column in columns]
-            means = [v[~np.isnan(v)].mean() if (~np.isnan(v)).any() else np.nan for v in values]
-            shown = "  ".join(f"{v:12.3f}" for v in means)
+            means = [mean(float(row[column]) for row in part) for column in columns]
+            shown = "  ".join(f"{value:18.3f}" for value in means)
             print(f"{name:17s}  {len(part):5d}  {reach:5.1f}  {shown}")
 
 

@@ -245,6 +245,9 @@ class ExplanationRobustness:
     shares
         Per set of the explanation, the share of other attentions whose explanation has the same set; nan
         where the output determines the attention.
+    overlaps
+        Per set of the explanation, how much of it other attentions find: words in common over words in
+        either, with the most alike set, mean over the attentions (0 for one that leads to no set).
     found
         Share of the other attentions that led to any explanation; nan likewise.
     graphs
@@ -253,6 +256,7 @@ class ExplanationRobustness:
 
     explanation: object
     shares: tuple[float, ...]
+    overlaps: tuple[float, ...]
     found: float
     graphs: dict[int, Robustness]
 
@@ -293,13 +297,18 @@ def explanation_robustness(model, input, corners, reach: float = 1.0, **settings
     kept: dict = {}
     base = explain(ReplacedAttention(model, attention, kept), input, **settings)
     found = [explain(ReplacedAttention(model, other, kept), input, **settings) for other in others]
-    sets = [{one.units for one in other.sets} for other in found]
+    sets = [{one.positions for one in other.sets} for other in found]
     graphs = {
         head: Robustness.of(pag, [other.pags[head] for other in found], distance[:, head])
         for head, pag in base.pags.items()
     }
-    shares = tuple(_mean([one.units in units for units in sets]) for one in base.sets)
-    return ExplanationRobustness(base, shares, _mean([bool(units) for units in sets]), graphs)
+    shares = tuple(_mean([one.positions in others for others in sets]) for one in base.sets)
+    overlaps = tuple(_mean([_overlap(one.positions, others) for others in sets]) for one in base.sets)
+    return ExplanationRobustness(base, shares, overlaps, _mean([bool(others) for others in sets]), graphs)
+
+
+def _overlap(one, others) -> float:
+    return max((len({*one} & {*other}) / len({*one} | {*other}) for other in others), default=0.0)
 
 
 def layer_corners(attention, values, samples: int = 10, seed: int = 0) -> np.ndarray:
@@ -327,3 +336,33 @@ def layer_corners(attention, values, samples: int = 10, seed: int = 0) -> np.nda
         return np.empty((0, *attention.shape))
     fixed = np.broadcast_to(attention[:, None], (len(attention), samples, *attention.shape[1:]))
     return np.stack([c if len(c) else fixed[h] for h, c in enumerate(found)], axis=1)
+
+
+def shuffled_attention(attention, positions, samples: int = 10, seed: int = 0) -> np.ndarray:
+    """The same weights, dealt to other tokens: what `explanation_robustness` finds with them is chance.
+
+    All heads are shuffled alike, so their graphs keep their shapes and lose their words.
+
+    Parameters
+    ----------
+    attention : array (heads, n, n)
+    positions : sequence of int
+        Tokens that change places; the others, the outcome above all, stay.
+    samples, seed
+
+    Returns
+    -------
+    array (samples, heads, n, n)
+
+    >>> attention = np.random.default_rng(0).dirichlet(np.ones(5), size=(2, 5))
+    >>> shuffled = shuffled_attention(attention, positions=[1, 2, 3], samples=4)
+    >>> shuffled.shape, bool((shuffled[:, :, 0, [0, 4]] == attention[:, 0, [0, 4]]).all())
+    ((4, 2, 5, 5), True)
+    """
+    attention, rng = np.asarray(attention, dtype=np.float64), np.random.default_rng(seed)
+    positions = np.asarray(positions, dtype=int)
+    orders = np.tile(np.arange(attention.shape[-1]), (samples, 1))
+    for order in orders:
+        order[positions] = rng.permutation(positions)
+    shuffled = [attention[:, order][:, :, order] for order in orders]
+    return np.array(shuffled).reshape(samples, *attention.shape)

@@ -255,7 +255,7 @@ def test_gradients_are_right(sizes):
             layer, dict(zip(names, parameters, strict=True)), (x,), {"key_padding_mask": padding}
         )
 
-    assert torch.autograd.gradcheck(function, (x, *parameters), fast_mode=True)
+    assert torch.autograd.gradcheck(function, (x, *parameters))
 
 
 def test_dropout_leaves_the_returned_attention_a_valid_one():

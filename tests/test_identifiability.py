@@ -1,5 +1,6 @@
 """Identifiability of attention: definitions, linear programs and counts as independent oracles."""
 
+import csv
 from pathlib import Path
 
 import numpy as np
@@ -114,6 +115,23 @@ def test_effective_attention_with_a_value_bias_uses_the_biased_values():
     biased = value + np.full(8, 2.0)
     assert not np.allclose(effective_attention(attention, value) @ biased, attention @ biased)
     assert np.allclose(effective_attention(attention, biased) @ biased, attention @ biased)
+
+
+@pytest.mark.parametrize("size", [1.0, 100.0])
+def test_a_value_bias_frees_and_fixes_nothing_else(size):
+    """Rows sum to 1, so a bias adds the same to every output: the other attentions stay what they were."""
+    attention, value = head(30, 8)
+    biased = value + size * np.random.default_rng(0).normal(size=8)
+    assert null_space_dimension(biased) == null_space_dimension(value) == 22
+    assert null_space_dimension(biased, sum_to_one=True) == null_space_dimension(value, sum_to_one=True) == 21
+    other = equivalent_attention(attention, biased)
+    assert_equivalent(other, attention, biased)
+    assert_equivalent(other, attention, value)
+    key = np.random.default_rng(1).normal(size=(30, 6))
+    row = softmax_attention(key[:1], key)[0]
+    plain, shifted = local_test(row, key, value), local_test(row, key, biased)
+    assert (plain.rank, plain.needed) == (shifted.rank, shifted.needed) == (6, 6)
+    assert plain.condition == pytest.approx(shifted.condition, rel=1e-6)
 
 
 # --- another valid attention ------------------------------------------------------------------------------
@@ -238,8 +256,51 @@ def test_real_recorded_heads_have_another_attention(n, d):
     other = equivalent_attention(attention[rows], value)
     assert_equivalent(other, attention[rows], value)
     assert attention_distance(other, attention[rows]).max() > 0.05
-    wide = np.random.default_rng(n).normal(size=(n, n - 1))
-    assert equivalent_attention(attention, wide) is None
+
+
+@needs_shared
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [80, 96, 128, 256])
+def test_one_free_dimension_is_enough_and_none_is_none(n):
+    attention = np.load(RECORDED)[f"attention_{n}"][n % 12].astype(np.float64)
+    rows = np.linspace(0, n - 1, 4).astype(int)
+    rng = np.random.default_rng(n)
+    for size, free in ((n - 2, 1), (n - 1, 0), (n + 20, 0)):
+        value = rng.normal(size=(n, size))
+        assert null_space_dimension(value, sum_to_one=True) == free
+        other = equivalent_attention(attention[rows], value)
+        assert (other is None) == (free == 0)
+    other = equivalent_attention(attention[rows], (value := rng.normal(size=(n, n - 2))))
+    assert_equivalent(other, attention[rows], value)
+    assert attention_distance(other, attention[rows]).min() > 1e-6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [8, 35, 75, 130, 200])
+def test_real_heads_with_their_own_values_follow_the_count(words):
+    """The pocket model that ships, on reviews that ship: attention, values with their bias, and T = V·H."""
+    pytest.importorskip("transformers")
+    from cleann_lite import load_model
+    from cleann_lite.datasets import data_path
+    from cleann_lite.encoder import text_heads
+
+    model = load_model("pocket-sentiment")
+    with open(data_path("reviews.csv"), encoding="utf-8", newline="") as file:
+        text = " ".join(row["text"] for row in csv.DictReader(file)).split()[:words]
+    heads = text_heads(model, " ".join(text))
+    n, size = heads.value.shape[1:]
+    assert words < n < 1.6 * words
+    output = model.model.bert.encoder.layer[-1].attention.output.dense.weight.detach().double().numpy()
+    rows = np.linspace(0, n - 1, 8).astype(int)
+    for h, (attention, value) in enumerate(zip(heads.attention[:, rows], heads.value, strict=True)):
+        for seen in (value, value @ output[:, h * size : (h + 1) * size].T):
+            assert null_space_dimension(seen, sum_to_one=True) == max(0, n - size - 1)
+            other = equivalent_attention(attention, seen)
+            if n <= size + 1:
+                assert other is None
+            else:
+                assert_equivalent(other, attention, seen)
+                assert attention_distance(other, attention).max() > 0.01
 
 
 @pytest.mark.parametrize(

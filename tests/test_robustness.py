@@ -12,6 +12,7 @@ from cleann_lite.robustness import (
     explanation_robustness,
     layer_corners,
     robustness,
+    shuffled_attention,
 )
 
 MODEL = LinearModel({"dull": -2.0, "boring": -2.0, "fine": 1.5, "warm": 1.0, "slow": -0.5}, bias=2.0, seed=5)
@@ -110,13 +111,27 @@ def test_corners_of_a_layer_leave_determined_heads_alone():
     assert layer_corners([attention], [fixed], samples=3).shape == (0, 1, 12, 12)
 
 
+def test_shuffled_attention_is_the_same_graph_over_other_words():
+    attention = MODEL.attention(MODEL.encode(TEXT))
+    n = attention.shape[-1]
+    for other in shuffled_attention(attention, range(1, n), samples=3):
+        order = [int(np.flatnonzero(np.isclose(attention[0].diagonal(), d))[0]) for d in other[0].diagonal()]
+        assert order[0] == 0 and sorted(order) == list(range(n)) and order != list(range(n))
+        for head, moved in zip(attention, other, strict=True):
+            for i in range(n):
+                for j in range(n):
+                    assert moved[i, j] == head[order[i], order[j]]
+    np.testing.assert_array_equal(shuffled_attention(attention, [], samples=2), [attention, attention])
+    assert shuffled_attention(attention, range(1, n), samples=0).shape == (0, *attention.shape)
+
+
 def test_replaced_attention_changes_nothing_else():
     encoded = MODEL.encode(TEXT)
     attention = MODEL.attention(encoded)
     model = LinearModel(MODEL.weights, MODEL.bias, MODEL.seed)
     replaced = ReplacedAttention(model, attention)
     direct, same = explain(MODEL, TEXT, certify=False), explain(replaced, TEXT, certify=False)
-    assert {found.units for found in same.sets} == {found.units for found in direct.sets} and direct.sets
+    assert {one.positions for one in same.sets} == {one.positions for one in direct.sets} and direct.sets
     assert same.prediction == direct.prediction and same.pags == direct.pags
     run = model.rows_run
     np.testing.assert_array_equal(replaced.predict(encoded, [(), (1,)]), MODEL.predict(encoded, [(), (1,)]))
@@ -132,14 +147,18 @@ def test_explanations_are_compared_set_by_set():
     sets = []
     for corner in corners:
         other = explain(ReplacedAttention(MODEL, corner), TEXT, certify=False)
-        sets.append([one.units for one in other.sets])
+        sets.append([one.positions for one in other.sets])
         assert all(other.pags[h] == found.graphs[h].pags[len(sets) - 1] for h in other.pags)
     assert found.explanation.sets and len(found.shares) == len(found.explanation.sets)
     for one, share in zip(found.explanation.sets, found.shares, strict=True):
-        assert share == np.mean([one.units in units for units in sets])
-    assert found.found == np.mean([bool(units) for units in sets])
+        assert share == np.mean([one.positions in others for others in sets])
+    for one, overlap in zip(found.explanation.sets, found.overlaps, strict=True):
+        mine = set(one.positions)
+        best = [max([len(mine & {*u}) / len(mine | {*u}) for u in others] or [0]) for others in sets]
+        assert overlap == pytest.approx(np.mean(best))
+    assert found.found == np.mean([bool(others) for others in sets])
     same = explanation_robustness(MODEL, TEXT, np.stack([attention] * 2))
-    assert set(same.shares) == {1.0} and same.found == 1
+    assert {*same.shares, *same.overlaps} == {1.0} and same.found == 1
     none = explanation_robustness(MODEL, TEXT, corners[:0])
     assert np.isnan(none.shares).all() and none.graphs[0].edge_share == 1
     with pytest.raises(ValueError, match=r"corners must be \(samples"):

@@ -38,6 +38,7 @@ from .identifiable_table import (
     plot,
     read_runs,
     summary,
+    verdict,
     write_runs,
     write_table,
 )
@@ -92,7 +93,7 @@ def evaluate(args) -> None:
     runs = read_runs(folder / RESULTS)
     if not runs:
         raise ValueError(f"--model must be a folder with {RESULTS}: nothing in {folder}")
-    sys.stdout.write(as_text(summary(runs)) + "\n" + "\n".join(differences(runs)) + "\n")
+    sys.stdout.write(as_text(summary(runs)) + "\n" + "\n".join([*differences(runs), *verdict(runs)]) + "\n")
 
 
 # --- texts ------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 LENGTH, D_MODEL, HEADS = 64, 64, 4
+MARGIN = 0.02  # accuracies nearer than this count as equal
 RESULTS, TABLE, PLOT = "identifiability_runs.csv", "identifiability.csv", "identifiability.png"
 
 
@@ -105,35 +106,120 @@ def interval(values) -> tuple[float, float]:
     return float(values.mean()), float(stdtrit(len(values) - 1, 0.975) * error)
 
 
+def paired(runs, name: str, attribute: str, first, second, of: str = "accuracy") -> list[float]:
+    """Figures of runs with `first` less those with `second` in one set, pairs being alike in all else.
+
+    >>> first, second = (Run("UCI", "add", k, 0, k / 20, 1, 1, 1, 1, 1, 1, 1, 1) for k in (16, 4))
+    >>> round(paired([first, second], "UCI", "key_size", 16, 4)[0], 3)
+    0.6
+    """
+    rest = [part for part in ("combine", "key_size", "seed") if part != attribute]
+    found = {(getattr(r, attribute), *(getattr(r, part) for part in rest)): r for r in runs if r.set == name}
+    return [
+        getattr(r, of) - getattr(found[second, *others], of)
+        for (value, *others), r in found.items()
+        if value == first and (second, *others) in found
+    ]
+
+
 def differences(runs) -> list[str]:
     """Per set: how much more accurate added heads are than concatenated ones, paired by key size and seed."""
     runs, lines = list(runs), []
     for name in dict.fromkeys(r.set for r in runs):
-        found = {(r.combine, r.key_size, r.seed): r for r in runs if r.set == name}
-        pairs = [
-            found["add", key, seed].accuracy - r.accuracy
-            for (combine, key, seed), r in found.items()
-            if combine == "concat" and ("add", key, seed) in found
-        ]
-        if pairs:
+        if pairs := paired(runs, name, "combine", "add", "concat"):
             mean, half = interval(pairs)
             change = f"add - concat = {100 * mean:+.2f} ± {100 * half:.2f} points"
             lines.append(f"{name}: {change} ({len(pairs)} pairs)")
     return lines
 
 
-def as_text(rows: list[dict]) -> str:
-    """The table as Markdown; the standard layer is the one whose keys are as large as its values."""
+def verdict(runs) -> list[str]:
+    """Judge “equal accuracy, more identifiable” by intervals and shares, a sentence each.
+
+    Equal accuracy is *denied* where a set's 95 % interval of the paired differences leaves out 0, *confirmed*
+    where besides all stay within `MARGIN`, and *open* otherwise. More identifiable is *confirmed* where some
+    shares are larger and none smaller, *denied* where all are the same, *mixed* otherwise.
+    """
+    runs = list(runs)
+    small, large = min(r.key_size for r in runs), max(r.key_size for r in runs)
+    unique = [
+        f"{_span([r.layer_local for r in runs if r.key_size == key])} with keys of {key}"
+        for key in (small, large)
+    ]
+    return [
+        f"Equal accuracy of added heads: {_equal(runs, 'combine', 'add', 'concat')}",
+        f"More identifiable by the output of each head: {_gained(runs, 'null_space', 'local')}",
+        f"More identifiable by the output of the layer: {_gained(runs, 'layer_null_space', 'layer_local')}",
+        f"Equal accuracy of keys of {small} and of {large} numbers: {_equal(runs, 'key_size', small, large)}",
+        f"The only one nearby by the output of the layer: {', '.join(unique)}.",
+    ]
+
+
+def _equal(runs, attribute: str, first, second) -> str:
+    found = {r.set: interval(paired(runs, r.set, attribute, first, second)) for r in runs}
+    apart = {name: both for name, both in found.items() if abs(both[0]) > both[1]}
+    if apart:
+        shown = (
+            f"{100 * mean:+.1f} ± {100 * half:.1f} points in {name}" for name, (mean, half) in apart.items()
+        )
+        return f"denied; {', '.join(shown)}."
+    reach = max(abs(mean) + half for mean, half in found.values())
+    word = "confirmed" if reach <= MARGIN else "open"
+    return (
+        f"{word}; every interval holds 0, and none of {len(found)} reaches beyond {100 * reach:.1f} points."
+    )
+
+
+def _gained(runs, *shares: str) -> str:
+    names = dict.fromkeys(r.set for r in runs)
+    gains = [
+        gain
+        for share in shares
+        for name in names
+        for gain in paired(runs, name, "combine", "add", "concat", share)
+    ]
+    word = "mixed" if min(gains) < -0.005 else "confirmed" if max(gains) > 0.005 else "denied"
+    parts = [
+        f"{kind} in {_span([getattr(r, share) for r in runs if r.combine == 'add'])} with added heads, "
+        f"{_span([getattr(r, share) for r in runs if r.combine == 'concat'])} with concatenated ones"
+        for kind, share in zip(
+            ("the only attention", "the only one nearby that the head can make"), shares, strict=True
+        )
+    ]
+    return f"{word}; {'; '.join(parts)}."
+
+
+def _span(values) -> str:
+    low, high = 100 * min(values), 100 * max(values)
+    return f"{low:.0f} %" if round(low) == round(high) else f"{low:.0f} to {high:.0f} %"
+
+
+def as_text(rows: list[dict], layers=None) -> str:
+    """The table as Markdown; the standard layer is the one whose keys are as large as its values.
+
+    Parameters
+    ----------
+    rows
+        Of `summary`.
+    layers : sequence of (combine, key size), optional
+        Those to show, in this order within each set; default all.
+    """
     shares = {"null_space": "null space", "local": "local"}
     shares |= {"layer_null_space": "layer null space", "layer_local": "layer local"}
-    head = ("set", "combine", "d_k", "accuracy", *shares.values(), "condition")
+    head = ("set", "combine", "d_k", "accuracy, %", *shares.values(), "condition")
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    if layers is not None:
+        sets, layers = list(dict.fromkeys(row["set"] for row in rows)), list(layers)
+        rows = [row for row in rows if (row["combine"], row["key_size"]) in layers]
+        rows.sort(key=lambda row: (sets.index(row["set"]), layers.index((row["combine"], row["key_size"]))))
     for row in rows:
         standard = (row["combine"], row["key_size"]) == ("concat", D_MODEL // HEADS)
         cells = [row["set"], row["combine"] + " (standard)" * standard, str(row["key_size"])]
-        cells += [f"{100 * row['accuracy']:.1f} ± {100 * row['half_width']:.1f}"]
+        spread = "" if np.isnan(row["half_width"]) else f" ± {100 * row['half_width']:.1f}"
+        cells += [f"{100 * row['accuracy']:.1f}{spread}"]
         cells += [f"{100 * row[share]:.0f} %" for share in shares]
-        lines.append("| " + " | ".join([*cells, f"{row['condition']:.1e}"]) + " |")
+        condition = "–" if np.isnan(row["condition"]) else f"{row['condition']:.1e}"
+        lines.append("| " + " | ".join([*cells, condition]) + " |")
     return "\n".join(lines)
 
 

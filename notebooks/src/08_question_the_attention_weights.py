@@ -17,6 +17,7 @@ import csv
 
 import matplotlib.pyplot as plt
 import numpy as np
+from IPython.display import Markdown, display
 
 import cleann_lite as cl
 from cleann_lite.checks import check
@@ -59,8 +60,9 @@ A, T, K = heads.attention[0], heads.value[0], heads.key[0]
 n, d = T.shape
 print(review, "\n")
 print(
-    f"{model.predict_proba([review])[0, 1]:.0%} positive; {n} word-pieces, {len(heads.value)} heads, values of {d} numbers, keys of {K.shape[1]}"
+    f"{model.predict_proba([review])[0, 1]:.0%} positive; {n} word-pieces, {len(heads.value)} heads, values of {d} numbers, keys of {K.shape[1]}:"
 )
+print(f"up to {d + 1} word-pieces can be determined by what the heads put out, here {n - d - 1} too many")
 
 # %% [markdown]
 # ### Exercise 8.1: how many directions are free?
@@ -91,8 +93,9 @@ for h, value in enumerate(heads.value):
         f"head {h}: {null_space_dimension(value)} directions keep the output, {null_space_dimension(value, sum_to_one=True)} of them the row sum too"
     )
 lengths = {name: len(recorded(name).tokens) for name in recorded()}
-print("\nreal heads of a larger encoder, value size 32; weights are determined up to 33 tokens:")
-print(",  ".join(f"{name}: {length} tokens, {max(0, length - 33)} free" for name, length in lengths.items()))
+width = 32  # of the values of MiniLM, whose recorded attention notebooks 01 to 05 read
+print(f"\nreal heads of a larger encoder, value size {width}; weights are determined up to {width + 1} tokens:")
+print(",  ".join(f"{name}: {length} tokens, {max(0, length - width - 1)} free" for name, length in lengths.items()))
 
 # %% [markdown]
 # Short sentences are safe, whatever the weights. BERT has values of 64 numbers: beyond 65 word-pieces its weights are not determined by what its heads put out.
@@ -272,12 +275,14 @@ condition = np.array([test.condition for test in tests])
 print(
     f"pocket-sentiment (d_k = d = {d}): {np.mean([test.identifiable for test in tests]):.0%} of {len(tests)} rows are locally unique"
 )
-print(f"condition number: median {np.median(condition):.0e}, largest {condition.max():.0e}")
+faint = f"{np.median(condition):,.0f}"
+print(f"some changes of the weights show in the output {faint} times fainter than others (condition number, median row)")
+print(f"in the worst row {condition.max():,.0f} times")
 
 # %% [markdown]
 # Keys smaller than values: never another one. Keys larger: always, a whole continuum. Equal, as in BERT: locally unique, and yet most random heads have a second, isolated solution somewhere else.
 #
-# The real head is of the last kind. Its rows have full rank, but look at the condition numbers: some changes of the weights show in the output tens of thousands of times fainter than others. *Determined* in algebra is not *determined* in practice.
+# The real heads are of the last kind. But look at the condition numbers: even where a row has full rank, some changes of its weights hardly show in the output. *Determined* in algebra is not *determined* in practice.
 # Move the sizes yourself:
 
 # %%
@@ -315,41 +320,39 @@ def layer_free(n, heads, size, combine):
 check("8.5", layer_free)
 
 # %% [markdown]
-# Take a model 64 wide, 4 heads and 60 tokens. Concatenated, each head has values of 16 numbers and 43 free directions; the layer has 172. Added, each head has values of 64 and is determined, if you could look at its output alone; the layer has 172. Its output leaves exactly as much open as before: what head 1 does, head 2 may take back. The same holds for attention that heads can make:
-# d_k ≤ d_model / heads in both. Adding heads moves the uncertainty from inside the heads to between them. Small keys are another matter: they help in both counts.
+# So wide values buy nothing here. Concatenated, every narrow head has free directions of its own. Added, a wide head has fewer or none, if you could look at its output alone; but the layer leaves exactly as many open as before: what head 1 does, head 2 may take back. The same holds for attention that heads can make:
+# d_k ≤ d_model / heads in both. Adding heads moves the uncertainty from inside the heads to between them. Small keys are another matter: they help in the count of what heads can make, either way.
 #
 # ## The experiment
 #
-# `python -m cleann_lite.training identifiable` trains a small classifier (one layer, 64 wide, 4 heads, texts of up to 64 words) on four public sets, with five key sizes, both ways to combine, and three seeds. First its
-# small brother, live, on texts made up by a rule (so easy that accuracy says nothing); then the record of the real one, accuracies with 95 % intervals over seeds. *null space* and *local* are the shares of texts and heads that are determined by the
-# output of the head, in the two senses; *layer* asks for the output of the layer.
+# `python -m cleann_lite.training identifiable` trains a small classifier of one layer on four public sets, with several key sizes, both ways to combine, and several seeds. First its
+# small brother, live, on texts made up by a rule (so easy that accuracy says nothing); then the record of the real one. *null space* and *local* are the shares of texts and heads whose weights are determined by the
+# output of the head, in the two senses; *layer* asks for the output of the layer. The standard layer concatenates, and its keys are as large as its values.
+#
+# The list below the table is about differences between runs alike in all else (same set, seed, and key size or way to combine). *Equal* is confirmed where every interval holds 0 and is short; *more identifiable* where some shares grow and none shrinks.
 
 # %%
-quick = quick_runs()
-print(record.as_text(record.summary(quick)).replace(" ± nan", ""))
+Markdown(record.as_text(record.summary(quick_runs())))
 
 # %%
 runs = record.read_runs(data_path("recorded", record.RESULTS))
-rows = record.summary(runs)
-words = "; ".join(record.differences(runs))
-print(record.as_text(rows), "\n")
-print(words.replace("; ", "\n"))
-show(
-    record.draw(rows),
-    f"Accuracy and identifiable shares against the key size, for four sets. Accuracy: {words}.",
-)
+rows, words = record.summary(runs), record.differences(runs)
+counts = {part: len({getattr(r, part) for r in runs}) for part in ("set", "key_size", "combine", "seed")}
+print(f"{len(runs)} trainings: {counts['set']} sets x {counts['key_size']} key sizes x {counts['combine']} ways x {counts['seed']} seeds")
+print(f"accuracy: mean and 95 % interval over seeds, on the same test texts; {record.D_MODEL} wide, {record.HEADS} heads, up to {record.LENGTH} words")
+chosen = [("concat", record.D_MODEL // record.HEADS), ("concat", 4), ("add", 16), ("add", 4)]
+display(Markdown(record.as_text(rows, chosen)), Markdown("\n".join(f"- {line}" for line in words + record.verdict(runs))))
+show(record.draw(rows), f"Accuracy and identifiable shares against the key size, for four sets. Accuracy: {'; '.join(words)}.")
 
 # %% [markdown]
 # ### "Equal accuracy, more identifiable": the verdict
 #
-# The standard layer is *concat* with d_k = 16, its value size.
+# **Equal accuracy: confirmed.** No set tells added from concatenated heads, nor the smallest keys from the largest.
 #
-# **Equal accuracy: confirmed.** Added and concatenated heads differ by about a point at most, no more than two seeds do; and so do keys of 4 and of 64 numbers.
+# **More identifiable: confirmed for a head, denied for the layer.** Given the output of each head, wide values determine the weights of every text here, where the standard layer leaves all longer texts open; and large keys
+# lose their uniqueness only in concatenated heads. But the rest of the network receives the *sum*. Given that, both layers leave the same texts open.
 #
-# **More identifiable: confirmed for a head, denied for the layer.** Given the output of each head, wide values determine the weights of every text here, where the standard layer leaves all longer texts open; and keys of 32 or 64
-# lose their uniqueness only in concatenated heads. But the rest of the network receives the *sum*. Given that, the shares of both layers are the same to the last digit.
-#
-# **What helps in every column is a small key.** With d_k = 4 the attention that a head can make is locally unique even given the layer's output, the condition number falls by orders of magnitude, and no accuracy is lost. Added heads of wide values are better conditioned, too. What no layer repairs is the
+# **What helps in every column of the second question is a small key.** The attention that a head can make is then locally unique even given the layer's output, its condition number falls, and no accuracy is lost. What no layer repairs is the
 # first question on a long text: some other matrix of weights always has the same output. It is just none that the head could have made.
 #
 # ## Does the graph survive?
@@ -380,36 +383,48 @@ cl.draw(
 )
 
 # %% [markdown]
-# One review is an anecdote. `python benchmarks/robust_graphs.py` did the same for the example reviews that ship and for reviews of the public IMDB test set, of 60 to 100 word-pieces; five other attentions each. Here are its figures.
+# One review is an anecdote. `python benchmarks/robust_graphs.py` did the same for the example reviews that ship and for reviews of the public IMDB test set. What would *chance* give? For edges: the share of all pairs that the other graphs join. For explanations: what the search finds
+# in the same graph when its words are shuffled.
 
 # %%
 with open(data_path("recorded", "robust_graphs.csv"), encoding="utf-8", newline="") as file:
-    table = list(csv.DictReader(file))
-groups = {
-    "determined": [r for r in table if r["samples"] == "0"],
-    "not determined": [r for r in table if r["samples"] != "0"],
-}
-print("reviews                count  tokens  moved  edges stay  marks stay  edges in all  sets found again")
-for name, group in groups.items():
-    for reach in dict.fromkeys(r["reach"] for r in group):
-        part = [r for r in group if r["reach"] == reach]
-        mean = {
-            key: np.mean([float(r[key]) for r in part])
-            for key in ("tokens", "distance", "edge_share", "mark_share", "robust_share")
-        }
-        sets = [float(r["set_share"]) for r in part if r["set_share"] != "nan"]
-        again = f"{np.mean(sets):.0%} ({len(sets)} reviews)" if sets else "all"
-        print(
-            f"{name:15s} {reach:>4s} x {len(part):4d} {mean['tokens']:7.0f} {mean['distance']:6.0%} {mean['edge_share']:10.0%} {mean['mark_share']:11.0%} {mean['robust_share']:12.0%}     {again}"
-        )
+    table = [{key: value if key == "review" else float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+
+
+def mean(part, column, less=None):
+    values = [r[column] - (r[less] if less else 0) for r in part]
+    return record.interval([v for v in values if not np.isnan(v)] or [np.nan])
+
+
+def cell(part, column, chance=None):
+    found, half = mean(part, column)
+    return "–" if np.isnan(found) else f"{found:.0%} ± {half:.0%}" + (f" ({mean(part, chance)[0]:.0%})" if chance else "")
+
+
+free = [r for r in table if r["samples"]]
+groups = {"determined": [r for r in table if not r["samples"]]}
+groups |= {f"not determined, {reach:.0%} of the way": [r for r in free if r["reach"] == reach] for reach in sorted({r["reach"] for r in free})}
+columns = {"attention moved": ("distance",), "edges stay (chance)": ("edge_share", "chance_share"), "marks stay": ("mark_share",)}
+columns |= {"same set found (chance)": ("set_share", "chance_set_share"), "words in common (chance)": ("overlap", "chance_overlap"), "any set found (chance)": ("found_share", "chance_found_share")}
+lines = ["| reviews | number | " + " | ".join(columns) + " |", "|---" * (len(columns) + 2) + "|"]
+for name, part in groups.items():
+    lines.append(f"| {name} | {len({r['review'] for r in part})} | " + " | ".join(cell(part, *c) for c in columns.values()) + " |")
+for name, part in list(groups.items())[1:]:
+    for what, pair in (("edges", columns["edges stay (chance)"]), ("explanation sets", columns["same set found (chance)"])):
+        more, half = mean(part, *pair)
+        word = "more often than" if more > half else "less often than" if more < -half else "as often as"
+        lines.append(f"\n{name.capitalize()}, {what} stay **{word} by chance**: {100 * more:+.0f} ± {100 * half:.0f} points.")
+Markdown("\n".join(lines))
 
 # %% [markdown]
-# Short texts are safe: their weights are determined, and so is everything learned from them. On longer texts the graph depends on which of the equally good attentions was taken. A tenth of the way costs some edges; the whole way, most of what is drawn.
-# The sets that explain still explain, whatever the weights: they were checked by masking. What changes is which of them the graph proposes.
+# Short texts are safe: their weights are determined, and so is everything learned from them. On longer texts the graph depends on which of the equally good attentions was taken: near the computed one much of it stays, and the farther the way, the more is lost.
+# The sets that explain still explain, whatever the weights: they were checked by masking. What changes is which of them the graph proposes; read in the table whether it does so better than a graph over shuffled words.
+#
+# All this is about *any* attention. If you grant only what the head can make, a row that is locally unique has no neighbours to move to, and its graph stays what it is.
 #
 # ## In practice
 #
-# - Compare the number of tokens with the value size before you read anything into a long text's weights. In `pocket-sentiment` up to 49 word-pieces are safe, in BERT 65.
+# - Compare the number of tokens with the value size before you read anything into a long text's weights. One word-piece more than the value size is safe: 65 in BERT.
 # - State which question you asked: any attention, or attention that the head can make; for the head's output, or the layer's.
 # - Show the graph with its robust edges, and trust an explanation for its *mask test*: masking the words and asking the model does not depend on the weights at all.
 #
