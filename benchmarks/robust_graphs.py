@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 import cleann_lite as cl
+from cleann_lite import robust_record
 from cleann_lite.datasets import data_path
 from cleann_lite.encoder import text_heads
 from cleann_lite.robustness import (
@@ -89,26 +90,6 @@ def mean(values):
     return np.mean(known) if known else np.nan
 
 
-def table(rows):
-    """Means over reviews, for each group and reach."""
-    groups = {
-        "own, determined": lambda r: not r["review"].startswith("imdb") and not int(r["samples"]),
-        "own, free": lambda r: not r["review"].startswith("imdb") and int(r["samples"]),
-        "IMDB, free": lambda r: r["review"].startswith("imdb") and int(r["samples"]),
-    }
-    pairs = [(share, f"chance_{share}") for share in ("set_share", "overlap", "found_share")]
-    columns = ("distance", *SHARES, *(column for pair in pairs for column in pair))
-    print(f"{'reviews':17s}  count  reach  " + "  ".join(f"{column:>18s}" for column in columns))
-    for name, chosen in groups.items():
-        for reach in REACHES:
-            part = [r for r in rows if chosen(r) and float(r["reach"]) == reach]
-            if not part:
-                continue
-            means = [mean(float(row[column]) for row in part) for column in columns]
-            shown = "  ".join(f"{value:18.3f}" for value in means)
-            print(f"{name:17s}  {len(part):5d}  {reach:5.1f}  {shown}")
-
-
 def main(arguments=()):
     """Record what is missing, then print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -132,7 +113,8 @@ def main(arguments=()):
             writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)
-    table(rows)
+    found = robust_record.read(args.out)
+    print("\n".join([robust_record.as_text(found), "", *robust_record.verdict(found)]))
 
 
 if __name__ == "__main__":

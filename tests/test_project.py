@@ -21,7 +21,7 @@ FLOORS = {
     3: "discovery skeleton trace",
     4: "protocol explanation search growth pages baselines identifiability generatable robustness",
     5: "models readout loading bert4rec titles encoder datasets sources training",
-    6: "evaluation metrics methods inputs journal results report discovery_benchmark",
+    6: "evaluation metrics methods inputs journal results report discovery_benchmark robust_record",
     7: "widgets states explorers checks course __main__ static",
 }
 FLOOR = {name: floor for floor, names in FLOORS.items() for name in names.split()}

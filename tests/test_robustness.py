@@ -8,6 +8,7 @@ from cleann_lite import PAG, PartialCorrelation, attention_correlation, explain,
 from cleann_lite.robustness import (
     ReplacedAttention,
     Robustness,
+    _overlap,
     equivalent_corners,
     explanation_robustness,
     layer_corners,
@@ -137,6 +138,11 @@ def test_replaced_attention_changes_nothing_else():
     np.testing.assert_array_equal(replaced.predict(encoded, [(), (1,)]), MODEL.predict(encoded, [(), (1,)]))
     explain(replaced, TEXT, certify=False)
     assert model.rows_run <= run + 1  # (1,) at most was new
+
+
+def test_overlap_is_words_in_common_over_words_in_either():
+    assert _overlap((1, 2), {(1, 2, 3, 4), (5,), (2, 3)}) == 0.5
+    assert _overlap((1, 2), {(2, 1)}) == 1 and _overlap((1, 2), set()) == _overlap((1,), {(2,)}) == 0
 
 
 def test_explanations_are_compared_set_by_set():

@@ -7,9 +7,7 @@ table and a plot. A run that is done is not done again.
 
 from __future__ import annotations
 
-import contextlib
 import gzip
-import io
 import shutil
 import sys
 import tempfile
@@ -181,7 +179,14 @@ def _found(path: Path) -> Path:
 
 
 def one_run(
-    texts: Texts, name: str, combine: str, key_size: int, seed: int, epochs: float, folder: Path
+    texts: Texts,
+    name: str,
+    combine: str,
+    key_size: int,
+    seed: int,
+    epochs: float,
+    folder: Path,
+    progress: bool = True,
 ) -> Run:
     """Train one classifier, keep its best validation, and measure it on the test texts."""
     torch.manual_seed(seed)
@@ -213,7 +218,7 @@ def one_run(
         return torch.nn.functional.cross_entropy(logits, torch.as_tensor(labels[chosen]))
 
     place = folder / f"{name}-{combine}-{key_size}-{seed}"
-    outcome = train(model, loss, lambda: accuracy(model, texts.valid), settings, place)
+    outcome = train(model, loss, lambda: accuracy(model, texts.valid), settings, place, progress=progress)
     shares = identifiable_shares(model, texts.test[0])
     found = Run(
         name,
@@ -235,9 +240,9 @@ def quick_runs(key_sizes=(4, 16, 64), seed: int = 0) -> list[Run]:
     """
     known = corpus.made_up(300, seed, sentences_each=9)
     texts = Texts.of(known, corpus.made_up(60, seed + 1, sentences_each=9))
-    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stderr(io.StringIO()):
+    with tempfile.TemporaryDirectory() as folder:
         return [
-            one_run(texts, "made up", combine, key_size, seed, 6.0, Path(folder))
+            one_run(texts, "made up", combine, key_size, seed, 4.0, Path(folder), progress=False)
             for key_size in key_sizes
             for combine in ("concat", "add")
         ]

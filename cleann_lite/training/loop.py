@@ -90,6 +90,7 @@ def train(
     settings: Settings,
     folder: Path,
     restart: bool = False,
+    progress: bool = True,
 ) -> Outcome:
     """Train ``model`` in place, and leave the weights of its best validation in it.
 
@@ -104,6 +105,8 @@ def train(
         Score of the model as it stands; higher is better. The model is in evaluation mode, without gradients.
     folder : pathlib.Path
         Where the checkpoints live. A run found there is continued, unless ``restart``.
+    progress : bool
+        Show a progress bar.
 
     Raises
     ------
@@ -119,7 +122,11 @@ def train(
     started, running = time.monotonic() - state["seconds"], []
     quick = sys.stderr.isatty()
     bar = tqdm(
-        total=settings.steps, initial=state["step"], desc=folder.name, mininterval=0.5 if quick else 30
+        total=settings.steps,
+        initial=state["step"],
+        desc=folder.name,
+        mininterval=0.5 if quick else 30,
+        disable=not progress,
     )
     model.train()
     for step in range(state["step"], settings.steps):

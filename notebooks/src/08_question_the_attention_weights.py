@@ -13,13 +13,12 @@
 # | **Time** | 50 minutes to work through; the cells run for about a minute on two CPU cores and stay below 1.5 GB |
 
 # %% tags=["setup"]
-import csv
-
 import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import Markdown, display
 
 import cleann_lite as cl
+from cleann_lite import robust_record
 from cleann_lite.checks import check
 from cleann_lite.course import plot_style, recorded, show
 from cleann_lite.datasets import data_path
@@ -152,19 +151,20 @@ print(
 )
 
 pieces = model.tokenizer.convert_ids_to_tokens(model.encode(review).data.ids)
+i = int(np.argmax(moved))  # the row that can move farthest
 figure, axes = plt.subplots(2, 1, figsize=(9, 3.6), sharex=True, layout="constrained")
 for axis, weights, name, colour in (
     (axes[0], A, "as computed", "#0072B2"),
     (axes[1], other, "another, same output", "#D55E00"),
 ):
-    axis.bar(range(n), weights[0], color=colour)
-    axis.set_title(f"attention of [CLS], {name}", fontsize=9)
+    axis.bar(range(n), weights[i], color=colour)
+    axis.set_title(f"attention of “{pieces[i]}”, {name}", fontsize=9)
     axis.set_ylabel("weight")
 axes[1].set_xticks(range(n), pieces, rotation=90, fontsize=6)
-top = [", ".join(pieces[j] for j in np.argsort(-weights[0])[:5]) for weights in (A, other)]
+top = [", ".join(pieces[j] for j in np.argsort(-weights[i])[:5]) for weights in (A, other)]
 show(
     figure,
-    f"Two rows of attention with the same output. As computed the five heaviest tokens are {top[0]}; in the other {top[1]}.",
+    f"Two rows of attention of “{pieces[i]}” with the same output. As computed the five heaviest tokens are {top[0]}; in the other {top[1]}.",
 )
 
 # %% [markdown]
@@ -384,37 +384,12 @@ cl.draw(
 
 # %% [markdown]
 # One review is an anecdote. `python benchmarks/robust_graphs.py` did the same for the example reviews that ship and for reviews of the public IMDB test set. What would *chance* give? For edges: the share of all pairs that the other graphs join. For explanations: what the search finds
-# in the same graph when its words are shuffled.
+# in the same graph when its words are shuffled. The table gives means over reviews, half of their 95 % interval, and chance in brackets.
 
 # %%
-with open(data_path("recorded", "robust_graphs.csv"), encoding="utf-8", newline="") as file:
-    table = [{key: value if key == "review" else float(value) for key, value in row.items()} for row in csv.DictReader(file)]
-
-
-def mean(part, column, less=None):
-    values = [r[column] - (r[less] if less else 0) for r in part]
-    return record.interval([v for v in values if not np.isnan(v)] or [np.nan])
-
-
-def cell(part, column, chance=None):
-    found, half = mean(part, column)
-    return "–" if np.isnan(found) else f"{found:.0%} ± {half:.0%}" + (f" ({mean(part, chance)[0]:.0%})" if chance else "")
-
-
-free = [r for r in table if r["samples"]]
-groups = {"determined": [r for r in table if not r["samples"]]}
-groups |= {f"not determined, {reach:.0%} of the way": [r for r in free if r["reach"] == reach] for reach in sorted({r["reach"] for r in free})}
-columns = {"attention moved": ("distance",), "edges stay (chance)": ("edge_share", "chance_share"), "marks stay": ("mark_share",)}
-columns |= {"same set found (chance)": ("set_share", "chance_set_share"), "words in common (chance)": ("overlap", "chance_overlap"), "any set found (chance)": ("found_share", "chance_found_share")}
-lines = ["| reviews | number | " + " | ".join(columns) + " |", "|---" * (len(columns) + 2) + "|"]
-for name, part in groups.items():
-    lines.append(f"| {name} | {len({r['review'] for r in part})} | " + " | ".join(cell(part, *c) for c in columns.values()) + " |")
-for name, part in list(groups.items())[1:]:
-    for what, pair in (("edges", columns["edges stay (chance)"]), ("explanation sets", columns["same set found (chance)"])):
-        more, half = mean(part, *pair)
-        word = "more often than" if more > half else "less often than" if more < -half else "as often as"
-        lines.append(f"\n{name.capitalize()}, {what} stay **{word} by chance**: {100 * more:+.0f} ± {100 * half:.0f} points.")
-Markdown("\n".join(lines))
+lines = robust_record.read(data_path("recorded", "robust_graphs.csv"))
+display(Markdown(robust_record.as_text(lines)))
+Markdown("\n".join(f"- {sentence}" for sentence in robust_record.verdict(lines)))
 
 # %% [markdown]
 # Short texts are safe: their weights are determined, and so is everything learned from them. On longer texts the graph depends on which of the equally good attentions was taken: near the computed one much of it stays, and the farther the way, the more is lost.
