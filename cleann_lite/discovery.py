@@ -127,8 +127,7 @@ def icd(search: Search) -> None:
     """ICD: one PAG, refined with conditioning sets of 0, 1, 2, … nodes."""
     search.delete_independent_pairs()
     if search.may_use(1):
-        # a neighbour of x or of y
-        search.delete_separated_by_one(lambda x, y: search.skeleton[x] | search.skeleton[y])
+        search.delete_separated_by_one(lambda x, y: neighbours_of_both(search, x, y))
     _size_by_size(search, 2, lambda size: icd_sep(search, size))
 
 
@@ -138,8 +137,8 @@ def ordered_icd(search: Search) -> None:
     if search.may_use(1):
 
         def earlier_neighbours(x, y):
-            later = np.where(search.rank[x] > search.rank[y], x, y)
-            return search.skeleton[later] & (search.rank < search.rank[later][:, None])
+            later = np.maximum(search.rank[x], search.rank[y])
+            return neighbours_of_both(search, x, y) & (search.rank < later[:, None])
 
         search.delete_separated_by_one(earlier_neighbours)
     _size_by_size(search, 2, lambda size: ordered_icd_sep(search, size))
@@ -203,6 +202,15 @@ def possible_d_sep(search: Search) -> Callable[[int, int], tuple[int, int]]:
         return graph.reached(x, allowed) & allowed, graph.reached(y, allowed) & allowed
 
     return pools
+
+
+def neighbours_of_both(search: Search, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """(edges, k) bool: the single nodes that may separate x and y, which depend on each other.
+
+    ICD names the neighbours of x or of y. One that is independent of x need not be asked: were x independent
+    of y given it, x would be independent of both together, hence of y (contraction, decomposition).
+    """
+    return search.skeleton[x] & search.skeleton[y]
 
 
 def icd_sep(search: Search, size: int) -> Candidates:

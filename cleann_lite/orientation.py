@@ -124,8 +124,12 @@ Proposal = tuple[np.ndarray, np.ndarray]
 
 def rule_0(g: Relations) -> Proposal:
     """R0. α *—* γ *—* β, α and β not adjacent, γ not in Sepset(α, β) ⟹ α *→ γ ←* β."""
-    adjacent = rows_as_bits(g.marks > 0)
-    outside = [(a, b, adjacent[a] & adjacent[b] & ~sepset) for (a, b), sepset in g.separators.items()]
+    adjacent, into = rows_as_bits(g.marks > 0), g.sets("into")
+    # a known order of the variables may already say that both edges point at γ
+    outside = [
+        (a, b, adjacent[a] & adjacent[b] & ~sepset & ~(into[a] & into[b]))
+        for (a, b), sepset in g.separators.items()
+    ]
     outside = [triple for triple in outside if triple[2]]
     arrows = [0] * g.n
     for (alpha, beta, _), gamma in zip(outside, g.confirmed(outside), strict=True):

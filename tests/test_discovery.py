@@ -197,8 +197,8 @@ def test_samples_from_random_graphs():
         f1.append(2 * ((learned > 0) & (true > 0)).sum() / ((learned > 0).sum() + (true > 0).sum()))
         orientation.append(((learned == true) & (true > 0)).sum() / (true > 0).sum())
         n_tests.append(test.n_tests)
-    # measured .85, .58, 350; the margins are three standard errors
-    assert np.mean(f1) > 0.81 and np.mean(orientation) > 0.50 and np.mean(n_tests) < 420
+    # measured .851, .573, 306; the margins are three standard errors of what was measured
+    assert np.mean(f1) > 0.81 and np.mean(orientation) > 0.50 and np.mean(n_tests) < 350
 
 
 @pytest.mark.parametrize(

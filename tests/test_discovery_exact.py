@@ -64,8 +64,7 @@ def test_fci_asks_more_than_icd():
             cl.learn_pag(test, method)
             total[len(case["observed"])] += test.n_tests
     compared = [(icd, fci) for icd, fci in zip(asked["icd"], asked["fci"], strict=True) if fci]
-    assert compared[0] == (36, 36)  # three nodes leave no choice
-    assert all(icd < fci for icd, fci in compared[1:]) and len(compared) == 10
+    assert all(icd < fci for icd, fci in compared) and len(compared) == 10
 
 
 @needs_shared
@@ -79,7 +78,7 @@ def test_every_recorded_pag_given_the_order_with_fewer_tests():
         ordered, plain = oracle_of(case), oracle_of(case)
         assert (cl.learn_pag(ordered, "ordered-icd", order=order).marks == case["pag_given_order"]).all()
         cl.learn_pag(plain, "icd")
-        assert ordered.n_tests <= plain.n_tests
+        assert ordered.n_tests < plain.n_tests
         total["icd"] += plain.n_tests
         total["ordered-icd"] += ordered.n_tests
     assert total["ordered-icd"] < 0.8 * total["icd"]
