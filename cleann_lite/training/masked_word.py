@@ -21,7 +21,9 @@ _DISTANCES = (-1, 1, -2, 2)
 def add_arguments(parser, name: str, evaluates: bool) -> None:
     """Options of the command line beyond the common ones."""
     if not evaluates:
-        parser.add_argument("--steps", type=int, default=1500, help="optimizer steps (default: 1500)")
+        parser.add_argument("--steps", type=int, default=4500, help="optimizer steps (default: 4500)")
+        parser.add_argument("--start", type=Path, help="masked-word model to go on from, with its vocabulary")
+        parser.add_argument("--rate", type=float, default=1.0, help="factor of both learning rates")
 
 
 def config(vocabulary: int, smoke: bool = False) -> BertConfig:
@@ -84,17 +86,22 @@ def run(args) -> None:
     """Learn the vocabulary, the first embeddings and the model, and write its folder."""
     rest, held = read_texts(args.data, args.smoke)
     runs = args.runs / args.name
-    tokenizer = _tokenizer(rest, runs, args.smoke)
+    tokenizer = (
+        AutoTokenizer.from_pretrained(args.start) if args.start else _tokenizer(rest, runs, args.smoke)
+    )
     learned = text.kept_pieces(runs / "pieces.safetensors", lambda: text.pieces(tokenizer, rest))
     torch.manual_seed(args.seed)
-    model = BertForMaskedLM(config(len(tokenizer), args.smoke))
-    model.set_attn_implementation("eager")
-    _begin(model, learned, args.seed)
+    if args.start:
+        model = BertForMaskedLM.from_pretrained(args.start, attn_implementation="eager")
+    else:
+        model = BertForMaskedLM(config(len(tokenizer), args.smoke))
+        model.set_attn_implementation("eager")
+        _begin(model, learned, args.seed)
     model.to(args.device)
     settings = Settings(
         steps=6 if args.smoke else args.steps,
-        learning_rate=2e-3,
-        muon=0.02,
+        learning_rate=2e-3 * args.rate,
+        muon=0.02 * args.rate,
         seed=args.seed,
         schedule="cosine",
         betas=(0.9, 0.98),

@@ -44,11 +44,15 @@ def add_arguments(parser, name: str, evaluates: bool) -> None:
     parser.add_argument(
         "--teacher", type=Path, help="folder of the sentence teacher (default: no such labels)"
     )
-    parser.add_argument("--unlabelled", type=int, default=0, help="reviews that the review teacher labels")
-    parser.add_argument("--drawn", type=int, default=40000, help="sentences that the sentence teacher labels")
-    parser.add_argument("--sentences", type=int, default=40000, help="labelled sentences to learn from")
+    parser.add_argument(
+        "--unlabelled", type=int, default=50000, help="reviews that the review teacher labels"
+    )
+    parser.add_argument(
+        "--drawn", type=int, default=100000, help="sentences that the sentence teacher labels"
+    )
+    parser.add_argument("--sentences", type=int, default=80000, help="labelled sentences to learn from")
     parser.add_argument("--polarity", type=float, default=0.0, help="share of logistic regression's weights")
-    parser.add_argument("--epochs", type=float, default=1.0)
+    parser.add_argument("--epochs", type=float, default=1.5)
     parser.add_argument("--learning-rate", type=float, default=4e-4)
 
 
@@ -121,7 +125,7 @@ def _examples(data: Path, smoke: bool) -> tuple[list[Example], ...]:
 def _material(args, tokenizer, reviews: list[Example], sentences: list[Example]) -> Material:
     """Four parts: labelled reviews and sentences, reviews and sentences that the teachers label."""
     rng = np.random.default_rng(args.seed)
-    limits = rng.choice([96, 192, text.MAX_LENGTH], len(reviews), p=[0.5, 0.35, 0.15])
+    limits = rng.choice([128, 256, text.MAX_LENGTH], len(reviews), p=[0.3, 0.35, 0.35])
     material = _learned(tokenizer, [e.text for e in reviews], _smoothed(reviews), limits)
     sentences = sentences[: args.sentences]
     shown = [e.text if rng.random() < 0.3 else corpus.detached(e.text) for e in sentences]
@@ -131,7 +135,7 @@ def _material(args, tokenizer, reviews: list[Example], sentences: list[Example])
         found = corpus.made_up(40, seed=2) if args.smoke else corpus.reviews(args.data, "unsup")
         unlabelled = [found[i] for i in rng.permutation(len(found))[: args.unlabelled]]
         texts = [e.text for e in unlabelled]
-        limits = rng.choice([96, 160, 256], len(texts), p=[0.5, 0.35, 0.15])
+        limits = rng.choice([128, 256, 384], len(texts), p=[0.4, 0.4, 0.2])
         material += _learned(tokenizer, texts, teachers.ReviewTeacher(reviews).positive(texts), limits)
     if args.teacher:
         teacher = AutoModelForSequenceClassification.from_pretrained(

@@ -71,7 +71,7 @@ def sentences_of(examples: list[Example], count: int, seed: int) -> list[str]:
 def add_arguments(parser, name: str, evaluates: bool) -> None:
     """Options of the command line beyond the common ones."""
     parser.add_argument("--start", type=Path, required=not evaluates, help="pre-trained BERT folder")
-    parser.add_argument("--sentences", type=int, default=24000, help="labelled sentences to learn from")
+    parser.add_argument("--sentences", type=int, default=60000, help="labelled sentences to learn from")
 
 
 def run(args) -> None:
