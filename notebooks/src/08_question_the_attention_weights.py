@@ -152,7 +152,7 @@ print(
 
 pieces = model.tokenizer.convert_ids_to_tokens(model.encode(review).data.ids)
 i = int(np.argmax(moved))  # the row that can move farthest
-figure, axes = plt.subplots(2, 1, figsize=(9, 3.6), sharex=True, layout="constrained")
+figure, axes = plt.subplots(2, 1, figsize=(9, 3.6), sharex=True, sharey=True, layout="constrained")
 for axis, weights, name, colour in (
     (axes[0], A, "as computed", "#0072B2"),
     (axes[1], other, "another, same output", "#D55E00"),
@@ -168,7 +168,7 @@ show(
 )
 
 # %% [markdown]
-# Read the two rows as explanations ("the model looks at …"). Some heavy tokens keep their place, since no mixture of others can stand in for them; others lose everything, or come out of nowhere. Nothing that leaves the head tells which of the two stories is true.
+# Read the two rows as explanations ("the model looks at …"). Some tokens lose everything, others come out of nowhere. Nothing that leaves the head tells which of the two stories is true. Other rows can move less: a heavy token whose value no mixture of others can make keeps its place.
 #
 # ## What does reach the output: effective attention
 #
