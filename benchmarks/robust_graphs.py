@@ -54,13 +54,13 @@ def lines(model, name, text, samples):
     attention = model.attention(encoded)
     fixed = [cl.identifiability.null_space_dimension(v, sum_to_one=True) == 0 for v in heads.value]
     start = time.perf_counter()
-    known = ReplacedAttention(model, attention)  # each masked input runs once
+    kept = ReplacedAttention(model, attention)  # each masked input runs once
     corners = layer_corners(attention, heads.value, samples)
     words = [position for unit in encoded.positions for position in unit]
     shuffled = shuffled_attention(attention, words, len(corners))
-    chance = explanation_robustness(known, text, shuffled, **CAPS)
+    chance = explanation_robustness(kept, text, shuffled, **CAPS)
     for reach in REACHES:
-        found = explanation_robustness(known, text, corners, reach, **CAPS)
+        found = explanation_robustness(kept, text, corners, reach, known=chance.explanation, **CAPS)
         graphs = [graph for graph in found.graphs.values() if (graph.pag.marks != 0).any()]
         yield {
             "review": name,

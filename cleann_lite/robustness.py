@@ -261,7 +261,9 @@ class ExplanationRobustness:
     graphs: dict[int, Robustness]
 
 
-def explanation_robustness(model, input, corners, reach: float = 1.0, **settings) -> ExplanationRobustness:
+def explanation_robustness(
+    model, input, corners, reach: float = 1.0, known=None, **settings
+) -> ExplanationRobustness:
     """Which sets of a CLEANN explanation are found for every attention with the same output?
 
     All heads are exchanged together. The model is not: a set that explains does so whatever the graph. What
@@ -275,6 +277,8 @@ def explanation_robustness(model, input, corners, reach: float = 1.0, **settings
         Other attentions of one layer, as `layer_corners` gives.
     reach : float
         How far to go towards a corner, in (0, 1].
+    known : Explanation, optional
+        That of the attention itself with the same settings, where it was found before.
     **settings
         Passed to `explain`.
 
@@ -295,7 +299,7 @@ def explanation_robustness(model, input, corners, reach: float = 1.0, **settings
     others = attention + _checked_reach(reach) * (corners - attention)
     distance = attention_distance(others, attention).mean(axis=-1)  # (samples, heads)
     kept: dict = {}
-    base = explain(ReplacedAttention(model, attention, kept), input, **settings)
+    base = known or explain(ReplacedAttention(model, attention, kept), input, **settings)
     found = [explain(ReplacedAttention(model, other, kept), input, **settings) for other in others]
     sets = [{one.positions for one in other.sets} for other in found]
     graphs = {

@@ -165,6 +165,9 @@ def test_explanations_are_compared_set_by_set():
     assert found.found == np.mean([bool(others) for others in sets])
     same = explanation_robustness(MODEL, TEXT, np.stack([attention] * 2))
     assert {*same.shares, *same.overlaps} == {1.0} and same.found == 1
+    again = explanation_robustness(MODEL, TEXT, corners, known=found.explanation)
+    assert again.explanation is found.explanation
+    assert (again.shares, again.overlaps, again.found) == (found.shares, found.overlaps, found.found)
     none = explanation_robustness(MODEL, TEXT, corners[:0])
     assert np.isnan(none.shares).all() and none.graphs[0].edge_share == 1
     with pytest.raises(ValueError, match=r"corners must be \(samples"):
