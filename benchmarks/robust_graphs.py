@@ -2,7 +2,7 @@
 
     python benchmarks/robust_graphs.py [--data ../shared/data] [--out data/recorded/robust_graphs.csv]
 
-Reads the example reviews that ship and, where --data holds them, IMDB test reviews of 60 to 100 word-pieces,
+Reads the example reviews that ship and, where --data holds them, IMDB test reviews of 55 to 80 word-pieces,
 with pocket-sentiment. For each review and reach (how far towards the corners of what the output allows) one
 line: how long the text is, how many heads are determined by their output, how far the other attentions are,
 and the shares of edges, marks and explanation sets that survive, mean over heads and samples; beside them
@@ -35,7 +35,7 @@ CAPS = {"max_size": 3, "max_calls": 300, "max_candidates": 100}
 
 
 def reviews(data, model, count, seed=0):
-    """(id, text): our own reviews and IMDB test reviews of 60 to 100 word-pieces, the longest last."""
+    """(id, text): our own reviews and IMDB test reviews of 55 to 80 word-pieces, the longest last."""
     with open(data_path("reviews.csv"), encoding="utf-8", newline="") as file:
         found = [(row["id"], row["text"]) for row in csv.DictReader(file)]
     if (data / "imdb").exists():
@@ -43,7 +43,7 @@ def reviews(data, model, count, seed=0):
 
         texts = [example.text for example in corpus.reviews(data, "test")]
         order = (i for i in np.random.default_rng(seed).permutation(len(texts)) if len(texts[i]) < 900)
-        fitting = (i for i in order if 60 <= len(model.encode(texts[i]).data.ids) <= 100)
+        fitting = (i for i in order if 55 <= len(model.encode(texts[i]).data.ids) <= 80)
         found += [(f"imdb-test-{i}", texts[i]) for i in islice(fitting, count)]
     return sorted(found, key=lambda pair: len(pair[1]))
 
