@@ -205,11 +205,9 @@ def rule_5(g: Relations) -> Proposal:
     circle_circle, apart = g.sets("circle_circle"), g.sets("apart")
     tails = g.nothing()
     for alpha, beta in np.argwhere(np.triu(g.circle_circle)).tolist():
-        for gamma in bits(circle_circle[alpha] & apart[beta]):
-            arrivals = uncovered_arrivals(alpha, gamma, circle_circle, apart)
-            if arrivals.get(beta, 0) & apart[alpha]:  # θ
-                tails[alpha, beta] = tails[beta, alpha] = True
-                break
+        gammas, thetas = circle_circle[alpha] & apart[beta], circle_circle[beta] & apart[alpha]
+        found = uncovered_path(alpha, gammas, 1 << beta, circle_circle, apart, before=thetas)
+        tails[alpha, beta] = tails[beta, alpha] = found
     return g.nothing(), tails
 
 
@@ -235,10 +233,8 @@ def rule_9(g: Relations) -> Proposal:
     steps, apart = g.sets("possibly_directed"), g.sets("apart")
     tails = g.nothing()
     for alpha, gamma in np.argwhere(g.circle_arrow).tolist():
-        tails[gamma, alpha] = any(
-            gamma in uncovered_arrivals(alpha, beta, steps, apart)
-            for beta in bits(steps[alpha] & apart[gamma])
-        )
+        betas = steps[alpha] & apart[gamma]
+        tails[gamma, alpha] = uncovered_path(alpha, betas, 1 << gamma, steps, apart)
     return g.nothing(), tails
 
 
@@ -252,32 +248,42 @@ def rule_10(g: Relations) -> Proposal:
         parents = g.sets("parents")[gamma]
         if not parents:
             continue
-        # μ: nodes that start an uncovered possibly directed path from α to a parent of γ
+        # μ and ω: nodes that start an uncovered possibly directed path from α to a parent of γ
         first = 0
         for mu in bits(steps[alpha] & ~(1 << gamma)):
-            if any(parents >> node & 1 for node in uncovered_arrivals(alpha, mu, steps, apart)):
+            if uncovered_path(alpha, 1 << mu, parents, steps, apart):
                 first |= 1 << mu
         tails[gamma, alpha] = any(first & apart[mu] for mu in bits(first))
     return g.nothing(), tails
 
 
-def uncovered_arrivals(alpha: int, first: int, steps: list[int], apart: list[int]) -> dict[int, int]:
-    """Nodes on uncovered paths ⟨α, first, …⟩ over allowed steps, each with its possible predecessors.
+def uncovered_path(
+    alpha: int, second: int, goals: int, steps: list[int], apart: list[int], before: int = -1
+) -> bool:
+    """Whether an uncovered path ⟨α, …⟩ over allowed steps, its next node in ``second``, ends in ``goals``.
 
-    A path is uncovered when no node's two neighbours on it are adjacent. The search goes over pairs
-    (previous, current), since whether it may go on depends on both; that a walk may meet a node twice does no
-    harm: the rules' proofs send a chain of arrows along it, which a repeated node would close to a cycle.
+    ``before`` limits the last node but one. A path is uncovered when no node's two neighbours on it are
+    adjacent. The search goes over pairs (previous, current), since whether it may go on depends on both; that
+    a walk may meet a node twice does no harm: the rules' proofs send a chain of arrows along it, which a
+    repeated node would close to a cycle.
     """
-    arrivals = {first: 1 << alpha}
-    waiting = [(alpha, first)]
-    while waiting:
-        previous, current = waiting.pop()
-        for node in bits(steps[current] & apart[previous]):
-            seen = arrivals.get(node, 0)
-            if not seen >> current & 1:
-                arrivals[node] = seen | 1 << current
-                waiting.append((current, node))
-    return arrivals
+    if second & goals and before >> alpha & 1:
+        return True
+    arrived = dict.fromkeys(bits(second), 1 << alpha)  # node -> where from, not yet followed
+    followed: dict[int, int] = {}  # node -> where to
+    while arrived:
+        current = next(iter(arrived))  # first in, first out: short paths first
+        previous = arrived.pop(current)
+        onward = 0
+        for node in bits(previous):
+            onward |= apart[node]
+        onward &= steps[current] & ~followed.get(current, 0)
+        if onward & goals and before >> current & 1:
+            return True
+        followed[current] = followed.get(current, 0) | onward
+        for node in bits(onward):
+            arrived[node] = arrived.get(node, 0) | 1 << current
+    return False
 
 
 ARROWHEAD_RULES = {"R1": rule_1, "R2": rule_2, "R3": rule_3, "R4": rule_4}
