@@ -27,7 +27,7 @@ def load_model(name, *, task=None, device=None):
     Parameters
     ----------
     name : str or path
-        A pocket model ("pocket-sentiment", "pocket-bert4rec"; ``pocket_models()`` lists them), a local
+        A pocket model ("pocket-sentiment", …; ``pocket_models()`` lists them), a local
         folder as ``save_pretrained`` writes it, or a hub id ("owner/name").
     task : str, optional
         "classification", "masked-word" or "next-word"; None reads it from the model's architecture.

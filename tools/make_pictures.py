@@ -5,7 +5,7 @@ from pathlib import Path
 import cleann_lite as cl
 
 ROOT = Path(__file__).parent.parent
-REVIEW = "The plot is thin, but the actors are wonderful and I loved every minute."
+REVIEW = "A great director and a great cast, and somehow the result is a dreary bore."
 
 
 def main():

@@ -280,6 +280,15 @@ for alpha in (0.1, 0.01, 1e-3, 1e-5):
     print(f"α = {alpha:<7g} {edges:4.1f} edges a head, {e.model_calls:4} inputs: {found}")
 
 # %% [markdown]
+# ## Why this word here?
+#
+# A masked-word model fills in what is hidden; the same search then asks which of the other words made it choose *this* word. The chosen word stands in its place when the attention is read, and it is the outcome in the graph.
+
+# %%
+words = cl.load_model("pocket-masked-word")
+cl.explain(words, "The acting is terrible, and the plot makes no [MASK] at all.")
+
+# %% [markdown]
 # ## In practice
 #
 # - **Count failures.** An average over successes only flatters the method.
