@@ -377,7 +377,7 @@ def test_interrupting_keeps_what_is_finished(tmp_path):
     ("arguments", "said"),
     [
         ("--n 0", "n must be at least 1"),
-        ("--n 9999 --data examples", "holds 39 inputs for sentiment, and n is 9999"),
+        ("--n 9999 --data examples", "inputs for sentiment, and n is 9999: ask for fewer"),
         ("--n 2 --data nowhere.csv", "there is no 'nowhere.csv'"),
         ("--n 2 --data examples --method magic", "a method must be one of"),
         ("--n 2 --data examples --alpha 2", "alpha must lie between 0 and 1"),
