@@ -70,8 +70,9 @@ def learn_pag(
     confirm_colliders
         Believe a collider only after a second look (``orientation``). False: as the papers do.
     max_tests
-        The search stops before a size with more candidate sets than this; the graph's ``notes`` say so, and
-        the graph stands for the sizes before.
+        The search stops before a size with more candidate sets than this (with ``order_independent=False``:
+        after so many of them); the graph's ``notes`` say so, and it stands for what was tested. ICD tries
+        single nodes whatever their number.
     trace
         Keep every step in the graph's ``trace`` (slower).
     progress

@@ -137,9 +137,11 @@ class Search:
         at_once = getattr(self.test, "separating_singles", None)
         if at_once is None or self.trace is not None or not self.order_independent:
             sets = dict(zip(edges, candidates, strict=True))
-            self.delete_separated(
-                1, lambda x, y: self.by_strength(x, y, [1 << z for z in np.flatnonzero(sets[x, y]).tolist()])
-            )
+
+            def singles(x, y):
+                return self.by_strength(x, y, [1 << z for z in np.flatnonzero(sets[x, y]).tolist()])
+
+            self.delete_separated(1, singles, most=math.inf)
             return
         self._report(1, len(edges), int(candidates.sum()))
         nodes = np.array(self.nodes)
@@ -151,20 +153,24 @@ class Search:
         for edge in np.flatnonzero(found >= 0).tolist():
             self.remove(int(x[edge]), int(y[edge]), 1 << int(number[found[edge]]))
 
-    def delete_separated(self, size: int, candidates: Candidates) -> bool:
+    def delete_separated(self, size: int, candidates: Candidates, most: float | None = None) -> bool:
         """Delete every edge that one of its candidate sets separates; False if no edge had a candidate.
 
         Raises
         ------
         TooManySets
-            If all edges together have more than ``max_tests`` candidates; then nothing was tested.
+            If all edges together have more candidates than ``most`` (default ``max_tests``). Then nothing
+            was tested, unless edges are deleted at once: then those before were.
         """
+        most = self.max_tests if most is None else most
         self._note(Step("level", size))
         edges, n_candidates = self.edges(), 0
         if not self.order_independent:
             for x, y in edges:
                 sets = list(candidates(x, y))
                 n_candidates += len(sets)
+                if n_candidates > most:
+                    raise TooManySets
                 (first,) = self._first_separating([(x, y, sets)])
                 if first is not None:
                     self.remove(x, y, sets[first])
@@ -173,7 +179,7 @@ class Search:
         for x, y in edges:
             sets = list(candidates(x, y))
             n_candidates += len(sets)
-            if n_candidates > self.max_tests:
+            if n_candidates > most:
                 raise TooManySets
             if sets:
                 queries.append((x, y, sets))
@@ -216,8 +222,11 @@ class Search:
             self._note(Step("remove", given.bit_count(), *self._named(x, y, given), True))
 
     def stopped(self, size: int) -> None:
-        """Note that a cap ended the search before this size."""
-        self.notes.append(f"stopped before conditioning sets of {size}: over {self.max_tests} candidate sets")
+        """Note that a cap ended the search at this size."""
+        where = "before" if self.order_independent else "among"
+        self.notes.append(
+            f"stopped {where} conditioning sets of {size}: over {self.max_tests} candidate sets"
+        )
 
     def oriented(self) -> np.ndarray:
         """Marks of the present skeleton."""
