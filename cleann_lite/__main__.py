@@ -55,7 +55,7 @@ def _parser():
 
     learn = commands.add_parser("learn", help="a PAG from a correlation matrix or a data table")
     learn.add_argument("file", help=".csv or .npy: a square correlation matrix, or a table of samples")
-    learn.add_argument("--n-samples", type=int, help="sample size (needed for a correlation matrix)")
+    learn.add_argument("--n-samples", type=int, help="sample size; by default the rows of a table")
     learn.add_argument("--method", default="icd", choices=("icd", "fci", "ordered-icd"))
     learn.add_argument("--alpha", type=float, default=0.01)
     learn.add_argument("--one-sided", action="store_true")

@@ -13,10 +13,10 @@ def read_correlation(path, n_samples=None):
     ----------
     path : str or path
         ``.csv`` (comma, semicolon or tab; a header line and a first column of names are recognised) or
-        ``.npy``. A square symmetric matrix with ones on its diagonal is a correlation matrix; anything else
-        is a table with a row per sample.
+        ``.npy``. A square table that is symmetric, or that comes with a sample size, is a correlation
+        matrix; anything else is a table with a row per sample.
     n_samples : int, optional
-        Sample size behind a correlation matrix; for a table, its number of rows.
+        Sample size behind a correlation matrix; for a table the default is its number of rows.
 
     Returns
     -------
@@ -28,7 +28,7 @@ def read_correlation(path, n_samples=None):
     ------
     ValueError
         No such file, another format, something that is not a number, too few rows or columns, a constant
-        column, or a correlation matrix without a sample size.
+        column, or a correlation matrix without a sample size, asymmetric or with a diagonal that is not 1.
     """
     path = Path(path)
     if not path.is_file():
@@ -46,7 +46,9 @@ def read_correlation(path, n_samples=None):
     if not np.isfinite(values).all():
         raise ValueError(f"{path.name} holds {np.sum(~np.isfinite(values))} values that are NaN or infinite")
     labels = labels or [f"x{i}" for i in range(values.shape[1])]
-    if _is_correlation(values):
+    square = values.shape[0] == values.shape[1]
+    if square and (n_samples is not None or np.allclose(values, values.T, atol=1e-6)):
+        _refuse_other_than_correlation(path.name, values)
         if n_samples is None:
             raise ValueError(
                 f"{path.name} is a correlation matrix: say the sample size behind it (--n-samples)"
@@ -55,19 +57,27 @@ def read_correlation(path, n_samples=None):
     constant = [labels[i] for i in np.flatnonzero(values.std(axis=0) == 0)]
     if constant:
         raise ValueError(f"column {constant[0]!r} of {path.name} is constant: it has no correlation")
-    return np.corrcoef(values, rowvar=False), len(values), labels
+    return np.corrcoef(values, rowvar=False), int(n_samples or len(values)), labels
 
 
-def _is_correlation(values):
-    square = values.shape[0] == values.shape[1]
-    return square and np.allclose(values, values.T, atol=1e-6) and np.allclose(np.diag(values), 1, atol=1e-6)
+def _refuse_other_than_correlation(name, values):
+    apart = np.abs(values - values.T)
+    if apart.max() > 1e-6:
+        i, j = np.unravel_index(apart.argmax(), apart.shape)
+        raise ValueError(
+            f"{name} must be symmetric to be a correlation matrix: row {i + 1}, column {j + 1} holds "
+            f"{values[i, j]:g} and row {j + 1}, column {i + 1} {values[j, i]:g}"
+        )
+    if np.abs(np.diag(values) - 1).max() > 1e-6:
+        worst = np.diag(values)[np.abs(np.diag(values) - 1).argmax()]
+        raise ValueError(f"{name} must have a diagonal of ones to be a correlation matrix: got {worst:g}")
 
 
 def _read_npy(path):
     try:
         return np.asarray(np.load(path, allow_pickle=False), dtype=np.float64)
-    except (ValueError, OSError, EOFError) as error:
-        raise ValueError(f"{path.name} is no array of numbers: {error}") from None
+    except (ValueError, OSError, EOFError, TypeError):
+        raise ValueError(f"{path.name} is no array of numbers as numpy.save writes it") from None
 
 
 def _read_csv(path):

@@ -60,6 +60,28 @@ def test_bad_files_get_one_clear_sentence(tmp_path, text, sentence):
         read_correlation(write(tmp_path, text))
 
 
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("1,0.5\n0.4,1", "must be symmetric .* row 1, column 2 holds 0.5 and row 2, column 1 0.4"),
+        ("4,0.5\n0.5,1", "diagonal of ones .* got 4"),
+    ],
+)
+def test_a_square_table_with_a_sample_size_must_be_a_correlation(tmp_path, text, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        read_correlation(write(tmp_path, text), 500)
+
+
+def test_a_covariance_is_not_taken_for_data(tmp_path):
+    with pytest.raises(ValueError, match="diagonal of ones"):
+        read_correlation(write(tmp_path, "4,0.5,0\n0.5,1,0\n0,0,1"))
+
+
+def test_the_sample_size_of_a_table_can_be_said(tmp_path):
+    lines = [",".join(f"{v:.4f}" for v in row) for row in DATA]
+    assert read_correlation(write(tmp_path, "\n".join(lines)), 77)[1] == 77
+
+
 def test_missing_unknown_and_pickled_files_are_refused(tmp_path):
     with pytest.raises(ValueError, match="no file"):
         read_correlation(tmp_path / "none.csv")
@@ -68,6 +90,9 @@ def test_missing_unknown_and_pickled_files_are_refused(tmp_path):
     np.save(tmp_path / "o.npy", np.array([{}], dtype=object), allow_pickle=True)
     with pytest.raises(ValueError, match="no array of numbers"):
         read_correlation(tmp_path / "o.npy")
+    (tmp_path / "p.npy").write_bytes(bytes(range(1, 200)))
+    with pytest.raises(ValueError, match=r"^p.npy is no array of numbers as numpy.save writes it$"):
+        read_correlation(tmp_path / "p.npy")
     (tmp_path / "b.csv").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ValueError, match="UTF-8"):
         read_correlation(tmp_path / "b.csv")
