@@ -60,10 +60,12 @@ def mean(lines, column: str, less: str | None = None) -> tuple[float, float, int
 
 def as_text(lines) -> str:
     """The table as Markdown: mean ± half of the 95 % interval over reviews, by chance in brackets."""
-    table = [f"| reviews | number | {' | '.join(COLUMNS)} |", "|---" * (len(COLUMNS) + 2) + "|"]
+    table = [f"| reviews | number | tokens | {' | '.join(COLUMNS)} |", "|---" * (len(COLUMNS) + 3) + "|"]
     for name, part in groups(lines).items():
         cells = [_cell(part, *pair) for pair in COLUMNS.values()]
-        table.append(f"| {name} | {len({line['review'] for line in part})} | {' | '.join(cells)} |")
+        lengths = [line["tokens"] for line in part]
+        about = f"{len({line['review'] for line in part})} | {min(lengths):.0f}–{max(lengths):.0f}"
+        table.append(f"| {name} | {about} | {' | '.join(cells)} |")
     return "\n".join(table)
 
 

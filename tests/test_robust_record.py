@@ -2,16 +2,18 @@
 
 import csv
 
+import numpy as np
 import pytest
 
 from cleann_lite import robust_record
+from cleann_lite.datasets import data_path
 
 nan = float("nan")
 
 
-def line(review, samples=4, reach=0.1, edge=0.7, sets=0.5, chance=0.2):
+def line(review, samples=4, tokens=60.0, reach=0.1, edge=0.7, sets=0.5, chance=0.2):
     return {
-        "review": review, "samples": float(samples), "reach": reach, "distance": 0.1,
+        "review": review, "tokens": tokens, "samples": float(samples), "reach": reach, "distance": 0.1,
         "edge_share": edge, "chance_share": chance, "mark_share": 0.5,
         "set_share": sets, "chance_set_share": 0.5 if sets == sets else nan,
         "overlap": nan, "chance_overlap": nan, "found_share": 1.0, "chance_found_share": 1.0,
@@ -19,9 +21,9 @@ def line(review, samples=4, reach=0.1, edge=0.7, sets=0.5, chance=0.2):
 
 
 LINES = [line("short", samples=0)] + [
-    line(name, reach=reach, edge=edge, sets=sets)
+    line(name, tokens=tokens, reach=reach, edge=edge, sets=sets)
     for reach in (0.1, 1.0)
-    for name, edge, sets in (("a", 0.6, nan), ("b", 0.7, 0.4), ("c", 0.8, 0.6))
+    for name, tokens, edge, sets in (("a", 70.0, 0.6, nan), ("b", 66.0, 0.7, 0.4), ("c", 58.0, 0.8, 0.6))
 ]
 
 
@@ -51,7 +53,7 @@ def test_the_table_puts_chance_beside_each_figure():
         "| other weights, 10 % of the way",
         "| other weights, 100 % of the way",
     ]
-    assert "| 3 | 10 ± 0 % | 70 ± 25 % (20 %) | 50 ± 0 % | 50 ± 127 % (50 %) | – |" in rows[3]
+    assert "| 3 | 58–70 | 10 ± 0 % | 70 ± 25 % (20 %) | 50 ± 0 % | 50 ± 127 % (50 %) | – |" in rows[3]
     assert len({row.count("|") for row in rows}) == 1
 
 
@@ -66,3 +68,19 @@ def test_the_verdict_follows_the_interval():
     )
     assert "edges survive **less often**" in robust_record.verdict([*worse, *worse])[0]
     assert robust_record.verdict(LINES[:1]) == []
+
+
+def test_the_record_that_ships_tells_of_twenty_real_reviews():
+    lines = robust_record.read(data_path("recorded", "robust_graphs.csv"))
+    real = {row["review"] for row in lines if row["samples"] and row["review"].startswith("imdb")}
+    assert len(real) >= 20
+    for name, part in robust_record.groups(lines).items():
+        shares = [
+            row[column]
+            for row in part
+            for column in ("edge_share", "mark_share")
+            if not np.isnan(row[column])
+        ]
+        assert shares and all(0 <= share <= 1 for share in shares)
+        if name == "weights determined":
+            assert set(shares) == {1.0}
