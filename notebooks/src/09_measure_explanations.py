@@ -14,6 +14,7 @@
 # %% tags=["setup"]
 import matplotlib.pyplot as plt
 import numpy as np
+from IPython.display import Markdown, display
 
 import cleann_lite as cl
 from cleann_lite.checks import check
@@ -242,9 +243,7 @@ show(figure, "Share explained and counted size with intervals, for both tasks. "
 
 # %%
 for task, recorded_run in large.items():
-    print(f"{task.upper()}\n")
-    for sentence in recorded_run.verdicts():
-        print(f"- {sentence}\n")
+    display(Markdown(f"**{task.capitalize()}**\n\n" + "\n".join(f"- {s}" for s in recorded_run.verdicts())))
 
 # %% [markdown]
 # How to read it:
