@@ -299,8 +299,13 @@ for method in tests:
     )
 
 # %% [markdown]
-# Knowing the order saves tests and decides marks that independence alone cannot. `cl.explain` takes ordered ICD by itself for a model that says `causal = True`.
-#
+# Knowing the order saves tests and decides marks that independence alone cannot. `cl.explain` takes ordered ICD by itself for a model that says `causal = True`, such as `pocket-gpt`, a small GPT trained on film reviews. Which words made it go on as it does?
+
+# %%
+gpt = cl.load_model("pocket-gpt")
+cl.explain(gpt, "The acting is terrible, and the plot makes no")
+
+# %% [markdown]
 # ## In practice
 #
 # - **One change at a time**, and the same inputs, heads and budget for both sides.
