@@ -339,7 +339,7 @@ class MaskedWordModel(TextModel):
         data = _Pieces(data.text, data.ids, data.spans, slots[0], slots)
         blank = Encoded(labels, positions, slots, labels[unit], 0, data)
         index = int(self.predict(blank, [()])[0].argmax())
-        if target is not None and index != data.ids[slots[0]]:
+        if data.ids[slots[0]] not in (index, self.mask_id):
             filled = f"the model fills in {self.label(index)!r} here, not {labels[unit]!r}"
             notes.append(f"{filled}: its own word is explained")
         return Encoded(

@@ -301,6 +301,63 @@ def test_positions_stay_while_alpha_moves():
     assert explorer.set(alpha=1e-6).view.drawing.positions == before
 
 
+@pytest.fixture(scope="module")
+def masked_words():
+    pytest.importorskip("transformers")
+    from cleann_lite import load_model
+
+    return load_model("pocket-masked-word")
+
+
+TYPED = "The acting is terrible, and the plot makes no [MASK] at all."
+
+
+@pytest.mark.parametrize(
+    ("text", "target", "word"),
+    [
+        (TYPED, None, "[MASK]"),
+        (TYPED, "terrible", "terrible"),
+        (TYPED, 7, "plot"),
+        ("An utterly dull film.", None, "utterly"),
+    ],
+)
+def test_a_masked_word_explorer_begins_with_the_mask_or_the_longest_word(masked_words, text, target, word):
+    explorer = ExplanationExplorer(masked_words, text, target=target)
+    choices = {item["name"]: item for item in explorer.view.controls}["target"]
+    assert choices["texts"][choices["values"].index(choices["value"])] == word
+    encoded = masked_words.encode(text, target=explorer.state["target"])
+    assert encoded.units[explorer.state["target"]] == word
+    chips = panel(explorer.view, "chips")["items"]
+    assert [chip["disabled"] for chip in chips] == [unit == word for unit in encoded.units]
+
+
+def test_another_text_and_another_word_of_a_masked_word_explorer(masked_words):
+    explorer = ExplanationExplorer(masked_words, TYPED, examples={"short": "The acting is terrible."})
+    assert explorer.view.data["prediction"] == "sense"
+    said = [one["text"] for one in explorer.view.panels if one["kind"] == "text"]
+    assert said[-1] == "No smaller set exists: it is one word."
+    explorer.set(target=3)
+    assert not any("its own word is explained" in note for note in said)
+    alone = masked_words.encode(TYPED, target="terrible")
+    assert explorer.view.data["prediction"] == masked_words.label(alone.target)
+    explorer.set(example="short")
+    assert explorer.state["target"] == 3 and explorer.state["mask"] == ()
+    explorer._advance({"state": {"input": " "}, "start": True})
+    assert "the text is empty" in explorer.view.error
+    with pytest.raises(ValueError, match="must be a word of the text: got 'wonderful'"):
+        ExplanationExplorer(masked_words, TYPED, target="wonderful")
+
+
+def test_a_decoder_can_be_explored():
+    pytest.importorskip("transformers")
+    from cleann_lite import load_model
+
+    explorer = ExplanationExplorer(load_model("pocket-gpt"), "The acting is terrible, and the plot makes no")
+    assert explorer.view.data["prediction"] == "sense"
+    found = explorer.explanation_of(explorer.state).sets[0]
+    assert event(explorer, "use", 0).data["prediction_with_mask"] == found.replacement != "sense"
+
+
 # --- recommendations -----------------------------------------------------------------------------
 
 

@@ -71,6 +71,26 @@ def _plain_input(input):
     return input if isinstance(input, str) else list(input)
 
 
+def place_to_explain(model, text, target=None):
+    """The outcome to start with: for a masked-word model the number of a word, else the target as it is.
+
+    Without a target it is the mask token in the text, or the longest word.
+    """
+    if model.task != "masked-word" or isinstance(target, int):
+        return target
+    if target is not None:
+        encoded = model.encode(text, target=target)
+        place = set(encoded.outcome_positions)
+        return next(unit for unit, positions in enumerate(encoded.positions) if place & set(positions))
+    try:
+        units = model.encode(text, target=0).units
+    except ValueError:  # the picture says what is wrong with the text
+        return 0
+    if model.mask_token in units:
+        return units.index(model.mask_token)
+    return max(range(len(units)), key=lambda unit: len(units[unit]))
+
+
 # --- one state -----------------------------------------------------------------------------------
 
 
@@ -156,6 +176,8 @@ def proof_text(explanation, noun):
     """Whether the sets are proved to be minimal."""
     if not explanation.sets:
         return ""
+    if len(explanation.sets[0].units) == 1:
+        return f"No smaller set exists: it is one {noun}."
     if explanation.certified is True:
         return f"Proved: no set of fewer {noun}s changes the prediction."
     if explanation.certified is False:
@@ -305,13 +327,14 @@ class ExplanationExplorer(MaskingExplorer):
     Parameters
     ----------
     model
-        From ``load_model``: a text classifier or a masked-word model.
+        From ``load_model``: a text classifier, a masked-word model or a decoder.
     text : str, optional
         Where to start; the first example otherwise.
     examples : dict of str to str, optional
         Name -> text to choose from; the package's reviews otherwise.
     target : optional
-        The outcome: a class; for a masked-word model the word, or its index. None takes the prediction.
+        The outcome: a class; for a masked-word model the word, or its index. None takes the prediction; for a
+        masked-word model the mask token in the text, or else its longest word.
     alpha, head
         Where the controls stand at first; head counts from 0, "best" searches all.
     """
@@ -333,7 +356,7 @@ class ExplanationExplorer(MaskingExplorer):
         if text is None:
             text = next(iter(self.examples.values()), "")
         example = next((name for name, value in self.examples.items() if value == text), "")
-        target = target if target is not None or model.task != "masked-word" else 0
+        target = place_to_explain(model, text, target)
         super().__init__(model, input=text, example=example, target=target, alpha=alpha, head=head)
 
     def changed(self, state, name):
@@ -342,8 +365,7 @@ class ExplanationExplorer(MaskingExplorer):
         if name == "input":
             state = {**state, "example": ""}
         if name in ("example", "input"):
-            masked_word = self.asked.model.task == "masked-word"
-            return self.fresh({**state, "target": 0 if masked_word else None})
+            return self.fresh({**state, "target": place_to_explain(self.asked.model, state["input"])})
         if name == "target":
             return self.fresh(state)
         return super().changed(state, name)

@@ -285,8 +285,15 @@ for alpha in (0.1, 0.01, 1e-3, 1e-5):
 # A masked-word model fills in what is hidden; the same search then asks which of the other words made it choose *this* word. The chosen word stands in its place when the attention is read, and it is the outcome in the graph.
 
 # %%
-words = cl.load_model("pocket-masked-word")
-cl.explain(words, "The acting is terrible, and the plot makes no [MASK] at all.")
+fill_in = cl.load_model("pocket-masked-word")
+gap = "The acting is terrible, and the plot makes no [MASK] at all."
+cl.explain(fill_in, gap)
+
+# %% [markdown]
+# Any word of a text can be asked about, whether it is masked or not: choose another one, or type a text.
+
+# %%
+ExplanationExplorer(fill_in, gap)
 
 # %% [markdown]
 # ## In practice

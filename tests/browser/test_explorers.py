@@ -11,6 +11,13 @@ model = cl.load_model("pocket-sentiment")
 explorer = ExplanationExplorer(model, {MARKUP!r})
 explorer
 """
+FILL_IN = """
+import cleann_lite as cl
+from cleann_lite.widgets import ExplanationExplorer
+model = cl.load_model("pocket-masked-word")
+explorer = ExplanationExplorer(model, "The acting is terrible, and the plot makes no [MASK] at all.")
+explorer
+"""
 RECOMMEND = """
 import cleann_lite as cl
 from cleann_lite.widgets import RecommendationExplorer
@@ -125,6 +132,21 @@ def test_explanation_explorer(open_notebook):
     assert root.locator("[role=alert]").inner_text() == "" and "negative" in status(root)
     check_page(book)
     check_keyboard(book)
+
+
+def test_explanation_explorer_of_a_masked_word(open_notebook):
+    book = open_notebook("masked-word", FILL_IN, seconds=120)
+    root = book.explorer
+    assert "predicts “sense”" in status(root)
+    assert chip(root, "[MASK]").is_disabled()
+    before = root.locator("[data-panel=bars]").inner_text()
+    chip(root, "no").click()
+    book.settle()
+    assert root.locator("[data-panel=bars]").inner_text() != before
+    book.picture("masked-word")
+    select(book, "Word to explain", "terrible")
+    assert chip(root, "terrible").is_disabled() and "predicts “sense”" not in status(root)
+    check_page(book)
 
 
 def test_recommendation_explorer(open_notebook):
