@@ -111,6 +111,17 @@ def test_gradients_agree_with_finite_differences(folder_of, family):
         model.attributions(encoded, "magic")
 
 
+def test_a_note_says_that_the_model_would_fill_in_another_word(folder_of):
+    model = load_model(folder_of("bert", "MaskedLM"))
+    text = "the plot is thin"
+    for target, word in enumerate(text.split()):
+        encoded = model.encode(text, target=target)
+        noted = any(f"not {word!r}: its own word is explained" in note for note in encoded.notes)
+        assert noted == (encoded.outcome != word)
+    with_gap = text.replace("plot", model.mask_token)
+    assert model.encode(with_gap).notes == model.encode(with_gap, target=1).notes == ()
+
+
 def test_predict_proba_agrees_with_predict(folder_of):
     model = load_model(folder_of("bert", "SequenceClassification"))
     texts = ["the plot", "a dull film with wooden acting", "a boring film with wooden acting", "yes"]
