@@ -19,9 +19,11 @@ def main(arguments=None) -> int:
     except ValueError as error:
         print(f"cleann-lite: {error}", file=sys.stderr)
     except ModuleNotFoundError as error:
-        extra = 'pip install "cleann-lite[models]"'
+        extra = "lab" if options.run is _evaluate else "models"
         print(
-            f"cleann-lite: {error.name} is not installed, which this command needs: {extra}", file=sys.stderr
+            f"cleann-lite: {error.name} is not installed, which this command needs: "
+            f'pip install "cleann-lite[{extra}]"',
+            file=sys.stderr,
         )
     except BrokenPipeError:  # the reader of a pipe (head, less) went away
         sys.stderr.close()

@@ -162,3 +162,21 @@ def test_module_and_help_run():
     out = subprocess.check_output([sys.executable, "-m", "cleann_lite", "--help"], text=True)
     assert "explain" in out
     assert subprocess.run([sys.executable, "-m", "cleann_lite"], capture_output=True).returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments", "extra"),
+    [
+        ("transformers", ["explain", "A dull film."], "models"),
+        ("joblib", ["evaluate", "sentiment", "--n", "1"], "lab"),
+    ],
+)
+def test_a_missing_package_is_named_with_what_installs_it(module, arguments, extra):
+    code = (
+        f"import sys; sys.modules[{module!r}] = None; from cleann_lite.__main__ import main; "
+        f"sys.exit(main({arguments!r}))"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert told.returncode == 2
+    assert module in told.stderr and told.stderr.endswith(f'pip install "cleann-lite[{extra}]"\n')
+    assert "Traceback" not in told.stderr
