@@ -100,7 +100,10 @@ def fetch(name: str, accept_licence: bool = False) -> Path:
         return file
     about = f"{source.title}, {source.megabytes} MB from {source.url}\n{source.terms}"
     if not accept_licence:
-        raise ValueError(f"{about}\nTo download it under these terms, pass accept_licence=True.")
+        raise ValueError(
+            f"{about}\nTo download it under these terms, pass accept_licence=True "
+            "(--accept-licence on the command line)."
+        )
     sys.stderr.write(f"{about}\n")
     try:
         pooch.retrieve(source.url, f"sha256:{source.sha256}", file.name, folder, progressbar=True)

@@ -168,7 +168,7 @@ def test_module_and_help_run():
     ("module", "arguments", "extra"),
     [
         ("transformers", ["explain", "A dull film."], "models"),
-        ("joblib", ["evaluate", "sentiment", "--n", "1"], "lab"),
+        ("joblib", ["evaluate", "sentiment", "--n", "1", "--data", "examples"], "lab"),
     ],
 )
 def test_a_missing_package_is_named_with_what_installs_it(module, arguments, extra):
