@@ -209,7 +209,7 @@ def explanation_view(asked, state, noun, controls, title):
         masked=[node[p] for p in mask if p in node],
         max_edges=MOST_EDGES if state["whole"] else NEAR_EDGES,
         positions=asked.positions(input, target, *state["arranged"]),
-        title=f"Causal graph of head {head + 1} around “{explanation.target}”",
+        title=f"Causal graph of head {head} around “{explanation.target}”",
     )
     fixed = {u for u, p in enumerate(encoded.positions) if set(p) & set(encoded.outcome_positions)}
     score = score_text(explanation, mask, flipped, replacement, noun)
@@ -223,7 +223,7 @@ def explanation_view(asked, state, noun, controls, title):
     notes = [proof_text(explanation, noun), *explanation.notes]
     panels += [{"kind": "text", "text": note} for note in notes if note]
     cost = f"{explanation.model_calls} model calls, {explanation.seconds:.2f} s"
-    status = f"{_first_sentences(explanation)} Graph of head {head + 1}, α = {state['alpha']:g} ({cost})."
+    status = f"{_first_sentences(explanation)} Graph of head {head}, α = {state['alpha']:g} ({cost})."
     return View.of(
         drawing,
         controls=controls,
@@ -304,7 +304,7 @@ class MaskingExplorer(Explorer):
     def shared_controls(self, state):
         """Controls of the graph and of one's own mask."""
         heads = self.asked.heads(state["input"], state["target"])
-        texts = ("all, the best shown", *[f"only {h + 1}" for h in range(heads)])
+        texts = ("all, the best shown", *[f"only {h}" for h in range(heads)])
         return (
             slider("alpha", "Significance level α", ALPHAS, state["alpha"], [f"{a:g}" for a in ALPHAS]),
             choice("head", "Heads", (BEST, *range(heads)), state["head"], texts),

@@ -208,7 +208,7 @@ def threshold_view(source, state):
         max_edges=MOST_EDGES if centre is None else NEAR_EDGES,
         around=centre,
         positions=dict(zip(pag.nodes, source.positions(*state["arranged"]), strict=True)),
-        title=f"Causal graph, layer {layer + 1}, head {head + 1}, α = {alpha:g}",
+        title=f"Causal graph, layer {layer}, head {head}, α = {alpha:g}",
     )
     drawn = [(curve.a, curve.b) for curve in drawing.scene.curves]
     details = {f"e{a}-{b}": text for (a, b), text in edge_details(pag, test, drawn).items()}
@@ -249,8 +249,8 @@ def threshold_controls(source, state):
         slider("n", "Sample size n", samples, state["n"], [f"{n:,}" for n in samples]),
         choice("sided", "Test", ("two", "one"), state["sided"], ("two-sided", "one-sided")),
         choice("method", "Method", tuple(methods), state["method"], tuple(methods.values())),
-        choice("layer", "Layer", range(layers), state["layer"], range(1, layers + 1), hidden=layers == 1),
-        choice("head", "Head", range(heads), state["head"], range(1, heads + 1), hidden=heads == 1),
+        choice("layer", "Layer", range(layers), state["layer"], hidden=layers == 1),
+        choice("head", "Head", range(heads), state["head"], hidden=heads == 1),
         switch("around", "Only around the chosen word", state["around"]),
         buttons("arrange", "Arrangement", [("arrange", "Arrange again", "Place the words anew", False)]),
     )
