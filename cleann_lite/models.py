@@ -6,16 +6,18 @@ does the model predict when some units are masked, and what are its outputs call
 """
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from .protocol import Encoded
-from .readout import one_place
+from .readout import fused_attention, one_place
 from .words import group_pieces
 
 _TOKENS_PER_BATCH = 2048  # more would leave the caches of a CPU
+_WORTH_A_SWITCH = 4  # rows: switching the kernel of attention costs about as much as it saves on one
 _LOGITS_PER_BATCH = 2**24  # 64 MB: word models predict a whole vocabulary at every token
 
 
@@ -135,7 +137,8 @@ class TextModel:
         """Output distribution for each set of masked units, (len(masks), outputs) float64."""
         rows = self._masked_ids(encoded, masks)
         step = max(1, self._tokens_per_batch() // rows.shape[1])
-        parts = [self._distribution(rows[i : i + step], encoded) for i in range(0, len(rows), step)]
+        with fused_attention(self.model) if len(rows) > _WORTH_A_SWITCH else nullcontext():
+            parts = [self._distribution(rows[i : i + step], encoded) for i in range(0, len(rows), step)]
         return np.concatenate(parts)
 
     def _tokens_per_batch(self):

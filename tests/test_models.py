@@ -13,7 +13,7 @@ transformers = pytest.importorskip("transformers")
 from cleann_lite import models  # noqa: E402
 from cleann_lite.loading import load_model  # noqa: E402
 from cleann_lite.protocol import Model  # noqa: E402
-from cleann_lite.readout import one_place  # noqa: E402
+from cleann_lite.readout import fused_attention, one_place  # noqa: E402
 from tests import tiny  # noqa: E402
 
 TEXT = "The plot is thin, but it's a Wonderful mess! 🙂 <b>ok</b>"
@@ -78,6 +78,30 @@ def test_computing_what_is_read_alone_changes_no_prediction(folder_of, family, h
     assert not any(part._forward_pre_hooks for part in model.model.modules())
 
 
+@pytest.mark.parametrize(("family", "head"), KINDS)
+def test_the_fused_kernel_of_attention_changes_no_prediction(folder_of, family, head, monkeypatch):
+    model = load_model(folder_of(family, head))
+    encoded = encode(model)
+    masks = [(unit,) for unit in range(len(encoded.units))]
+    ran = []
+    model.model.register_forward_pre_hook(lambda *_: ran.append(model.model.config._attn_implementation))
+    fused = model.predict(encoded, masks)
+    before = model.attention(encoded)
+    alike = family == "albert" or (family, head) == ("gpt2", "SequenceClassification")
+    assert ran == ["eager" if alike else "sdpa", "eager"]
+    monkeypatch.setattr(models, "fused_attention", lambda model: nullcontext())
+    np.testing.assert_allclose(fused, model.predict(encoded, masks), atol=1e-6)
+    np.testing.assert_array_equal(before, model.attention(encoded))
+
+
+def test_a_failing_pass_gives_the_kernel_of_attention_back(folder_of):
+    model = load_model(folder_of("bert", "SequenceClassification"))
+    with pytest.raises(RuntimeError), fused_attention(model.model):
+        assert model.model.config._attn_implementation == "sdpa"
+        raise RuntimeError
+    assert model.model.config._attn_implementation == "eager"
+
+
 def test_a_model_of_ones_own_is_not_narrowed(folder_of):
     class BertForSequenceClassification(transformers.BertForSequenceClassification):
         pass
@@ -85,6 +109,9 @@ def test_a_model_of_ones_own_is_not_narrowed(folder_of):
     own = BertForSequenceClassification.from_pretrained(folder_of("bert", "SequenceClassification"))
     with one_place(own, 0) as narrowed:
         assert not narrowed
+    own.set_attn_implementation("eager")
+    with fused_attention(own):
+        assert own.config._attn_implementation == "eager"
 
 
 @pytest.mark.parametrize(("family", "head"), KINDS)
