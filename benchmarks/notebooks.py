@@ -31,7 +31,9 @@ def measure(source):
     """(seconds with the kernel's start, peak MB) of one notebook."""
     notebook = build_notebooks.build(source, solved=True)
     place = {"metadata": {"path": str(ROOT / "notebooks")}}
-    client = NotebookClient(notebook, timeout=600, startup_timeout=180, resources=place)
+    client = NotebookClient(
+        notebook, timeout=600, startup_timeout=180, resources=place, extra_arguments=["--log-level=ERROR"]
+    )
     before = {child.pid for child in psutil.Process().children(recursive=True)}
     peak, stop = [0.0], threading.Event()
 

@@ -125,7 +125,9 @@ def execute(notebook, timeout=300):
     from nbclient import NotebookClient
 
     place = {"metadata": {"path": str(NOTEBOOKS)}}
-    return NotebookClient(notebook, timeout=timeout, startup_timeout=180, resources=place).execute()
+    return NotebookClient(
+        notebook, timeout=timeout, startup_timeout=180, resources=place, extra_arguments=["--log-level=ERROR"]
+    ).execute()
 
 
 def write(folder=NOTEBOOKS, solved=False):
