@@ -17,7 +17,7 @@ import numpy as np
 from . import curves
 from .graphs import DOT_SHAPE, EDGE_TEXT, PAG, Mark
 from .heatmap import describe_attention, heat_map
-from .layout import GAP_X, MARGIN, box_size, distances_from, in_layers, is_tower, spread
+from .layout import GAP_X, MARGIN, box_size, distances_from, in_layers, is_tower, parents_from, spread
 from .svg import EDGE_LOOK, Box, Curve, Scene, escape, frame_reach, legend_rows, to_svg
 
 __all__ = ["Drawing", "describe_attention", "draw", "heat_map", "svg_image", "words_html"]
@@ -169,7 +169,8 @@ def draw(
         Drawn with a dashed frame; nodes of a DiGraph with the attribute ``latent`` are found by themselves.
     edge_labels : dict (node, node) -> text, optional
     max_edges : int or None
-        At most so many edges at once, those nearest to the outcome; the caption tells what was left out.
+        At most so many edges at once: those that link the sets to the outcome, then those nearest to it; the
+        caption tells what was left out.
     around : node, optional
         Whose surroundings are shown where the graph is too large, if not the outcome's.
     positions : dict node -> (x, y), optional
@@ -214,7 +215,8 @@ def draw(
     centre = root if around is None else view.at(around)
     if centre is None and max_edges is not None and len(edges) > max_edges:
         centre = _busiest(edges)
-    shown = _nearest(edges, centre, focus, max_edges, len(view.names))
+    linked = set() if centre is None else {e for nodes in sets.values() for e in _links(edges, centre, nodes)}
+    shown = _nearest(edges, centre, focus, linked, max_edges, len(view.names))
 
     fixed = {view.at(node): np.asarray(at, dtype=float) for node, at in (positions or {}).items()}
     struck = {view.at(node) for node in masked}
@@ -313,15 +315,32 @@ def _busiest(edges):
     return max(set(ends), key=lambda i: (ends.count(i), -i)) if ends else None
 
 
-def _nearest(edges, centre, focus, max_edges, n):
-    """The edges nearest to a node, in their own order."""
+def _links(edges, centre, nodes):
+    """Pairs that link a set to the centre: a tree of shortest ways inside the set, else through the graph."""
+    pairs = [edge[:2] for edge in edges]
+    inside = [(a, b) for a, b in pairs if {a, b} <= {centre, *nodes}]
+    for ways in (inside, pairs):
+        parent = parents_from(centre, ways)
+        if set(nodes) <= parent.keys() or ways is pairs:
+            break
+    found = set()
+    for node in nodes:
+        while parent.get(node) is not None and frozenset((node, parent[node])) not in found:
+            found.add(frozenset((node, parent[node])))
+            node = parent[node]
+    return found
+
+
+def _nearest(edges, centre, focus, linked, max_edges, n):
+    """The edges that link the sets and those nearest to a node, in their own order."""
     if max_edges is None or len(edges) <= max_edges:
         return edges
     far = distances_from(centre, n, [edge[:2] for edge in edges])
 
     def rank(edge):
         near, further = sorted((far[edge[0]], far[edge[1]]))
-        return frozenset(edge[:2]) not in focus, near, -(edge[5] or 0.0), further, edge[:2]
+        pair = frozenset(edge[:2])
+        return pair not in focus, pair not in linked, near, -(edge[5] or 0.0), further, edge[:2]
 
     kept = set(sorted(edges, key=rank)[: max(0, max_edges)])
     return [edge for edge in edges if edge in kept]
@@ -475,7 +494,8 @@ def _kinds(boxes, drawn, view):
 def _finish(scene, view, root, total, centre, title, placed_by):
     shown, caption = len(scene.curves), ""
     if shown < total:
-        caption = f"{shown} of {total} edges, those nearest to “{view.labels[centre]}”."
+        sets = "those that link the marked sets, then " if any(box.letters for box in scene.boxes) else ""
+        caption = f"{shown} of {total} edges, {sets}those nearest to “{view.labels[centre]}”."
     alt = f"Graph of {len(scene.boxes)} nodes and {shown} edge{'s' * (shown != 1)}"
     alt += "." if root is None else f", outcome “{view.labels[root]}”."
     for letter in sorted({c for box in scene.boxes for c in box.letters}):

@@ -101,6 +101,20 @@ def distances_from(root, n, pairs):
     return distance
 
 
+def parents_from(root, pairs):
+    """Node -> the node before it on a shortest way from ``root``, which has None: breadth-first search."""
+    near = {}
+    for a, b in pairs:
+        near.setdefault(a, []).append(b)
+        near.setdefault(b, []).append(a)
+    parent, ring = {root: None}, [root]
+    while ring:
+        found = {v: u for u in reversed(ring) for v in near.get(u, ()) if v not in parent}
+        parent |= found
+        ring = list(found)
+    return parent
+
+
 # --- layers --------------------------------------------------------------------------------------
 
 

@@ -172,6 +172,33 @@ def test_a_large_graph_shows_the_neighbourhood_of_the_outcome_and_says_so():
     assert (0, 1) in {(c.a, c.b) for c in far.scene.curves}
 
 
+def test_the_edges_that_link_a_set_to_the_outcome_come_first():
+    star = [(0, Mark.ARROW, Mark.ARROW, leaf) for leaf in range(1, 40)]
+    chain = [(39 + i, Mark.ARROW, Mark.ARROW, 40 + i) for i in range(1, 6)]  # 40 … 45
+    around = [
+        (0, Mark.ARROW, Mark.ARROW, 40),
+        (41, Mark.ARROW, Mark.ARROW, 1),
+        (45, Mark.ARROW, Mark.ARROW, 2),
+    ]
+    pag = graph([*star, *chain, *around], [f"w{i}" for i in range(46)])
+
+    def pairs(nodes, most):
+        return {(c.a, c.b) for c in draw(pag, outcome=0, sets=[nodes], max_edges=most).scene.curves}
+
+    inside = [(0, 40), (40, 41), (41, 42), (42, 43), (43, 44), (44, 45)]
+    assert pairs((40, 41, 42, 43, 44, 45), 6) == set(inside)  # not by the shorter way over 2
+    assert pairs((40, 41, 42, 43, 44, 45), 7) - set(inside) == {(0, 1)}
+    assert pairs((45,), 2) == {(0, 2), (2, 45)}  # no way inside the set: the shortest one
+    drawing = draw(pag, outcome=0, sets=[(40, 41)], max_edges=6)
+    assert drawing.caption == ("6 of 47 edges, those that link the marked sets, then those nearest to “w0”.")
+
+
+def test_a_set_out_of_reach_is_shown_without_edges():
+    pag = graph([*[(i, Mark.CIRCLE, Mark.CIRCLE, i + 1) for i in range(9)]], [f"w{i}" for i in range(12)])
+    drawing = draw(pag, outcome=0, sets=[(11,)], max_edges=4)
+    assert len(drawing.scene.curves) == 4 and any(box.letters == ("A",) for box in drawing.scene.boxes)
+
+
 def test_user_text_is_escaped_everywhere():
     nasty = ['<img src=x onerror="alert(1)">', "<script>alert(2)</script>", "a\x00b\x1b\ud800&amp;"]
     pag = graph([(0, 1, 2, 1), (1, 3, 2, 2)], nasty)
