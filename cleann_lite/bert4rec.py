@@ -25,7 +25,7 @@ from transformers import BertConfig, BertForMaskedLM
 
 from . import datasets
 from .protocol import Encoded
-from .readout import one_place
+from .readout import one_at_a_time, one_place
 from .titles import Catalogue
 
 PADDING, MASK, FIRST_FILM = 0, 1, 2
@@ -194,6 +194,7 @@ class BERT4Rec:
         rows = [self._masked_row(encoded.data.tokens, mask) for mask in masks]
         return self._probabilities(rows, encoded.data.seen)
 
+    @one_at_a_time
     def attributions(self, encoded: Encoded, method: str = "gradient-x-input", steps: int = 32) -> np.ndarray:
         """Score of each film of the history for the outcome, by gradients at its embedding: (films,) float64.
 
@@ -399,6 +400,7 @@ class BERT4Rec:
             parts.append(torch.softmax(logits, dim=-1).numpy())
         return np.concatenate(parts)
 
+    @one_at_a_time
     @torch.no_grad()
     def logits(self, rows: Sequence[Sequence[int]]) -> torch.Tensor:
         """Logit of every film in the last place of each row of tokens: (rows, films) float64."""
@@ -406,6 +408,7 @@ class BERT4Rec:
             hidden = self._read_rows(rows).last_hidden_state
         return self.network.cls(hidden[:, -1])[:, FIRST_FILM:].double().cpu()
 
+    @one_at_a_time
     def _read_rows(self, rows, output_attentions=False):
         return read_rows(self.network, pad_left(rows), output_attentions=output_attentions)
 

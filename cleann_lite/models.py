@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from .protocol import Encoded
-from .readout import fused_attention, one_place
+from .readout import fused_attention, one_at_a_time, one_place
 from .words import group_pieces
 
 _TOKENS_PER_BATCH = 2048  # more would leave the caches of a CPU
@@ -118,6 +118,7 @@ class TextModel:
         labels = tuple(text[s:e] for s, e in spans)
         return _Pieces(text, ids, tuple(spans)), labels, tuple(positions), tuple(notes)
 
+    @one_at_a_time
     def _forward(self, ids, **options):
         """Run a batch of equally long inputs, (batch, tokens) -> model output."""
         with torch.inference_mode():
@@ -133,6 +134,7 @@ class TextModel:
                 row[list(encoded.positions[unit])] = self.mask_id
         return rows
 
+    @one_at_a_time
     def predict(self, encoded: Encoded, masks: Sequence[Sequence[int]]) -> np.ndarray:
         """Output distribution for each set of masked units, (len(masks), outputs) float64."""
         rows = self._masked_ids(encoded, masks)
@@ -182,6 +184,7 @@ class TextModel:
             raise ValueError(f"layer must lie in {-len(layers)} … {len(layers) - 1}: got {layer}")
         return layers[layer][0].double().cpu().numpy()
 
+    @one_at_a_time
     def attributions(self, encoded: Encoded, method: str = "gradient-x-input", steps: int = 32) -> np.ndarray:
         """Score of each unit for the outcome by gradients at the input embeddings, (units,) float64.
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 
 import numpy as np
@@ -92,6 +93,30 @@ def test_the_fused_kernel_of_attention_changes_no_prediction(folder_of, family, 
     monkeypatch.setattr(models, "fused_attention", lambda model: nullcontext())
     np.testing.assert_allclose(fused, model.predict(encoded, masks), atol=1e-6)
     np.testing.assert_array_equal(before, model.attention(encoded))
+
+
+@pytest.mark.parametrize("family", ["bert", "gpt2"])
+def test_threads_that_share_a_model_get_the_answers_of_one(folder_of, family):
+    head = "CausalLM" if family == "gpt2" else "MaskedLM"
+    model = load_model(folder_of(family, head))
+    text = "the plot is thin but the actors are wonderful and i loved it"
+    words = text.split()
+    texts = [" ".join(words[:n]) for n in range(6, len(words) + 1)] * 4
+    if family == "gpt2":
+        encoded = [model.encode(text) for text in texts]
+    else:
+        encoded = [model.encode(text, target=i % 6) for i, text in enumerate(texts)]
+
+    def ask(one):
+        masks = [(unit,) for unit in range(len(one.units))]
+        return model.predict(one, masks), model.predict(one, masks[:1]), model.attention(one)
+
+    alone = [ask(one) for one in encoded]
+    with ThreadPoolExecutor(4) as threads:
+        together = list(threads.map(ask, encoded))
+    for first, second in zip(alone, together, strict=True):
+        for a, b in zip(first, second, strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-6)
 
 
 def test_a_failing_pass_gives_the_kernel_of_attention_back(folder_of):
