@@ -319,10 +319,9 @@ def _links(edges, centre, nodes):
     """Pairs that link a set to the centre: a tree of shortest ways inside the set, else through the graph."""
     pairs = [edge[:2] for edge in edges]
     inside = [(a, b) for a, b in pairs if {a, b} <= {centre, *nodes}]
-    for ways in (inside, pairs):
-        parent = parents_from(centre, ways)
-        if set(nodes) <= parent.keys() or ways is pairs:
-            break
+    parent = parents_from(centre, inside)
+    if not set(nodes) <= parent.keys():
+        parent = parents_from(centre, pairs)
     found = set()
     for node in nodes:
         while parent.get(node) is not None and frozenset((node, parent[node])) not in found:

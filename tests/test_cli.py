@@ -171,12 +171,12 @@ def test_module_and_help_run():
         ("joblib", ["evaluate", "sentiment", "--n", "1", "--data", "examples"], "lab"),
     ],
 )
-def test_a_missing_package_is_named_with_what_installs_it(module, arguments, extra):
+def test_a_missing_package_is_named_with_what_installs_it(module, arguments, extra, tmp_path):
     code = (
         f"import sys; sys.modules[{module!r}] = None; from cleann_lite.__main__ import main; "
         f"sys.exit(main({arguments!r}))"
     )
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
     assert told.returncode == 2
     assert module in told.stderr and told.stderr.endswith(f'pip install "cleann-lite[{extra}]"\n')
     assert "Traceback" not in told.stderr
