@@ -230,7 +230,7 @@ def explanation_view(asked, state, noun, controls, title):
         panels=tuple(panels),
         details={f"e{c.a}-{c.b}": c.sentence for c in drawing.scene.curves},
         selected=state["selected"] if len(chosen) == 2 else None,
-        detail="Point at an edge to read it; choose a word to mask it.",
+        detail=f"Point at an edge to read it; choose a {noun} to mask it.",
         status=status + (f" {drawing.caption}" if drawing.caption else ""),
         data={
             "prediction": explanation.prediction,
