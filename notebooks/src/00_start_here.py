@@ -17,7 +17,6 @@ import networkx as nx
 
 import cleann_lite as cl
 from cleann_lite.checks import check
-from cleann_lite.course import strip
 
 # %% [markdown]
 # ## One review
@@ -131,7 +130,7 @@ steps = {
     "10 your own variant": ["09 measure", "08 trust the weights?"],
 }
 course = nx.DiGraph([(before, after) for after, needed in steps.items() for before in needed])
-strip({"The notebooks, and which one needs which": cl.draw(course, legend=False)})
+cl.draw(course, legend=False, title="The notebooks, and which one needs which")
 
 # %% [markdown]
 # | notebook | question |

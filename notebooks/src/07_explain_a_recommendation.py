@@ -217,7 +217,7 @@ for k, method in enumerate(size, start=1):
           f"{np.median([e.sets[0].rank for e in done]):.0f}, {np.mean([e.model_calls for e in done]):.0f} inputs")  # fmt: skip
 
 # %% [markdown]
-# Note what was paid: the search by graph runs more inputs than the baseline (its proof of minimality included). A handful of histories decides nothing; notebook 09 measures on many viewers, and gives every method the same budget.
+# Look at all of it: how many histories each explained, how large its sets are, and how many inputs it ran (for the graph, its proof of minimality included). A handful of histories decides nothing; notebook 09 measures on many viewers, and gives every method the same budget.
 #
 # ## In practice
 #
