@@ -298,14 +298,15 @@ def test_a_text_of_padding_alone_is_refused():
 
 def test_the_classifier_reads_its_heads_as_it_runs_them():
     torch.manual_seed(0)
-    model = DecoupledClassifier(50, 2, 16, d_model=12, heads=3, layers=2, key_size=2, combine="add").eval()
+    model = DecoupledClassifier(50, 2, 16, d_model=12, heads=3, layers=2, key_size=2, combine="add")
+    model.double().eval()
     ids = torch.tensor([1, 7, 9, 30, 4])
     heads = model.heads(ids)
     x = model.layers[0](model.embed(ids[None]))
     _, weights = model.layers[1](x, need_weights=True)
-    np.testing.assert_allclose(heads.attention, weights[0].detach().numpy(), atol=1e-6)
+    np.testing.assert_allclose(heads.attention, weights[0].detach().numpy(), atol=1e-12)
     output = sum(a @ v for a, v in zip(heads.attention, heads.value, strict=True))
-    np.testing.assert_allclose(output, model.layers[1].self_attn(x)[0][0].detach().numpy(), atol=1e-5)
+    np.testing.assert_allclose(output, model.layers[1].self_attn(x)[0][0].detach().numpy(), atol=1e-12)
     padded = torch.stack([torch.cat([ids, torch.zeros(3, dtype=torch.long)]), torch.arange(1, 9)])
     torch.testing.assert_close(model(padded)[0], model(ids[None])[0])
     with pytest.raises(ValueError, match="may have 16 tokens: got 17"):
@@ -319,19 +320,19 @@ def test_heads_of_a_bert_are_those_that_it_multiplies():
         vocab_size=60, hidden_size=24, num_hidden_layers=2, num_attention_heads=3, intermediate_size=30,
         attn_implementation="eager",
     )  # fmt: skip
-    model = transformers.BertModel(config).eval()
+    model = transformers.BertModel(config).double().eval()
     ids = torch.arange(3, 20)[None]
     for layer in (0, 1, -1):
         heads = bert_heads(model, layer, input_ids=ids)
         weights = model(ids, output_attentions=True).attentions[layer][0].detach()
-        np.testing.assert_allclose(heads.attention, weights.numpy(), atol=1e-6)
+        np.testing.assert_allclose(heads.attention, weights.numpy(), atol=1e-12)
         assert heads.value.shape == (3, 17, 8)
         assert null_space_dimension(heads.value[0]) == 9
     mixed = (heads.attention @ heads.value).transpose(1, 0, 2).reshape(17, 24)
     seen = []
     model.encoder.layer[1].attention.self.register_forward_hook(lambda m, a, output: seen.append(output[0]))
     model(ids)
-    np.testing.assert_allclose(mixed, seen[0][0].detach().numpy(), atol=1e-5)
+    np.testing.assert_allclose(mixed, seen[0][0].detach().numpy(), atol=1e-12)
     with pytest.raises(ValueError, match="give one text: got 2"):
         bert_heads(model, input_ids=ids.repeat(2, 1))
     with pytest.raises(ValueError, match=r"attention\.self\.query, \.key and \.value: Linear"):

@@ -38,23 +38,30 @@ def folder_of(tmp_path_factory):
     return make
 
 
+def load_double(folder):
+    """A model in double precision: two ways to compute one thing then agree on any processor."""
+    model = load_model(folder)
+    model.model.double()
+    return model
+
+
 def encode(model, text=TEXT):
     return model.encode(text, target="plot" if model.task == "masked-word" else None)
 
 
 @pytest.mark.parametrize(("family", "head"), KINDS)
 def test_every_family_answers_the_protocol(folder_of, family, head):
-    model = load_model(folder_of(family, head))
+    model = load_double(folder_of(family, head))
     assert isinstance(model, Model)
     encoded = encode(model)
     attention = model.attention(encoded)
     assert attention.dtype == np.float64
-    np.testing.assert_allclose(attention.sum(-1), 1, atol=1e-5)
+    np.testing.assert_allclose(attention.sum(-1), 1, atol=1e-10)
     masks = [(), (1,), (7, 8), tuple(range(len(encoded.units)))]
     predicted = model.predict(encoded, masks)
     np.testing.assert_allclose(predicted.sum(1), 1)
     one_by_one = np.concatenate([model.predict(encoded, [m]) for m in masks])
-    np.testing.assert_allclose(predicted, one_by_one, atol=1e-6)
+    np.testing.assert_allclose(predicted, one_by_one, atol=1e-10)
     assert model.label(encoded.target) == encoded.outcome
     if head != "MaskedLM":
         assert encoded.target == predicted[0].argmax()
@@ -62,7 +69,7 @@ def test_every_family_answers_the_protocol(folder_of, family, head):
 
 @pytest.mark.parametrize(("family", "head"), KINDS)
 def test_computing_what_is_read_alone_changes_no_prediction(folder_of, family, head, monkeypatch):
-    model = load_model(folder_of(family, head))
+    model = load_double(folder_of(family, head))
     encoded = encode(model)
     masks = [(), (1,), (7, 8), tuple(range(len(encoded.units)))]
     sizes = []
@@ -75,13 +82,13 @@ def test_computing_what_is_read_alone_changes_no_prediction(folder_of, family, h
     alike = family == "albert" or (family, head) == ("gpt2", "SequenceClassification")
     assert alike or sizes[-1] == 1
     monkeypatch.setattr(models, "one_place", lambda model, place: nullcontext(False))
-    np.testing.assert_allclose(narrowed, model.predict(encoded, masks), atol=1e-6)
+    np.testing.assert_allclose(narrowed, model.predict(encoded, masks), atol=1e-10)
     assert not any(part._forward_pre_hooks for part in model.model.modules())
 
 
 @pytest.mark.parametrize(("family", "head"), KINDS)
 def test_the_fused_kernel_of_attention_changes_no_prediction(folder_of, family, head, monkeypatch):
-    model = load_model(folder_of(family, head))
+    model = load_double(folder_of(family, head))
     encoded = encode(model)
     masks = [(unit,) for unit in range(len(encoded.units))]
     ran = []
@@ -91,14 +98,14 @@ def test_the_fused_kernel_of_attention_changes_no_prediction(folder_of, family, 
     alike = family == "albert" or (family, head) == ("gpt2", "SequenceClassification")
     assert ran == ["eager" if alike else "sdpa", "eager"]
     monkeypatch.setattr(models, "fused_attention", lambda model: nullcontext())
-    np.testing.assert_allclose(fused, model.predict(encoded, masks), atol=1e-6)
+    np.testing.assert_allclose(fused, model.predict(encoded, masks), atol=1e-10)
     np.testing.assert_array_equal(before, model.attention(encoded))
 
 
 @pytest.mark.parametrize("family", ["bert", "gpt2"])
 def test_threads_that_share_a_model_get_the_answers_of_one(folder_of, family):
     head = "CausalLM" if family == "gpt2" else "MaskedLM"
-    model = load_model(folder_of(family, head))
+    model = load_double(folder_of(family, head))
     text = "the plot is thin but the actors are wonderful and i loved it"
     words = text.split()
     texts = [" ".join(words[:n]) for n in range(6, len(words) + 1)] * 4
@@ -116,7 +123,7 @@ def test_threads_that_share_a_model_get_the_answers_of_one(folder_of, family):
         together = list(threads.map(ask, encoded))
     for first, second in zip(alone, together, strict=True):
         for a, b in zip(first, second, strict=True):
-            np.testing.assert_allclose(a, b, atol=1e-6)
+            np.testing.assert_allclose(a, b, atol=1e-10)
 
 
 def test_a_failing_pass_gives_the_kernel_of_attention_back(folder_of):
@@ -175,10 +182,10 @@ def test_a_note_says_that_the_model_would_fill_in_another_word(folder_of):
 
 
 def test_predict_proba_agrees_with_predict(folder_of):
-    model = load_model(folder_of("bert", "SequenceClassification"))
+    model = load_double(folder_of("bert", "SequenceClassification"))
     texts = ["the plot", "a dull film with wooden acting", "a boring film with wooden acting", "yes"]
     expected = [model.predict(model.encode(t), [()])[0] for t in texts]
-    np.testing.assert_allclose(model.predict_proba(texts), expected, atol=1e-6)
+    np.testing.assert_allclose(model.predict_proba(texts), expected, atol=1e-10)
     with pytest.raises(ValueError, match="list of texts"):
         model.predict_proba("one string")
 
