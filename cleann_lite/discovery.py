@@ -23,6 +23,7 @@ from itertools import chain, combinations
 import numpy as np
 
 from .graphs import PAG, Mark, possibly_directed, reachable
+from .independence import AnyTest
 from .pds import PDSGraph, TooManySets
 from .separation import bits, rows_as_bits
 from .skeleton import Candidates, Search, Step
@@ -31,7 +32,7 @@ __all__ = ["Step", "learn_pag"]
 
 
 def learn_pag(
-    test,
+    test: AnyTest,
     method: str = "icd",
     nodes: Sequence[int] | None = None,
     order: Sequence[int] | None = None,
@@ -81,7 +82,7 @@ def learn_pag(
     Raises
     ------
     ValueError
-        If the method is unknown, nodes or order do not fit, or labels do not match.
+        If the method is unknown, nodes or order do not fit, labels do not match or max_size is negative.
 
     Examples
     --------
@@ -98,6 +99,8 @@ def learn_pag(
     nodes = _checked_nodes(test, nodes)
     if labels is not None and len(labels) != len(nodes):
         raise ValueError(f"each node needs one label: got {len(labels)} labels for {len(nodes)} nodes")
+    if max_size is not None and max_size < 0:
+        raise ValueError(f"max_size must be at least 0: got {max_size}")
     rank = _checked_rank(nodes, order, method)
     steps = [] if trace else None
     search = Search(

@@ -53,7 +53,7 @@ _SENTENCE = {
     (Mark.TAIL, Mark.ARROW): "{x} causes {y}, directly or through others left out; {y} does not cause {x}",
     (Mark.ARROW, Mark.ARROW): "neither causes the other; they share a hidden cause",
     (Mark.CIRCLE, Mark.ARROW): "{y} does not cause {x}; {x} may cause {y}, or they may share a hidden cause",
-    (Mark.CIRCLE, Mark.CIRCLE): "neither causes the other for certain; they may share a hidden cause",
+    (Mark.CIRCLE, Mark.CIRCLE): "either may cause the other, or they may share a hidden cause",
     (Mark.TAIL, Mark.TAIL): "each causes the other or what the data were selected by",
     (Mark.CIRCLE, Mark.TAIL): "{y} causes {x} or what the data were selected by; whether {x} does is open",
 }
@@ -272,6 +272,7 @@ class PAG:
                 "notes": list(self.notes),
             },
             ensure_ascii=False,
+            default=lambda number: number.item(),  # NumPy's
         )
 
     @classmethod
@@ -281,19 +282,22 @@ class PAG:
         Raises
         ------
         ValueError
-            If the text is not JSON or lacks the marks.
+            If the text is not the JSON of a PAG.
         """
         content = json.loads(text)
         if not isinstance(content, dict) or "marks" not in content:
             raise ValueError("a PAG in JSON needs the field 'marks'")
         nodes, labels = content.get("nodes"), content.get("labels")
-        return cls(
-            np.array(content["marks"], dtype=int).reshape((len(content["marks"]),) * 2),
-            None if nodes is None else tuple(nodes),
-            None if labels is None else tuple(labels),
-            {(x, y): tuple(given) for x, y, given in content.get("separating_sets", ())},
-            tuple(content.get("notes", ())),
-        )
+        try:
+            return cls(
+                np.array(content["marks"], dtype=int).reshape((len(content["marks"]),) * 2),
+                None if nodes is None else tuple(nodes),
+                None if labels is None else tuple(labels),
+                {(x, y): tuple(given) for x, y, given in content.get("separating_sets", ())},
+                tuple(content.get("notes", ())),
+            )
+        except TypeError as error:
+            raise ValueError(f"this is not the JSON of a PAG: {error}") from None
 
     def __str__(self):
         edges = (f"{self.label(x)} {EDGE_TEXT[a, b]} {self.label(y)}" for x, y, a, b in self.edges())

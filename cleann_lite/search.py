@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, islice
 from math import comb
+from os import PathLike
 
 import numpy as np
 
@@ -116,7 +117,16 @@ class GraphSettings:
 
     def describe(self) -> dict:
         """JSON-ready settings; functions by name."""
-        return {k: getattr(v, "__name__", v) for k, v in vars(self).items() if v is not None}
+        return {k: _plain(v) for k, v in vars(self).items() if v is not None}
+
+
+def _plain(value):
+    """A setting as JSON gives it back."""
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(item) for item in value]
+    return getattr(value, "__name__", repr(value)) if callable(value) else value
 
 
 def learn_graphs(model: Model, encoded: Encoded, heads="all", **settings):
@@ -147,7 +157,7 @@ def learn_graphs(model: Model, encoded: Encoded, heads="all", **settings):
     groups, index = _group_tokens(encoded, attention.shape[1])
     variables = [index[u] for u in nodes] + [index["outcome"]]
     labels = [encoded.units[u] for u in nodes] + [encoded.outcome]
-    n_samples = settings.n_samples or model.hidden_size
+    n_samples = model.hidden_size if settings.n_samples is None else settings.n_samples
     method = settings.method or ("ordered-icd" if model.causal else "icd")
     pags = {}
     for head in heads:
@@ -190,7 +200,9 @@ def _choose_nodes(encoded, settings, attention):
     eligible = range(len(encoded.units)) if encoded.eligible is None else encoded.eligible
     eligible = [u for u in eligible if not set(encoded.positions[u]) & set(encoded.outcome_positions)]
     rule, notes = settings.nodes, []
-    if rule == "all":
+    if not isinstance(rule, str | Callable):
+        nodes = _named_units(encoded.units, eligible, rule)
+    elif rule == "all":
         nodes = eligible
     elif rule == "content":
         nodes = [u for u in eligible if is_content_word(encoded.units[u])]
@@ -199,10 +211,8 @@ def _choose_nodes(encoded, settings, attention):
             notes.append("no content word here: all words stand in the graph")
     elif callable(rule):
         nodes = [u for u in eligible if rule(encoded.units[u])]
-    elif isinstance(rule, str):
-        raise ValueError(f"nodes must be 'content', 'all', a function or a list of units: got {rule!r}")
     else:
-        nodes = _named_units(encoded.units, eligible, rule)
+        raise ValueError(f"nodes must be 'content', 'all', a function or a list of units: got {rule!r}")
     if len(nodes) > settings.max_nodes:
         received = attention[:, list(encoded.outcome_positions)].mean(axis=(0, 1))
         weight = {u: received[list(encoded.positions[u])].sum() for u in nodes}
@@ -343,9 +353,14 @@ def explain(
     ('dull', 'boring')
     """
     start = time.perf_counter()
-    for name, value in (("max_size", max_size), ("max_candidates", max_candidates), ("max_calls", max_calls)):
+    if isinstance(model, str | PathLike):
+        raise ValueError(f"explain takes a model, not its name: load_model({str(model)!r}) gives one")
+    caps = {"max_size": max_size, "max_candidates": max_candidates, "max_calls": max_calls}
+    for name, value in {**caps, "max_nodes": max_nodes}.items():
         if value < 1:
             raise ValueError(f"{name} must be at least 1: got {value}")
+    if certify < 0:
+        raise ValueError(f"certify must be True, False or a number of inputs: got {certify}")
     graph_settings = {
         "alpha": alpha, "n_samples": n_samples, "method": method, "one_sided": one_sided, "layer": layer,
         "nodes": nodes, "max_nodes": max_nodes, "correlation": correlation, "learner": learner,
@@ -361,10 +376,10 @@ def explain(
     except KeyboardInterrupt:
         interrupted = True
     settings = GraphSettings(**graph_settings).describe() | {
-        "n_samples": n_samples or model.hidden_size,
+        "n_samples": _plain(model.hidden_size if n_samples is None else n_samples),
         "method": method or ("ordered-icd" if model.causal else "icd"),
-        "heads": list(pags), "units": units, "max_size": max_size, "max_candidates": max_candidates,
-        "max_calls": max_calls, "certify": certify,
+        "heads": list(pags), "units": units, "certify": _plain(certify),
+        **{name: _plain(cap) for name, cap in caps.items()},
     }  # fmt: skip
     result = search.result(input, settings, (*encoded.notes, *notes), time.perf_counter() - start)
     if interrupted:
@@ -410,14 +425,17 @@ class _Search:
             if self.sets or tries.exhausted:
                 break
         stopped, tries.exhausted, tries.max_calls = tries.exhausted, False, budget
-        if not self.sets and max(len(by) for by in self.distances.values()) > size:
+        grows = not self.sets and reach > size
+        if grows:
             self.grow(legal, size, stopped)
         if tries.exhausted:
             self.notes.append(f"the search ended at its cap of {tries.max_calls} inputs")
         if not self.sets:
+            tried = size - stopped
             self.failures.append(
                 f"no set in the graphs of {len(self.pags)} head{'s' * (len(self.pags) > 1)} changes the "
-                f"prediction: all of up to {size - stopped} units were tried, and larger ones grown from them"
+                f"prediction: all of up to {tried} unit{'s' * (tried != 1)} were tried"
+                f"{', and larger ones grown from them' * grows}"
             )
 
     def grow(self, legal, size, stopped):

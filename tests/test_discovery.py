@@ -250,6 +250,7 @@ def test_samples_from_random_graphs():
         ({"method": "ordered-icd", "order": [0, 1]}, "each node once"),
         ({"order": [0, 1, 2, 3]}, "belongs to"),
         ({"labels": ["a"]}, "one label"),
+        ({"max_size": -1}, "max_size must be at least 0"),
     ],
 )
 def test_refuses_in_one_sentence(arguments, message):

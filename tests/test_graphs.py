@@ -25,6 +25,15 @@ def test_json_round_trip(pag):
     assert back == pag and back.labels == pag.labels
     assert back.separating_set(9, 4) == () and back.separating_set(2, 4) == (7, 9)
     assert PAG.from_json(PAG(np.zeros((1, 1), int)).to_json()).nodes == (0,)
+    assert PAG.from_json(PAG(MARKS, np.array([4, 7, 9, 2])).to_json()) == pag
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"marks": 3}', '{"marks": [[0]], "nodes": 3}', '{"marks": [[0, 1]]}']
+)
+def test_json_of_something_else_is_refused(text):
+    with pytest.raises(ValueError):
+        PAG.from_json(text)
 
 
 def test_separating_set(pag):

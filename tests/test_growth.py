@@ -44,6 +44,12 @@ def test_growth_keeps_to_the_cap_on_inputs():
     assert "larger ones grown from them" in found.failures[0]
 
 
+def test_growth_is_claimed_only_where_there_was_something_to_grow():
+    model = LinearModel({"a": 1.0}, bias=100.0)
+    found = cl.explain(model, "a", alpha=0.9, nodes="all")
+    assert found.failures[0].endswith("all of up to 1 unit were tried")
+
+
 def test_small_sets_are_preferred_to_grown_ones():
     model = LinearModel({"a": 3.0}, bias=-1.0)
     found = cl.explain(model, "a b c d e f", alpha=0.9, nodes="all")

@@ -1,6 +1,7 @@
 """The CLEANN search: what it reports holds when the model is run again, by itself."""
 
 import json
+from functools import partial
 from itertools import combinations
 
 import numpy as np
@@ -241,6 +242,41 @@ def test_a_users_own_set_can_be_run():
     assert tries.calls == 3
     assert tries.run([(3,)]) == [(3,)]
     assert tries.calls == 3  # a set runs once
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"n_samples": np.int64(50), "layer": np.int64(0), "max_size": np.int64(2), "certify": np.int64(9)},
+        {"alpha": np.float32(0.1), "one_sided": np.bool_(False)},
+        {"nodes": ("dull", "film")},
+        {"nodes": np.array([1, 3])},
+        {"nodes": {"dull"}},
+        {"nodes": partial(str.startswith, "the dull film")},
+        {"correlation": partial(cl.attention_correlation)},
+    ],
+    ids=lambda settings: "-".join(settings),
+)
+def test_json_keeps_settings_of_every_kind(settings):
+    model = LinearModel({"dull": -2.0, "film": -0.5}, bias=1.0)
+    found = cl.explain(model, "the film is dull", **settings)
+    assert cl.Explanation.from_json(found.to_json()) == found
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"n_samples": 0}, "n_samples must be above 3: got 0"),
+        ({"max_nodes": 0}, "max_nodes must be at least 1: got 0"),
+        ({"max_calls": 0}, "max_calls must be at least 1: got 0"),
+        ({"certify": -1}, "certify must be True, False or a number of inputs: got -1"),
+        ({"model": "pocket-sentiment"}, r"not its name: load_model\('pocket-sentiment'\) gives one"),
+    ],
+)
+def test_settings_out_of_range_get_one_sentence(settings, sentence):
+    model = LinearModel({"dull": -2.0, "film": -0.5}, bias=1.0)
+    with pytest.raises(ValueError, match=sentence):
+        cl.explain(**{"model": model, "input": "the film is dull", **settings})
 
 
 def test_json_of_something_else_is_refused():
