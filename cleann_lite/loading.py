@@ -41,8 +41,8 @@ def load_model(name, *, task=None, device=None):
     Raises
     ------
     ValueError
-        One sentence: no such model, an altered or truncated file, weights that are not safetensors, an
-        architecture of another kind.
+        One sentence: no such model or device, an altered or truncated file, weights that are not safetensors,
+        an architecture of another kind.
 
     Examples
     --------
@@ -52,16 +52,28 @@ def load_model(name, *, task=None, device=None):
     """
     if task is not None and task not in _TASKS:
         raise ValueError(f"task must be one of {', '.join(_TASKS)}: got {task!r}")
+    _check_device(device)
     text = str(name)
     if text.startswith("pocket-") and not Path(text).exists():
         folder = _shipped(text)
-    elif Path(text).expanduser().exists():
+    elif text and Path(text).expanduser().exists():
         folder = Path(text).expanduser()
     elif _HUB_ID.fullmatch(text):
         folder = _download(text)
     else:
         raise ValueError(f"{text!r} is neither a pocket model, nor a folder here, nor a hub id (owner/name)")
     return _load_folder(folder, Path(text).name, task, device)
+
+
+def _check_device(device):
+    if device is None:
+        return
+    import torch
+
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, TypeError):  # torch built for CPUs only asserts
+        raise ValueError(f"device must be one that PyTorch finds here: got {device!r}") from None
 
 
 def pocket_models() -> list[str]:
@@ -82,6 +94,8 @@ def _shipped(name):
 def _load_folder(folder, name, task, device):
     config = _read_config(folder)
     if (folder / "items.json").exists():
+        if task is not None:
+            raise ValueError(f"{folder} holds a recommender: task is for text models, got {task!r}")
         from .bert4rec import BERT4Rec
 
         return BERT4Rec.load(folder, device=device)
@@ -151,9 +165,10 @@ def _from_pretrained(folder, class_name):
     import transformers
 
     options = {"local_files_only": True, "trust_remote_code": False}
-    bars = transformers.utils.logging
-    shown = bars.is_progress_bar_enabled()
-    bars.disable_progress_bar()
+    logs = transformers.utils.logging
+    shown, verbosity = logs.is_progress_bar_enabled(), logs.get_verbosity()
+    logs.disable_progress_bar()
+    logs.set_verbosity_error()  # its table of weights alarms; what is missing is told below
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(folder, use_fast=True, **options)
         model, info = getattr(transformers, class_name).from_pretrained(
@@ -163,8 +178,9 @@ def _from_pretrained(folder, class_name):
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ValueError(f"{folder} cannot be read as a model: {first}") from None
     finally:
+        logs.set_verbosity(verbosity)
         if shown:
-            bars.enable_progress_bar()
+            logs.enable_progress_bar()
     if info["missing_keys"]:
         missing = ", ".join(sorted(info["missing_keys"])[:3])
         raise ValueError(f"{folder} lacks the weights {missing}: it was not trained for this task")

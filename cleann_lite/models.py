@@ -5,6 +5,7 @@ Face model: which units may be masked, what does the last layer attend to with t
 does the model predict when some units are masked, and what are its outputs called.
 """
 
+import re
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -89,6 +90,8 @@ class TextModel:
             raise ValueError(f"{self.name} explains a text: got {type(text).__name__}")
         if not text.strip():
             raise ValueError("the text is empty: at least one word is needed")
+        if not text.isascii() and (lone := re.search("[\ud800-\udfff]", text)):
+            raise ValueError(f"the text must be valid Unicode (UTF-8): it holds {lone[0]!r}")
         limit = self.max_length - reserve
         whole = self.tokenizer(text, add_special_tokens=True, truncation=False, verbose=False)
         pieces = self.tokenizer(text, truncation=True, max_length=limit, return_offsets_mapping=True)

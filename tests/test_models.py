@@ -231,10 +231,10 @@ def test_long_text_is_cut_and_the_reader_is_told(folder_of):
     assert "reads 64 word-pieces and the text has 10002" in encoded.notes[0]
 
 
-@pytest.mark.parametrize("text", ["", "   \n", None, 7])
+@pytest.mark.parametrize("text", ["", "   \n", None, 7, "dull \udcff film"])
 def test_what_is_not_a_text_gets_one_sentence(folder_of, text):
     model = load_model(folder_of("bert", "SequenceClassification"))
-    with pytest.raises(ValueError, match=r"the text is empty|explains a text: got"):
+    with pytest.raises(ValueError, match=r"the text is empty|explains a text: got|it holds '\\udcff'"):
         model.encode(text)
 
 
@@ -302,6 +302,15 @@ class TestWrongFolders:
         save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
         self.refuse(folder, r"lacks the weights classifier\.bias")
 
+    def test_weights_that_nobody_needs_raise_no_alarm(self, folder, capfd):
+        from safetensors.torch import load_file, save_file
+
+        weights = load_file(folder / "model.safetensors")
+        more = weights | {"cls.seq_relationship.bias": weights["classifier.bias"].clone()}
+        save_file(more, folder / "model.safetensors", metadata={"format": "pt"})
+        load_model(folder)
+        assert capfd.readouterr() == ("", "")
+
     def test_an_architecture_of_another_kind(self, folder):
         config = json.loads((folder / "config.json").read_text())
         config["architectures"] = ["BertForQuestionAnswering"]
@@ -322,3 +331,10 @@ def test_names_that_are_nothing_here(monkeypatch):
         load_model("/no/such/folder")
     with pytest.raises(ValueError, match="task must be one of"):
         load_model("pocket-sentiment", task="dance")
+    with pytest.raises(ValueError, match="pocket-bert4rec holds a recommender"):
+        load_model("pocket-bert4rec", task="classification")
+    with pytest.raises(ValueError, match="'' is neither"):
+        load_model("")
+    for device in ("gpu", "cuda:99"):
+        with pytest.raises(ValueError, match=f"PyTorch finds here: got '{device}'"):
+            load_model("pocket-sentiment", device=device)
