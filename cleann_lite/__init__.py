@@ -41,4 +41,4 @@ def __getattr__(name):
 
 
 def __dir__():
-    return sorted([*globals(), *_PUBLIC, *_MODULES])
+    return sorted({*globals(), *_PUBLIC, *_MODULES})

@@ -6,6 +6,9 @@ import logging
 import sys
 from pathlib import Path
 
+from . import __version__
+
+METHODS = ("icd", "fci", "ordered-icd")
 DEMO_REVIEWS = ("plain-02", "plain-01", "negated-01", "mixed-04", "long-02")
 
 
@@ -19,7 +22,7 @@ def main(arguments=None) -> int:
     except ValueError as error:
         print(f"cleann-lite: {error}", file=sys.stderr)
     except ModuleNotFoundError as error:
-        extra = "lab" if options.run is _evaluate else "models"
+        extra = {_evaluate: "lab", _learn: "draw"}.get(options.run, "models")
         print(
             f"cleann-lite: {error.name} is not installed, which this command needs: "
             f'pip install "cleann-lite[{extra}]"',
@@ -29,7 +32,8 @@ def main(arguments=None) -> int:
         sys.stderr.close()
         return 0
     except OSError as error:
-        print(f"cleann-lite: {error.filename}: {error.strerror}", file=sys.stderr)
+        told = f"{error.filename}: {error.strerror}" if error.filename else error
+        print(f"cleann-lite: {told}", file=sys.stderr)
     except KeyboardInterrupt:
         print("cleann-lite: interrupted", file=sys.stderr)
         return 130
@@ -38,29 +42,38 @@ def main(arguments=None) -> int:
 
 def _parser():
     parser = argparse.ArgumentParser(prog="cleann-lite", description=__doc__.split(":")[0] + ".")
+    parser.add_argument("--version", action="version", version=f"cleann-lite {__version__}")
     commands = parser.add_subparsers(required=True, metavar="command")
 
     explain = commands.add_parser("explain", help="why a text model predicts what it does")
     explain.add_argument("text", help="the text, or - to read it from standard input")
-    explain.add_argument("--model", default="pocket-sentiment", help="pocket model, folder or hub id")
+    explain.add_argument(
+        "--model",
+        default="pocket-sentiment",
+        help="pocket model (default pocket-sentiment), folder or hub id",
+    )
     explain.add_argument("--target", help="class, or the word whose choice is explained")
     _add_search_options(explain)
     explain.set_defaults(run=_explain)
 
     recommend = commands.add_parser("recommend", help="why a film is recommended after a history")
     recommend.add_argument("--history", required=True, help='titles, separated by ";"')
-    recommend.add_argument("--model", default="pocket-bert4rec", help="pocket model or folder")
+    recommend.add_argument("--model", default="pocket-bert4rec", help="pocket model (the default) or folder")
     recommend.add_argument("--target", help="film to explain; the first recommendation if not given")
-    recommend.add_argument("-k", type=int, default=10, help="recommendations to list")
+    recommend.add_argument("-k", type=int, default=10, help="recommendations to list (default 10)")
     _add_search_options(recommend)
     recommend.set_defaults(run=_recommend)
 
     learn = commands.add_parser("learn", help="a PAG from a correlation matrix or a data table")
     learn.add_argument("file", help=".csv or .npy: a square correlation matrix, or a table of samples")
     learn.add_argument("--n-samples", type=int, help="sample size; by default the rows of a table")
-    learn.add_argument("--method", default="icd", choices=("icd", "fci", "ordered-icd"))
-    learn.add_argument("--alpha", type=float, default=0.01)
-    learn.add_argument("--one-sided", action="store_true")
+    learn.add_argument(
+        "--method",
+        default="icd",
+        choices=METHODS,
+        help="search (default icd); ordered-icd takes the columns as the causal order",
+    )
+    _add_test_options(learn)
     learn.add_argument("--json", action="store_true", help="print the PAG as JSON")
     learn.add_argument("--svg", metavar="FILE", help="draw the PAG into a file")
     learn.set_defaults(run=_learn)
@@ -72,26 +85,36 @@ def _parser():
     evaluate.set_defaults(run=_evaluate)
 
     demo = commands.add_parser("demo", help="explain examples here and as a page")
-    demo.add_argument("--page", default="demo.html", help="where the page goes")
+    demo.add_argument("--page", default="demo.html", help="where the page goes (default demo.html)")
     demo.set_defaults(run=_demo)
     return parser
 
 
+def _add_test_options(parser):
+    parser.add_argument(
+        "--alpha", type=float, default=0.01, help="level of the independence test (default 0.01)"
+    )
+    parser.add_argument(
+        "--one-sided", action="store_true", help="call every negative partial correlation independent"
+    )
+
+
 def _add_search_options(parser):
-    parser.add_argument("--alpha", type=float, default=0.01, help="level of the independence test")
+    _add_test_options(parser)
     parser.add_argument("--n-samples", type=int, help="effective sample size; the hidden size if not given")
     parser.add_argument(
         "--head", type=int, action="append", help="head to use (repeatable); all if not given"
     )
-    parser.add_argument("--method", choices=("icd", "fci", "ordered-icd"))
-    parser.add_argument("--one-sided", action="store_true")
-    parser.add_argument("--max-size", type=int, default=5, help="largest set that is tried")
+    parser.add_argument(
+        "--method", choices=METHODS, help="causal search; icd, and ordered-icd for decoders, if not given"
+    )
+    parser.add_argument("--max-size", type=int, default=5, help="largest set that is tried (default 5)")
     parser.add_argument("--json", action="store_true", help="print the explanation as JSON")
     parser.add_argument("--html", metavar="FILE", help="write the explanation as a page")
 
 
 def _add_evaluate_options(parser):
-    parser.add_argument("task", choices=("sentiment", "recommend", "discovery"))
+    parser.add_argument("task", choices=("sentiment", "recommend", "discovery"), help="what is measured")
     parser.add_argument("--n", type=int, help="inputs (default 500), or random graphs (default 50)")
     parser.add_argument(
         "--model", help="pocket model, folder or hub id; the task's pocket model if not given"
@@ -125,6 +148,9 @@ def _evaluate(options):
     shared = {"out": out, "workers": options.workers, "cluster": options.cluster, "progress": True}
     methods = {"methods": options.method} if options.method else {}
     if options.task == "discovery":
+        for name in ("model", "data", "from_file", "accept_licence", "device", "head"):
+            if getattr(options, name):
+                raise ValueError(f"{name} is no setting of the benchmark of causal discovery")
         from .discovery_benchmark import benchmark
 
         run = benchmark(**shared, **methods, **given)
@@ -218,7 +244,12 @@ def _learn(options):
         from .drawing import draw
 
         draw(pag).save(options.svg)
-    print(pag.to_json() if options.json else "\n".join(pag.describe()))
+    if options.json:
+        print(pag.to_json())
+        return
+    print("\n".join(pag.describe()) or "No edge is left: every two variables are independent given some set.")
+    for note in pag.notes:
+        print(f"note: {note}")
 
 
 def _terminal(found):

@@ -236,6 +236,7 @@ def benchmark(
     if n < 1:
         raise ValueError(f"n must be at least 1: got {n}")
     plan = BenchmarkSettings(n, tuple(rows), **settings)
+    PartialCorrelation(np.eye(2), plan.n_samples, plan.alpha)  # refuses what no test could use
     random_problem(plan.seed, plan.n_nodes, plan.degree, plan.latent_share, 10, plan.alpha)
     header = {"format": FORMAT, "task": "discovery", **asdict(plan), "methods": list(rows)}
     journal = Journal(None if out is None else Path(out) / JOURNAL, header)

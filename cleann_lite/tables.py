@@ -57,7 +57,7 @@ def read_correlation(path, n_samples=None):
     constant = [labels[i] for i in np.flatnonzero(values.std(axis=0) == 0)]
     if constant:
         raise ValueError(f"column {constant[0]!r} of {path.name} is constant: it has no correlation")
-    return np.corrcoef(values, rowvar=False), int(n_samples or len(values)), labels
+    return np.corrcoef(values, rowvar=False), len(values) if n_samples is None else int(n_samples), labels
 
 
 def _refuse_other_than_correlation(name, values):

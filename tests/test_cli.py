@@ -50,11 +50,25 @@ class TestLearn:
         assert code == 0
         assert "<svg" in (tmp_path / "x.svg").read_text(encoding="utf-8")
 
+    def test_a_graph_without_edges_says_so(self, capsys, tmp_path):
+        np.savetxt(tmp_path / "i.csv", np.eye(3), delimiter=",")
+        code, out, _ = run(capsys, "learn", str(tmp_path / "i.csv"), "--n-samples", "500")
+        assert (code, out.count("\n")) == (0, 1)
+        assert out.startswith("No edge is left")
+
+    def test_what_a_search_left_out_is_told(self, capsys, tmp_path):
+        np.savetxt(tmp_path / "c.csv", 0.1 * np.eye(4) + 0.9, delimiter=",")
+        code, out, _ = run(capsys, "learn", str(tmp_path / "c.csv"), "--n-samples", "4")
+        assert code == 0
+        assert "note: stopped before conditioning sets of 1" in out
+
     def test_bad_input(self, capsys, matrix, tmp_path):
         assert "--n-samples" in refused(capsys, "learn", matrix)
         assert "alpha" in refused(capsys, "learn", matrix, "--n-samples", "500", "--alpha", "2")
         assert "no file" in refused(capsys, "learn", str(tmp_path / "none.csv"))
         assert "sample" in refused(capsys, "learn", matrix, "--n-samples", "3")
+        (tmp_path / "table.csv").write_text("a,b\n1,2\n2,1\n3,5\n4,1\n5,9\n")
+        assert "got 0" in refused(capsys, "learn", str(tmp_path / "table.csv"), "--n-samples", "0")
         assert "directory" in refused(
             capsys, "learn", matrix, "--n-samples", "500", "--svg", str(tmp_path / "no" / "x.svg")
         )
@@ -117,6 +131,9 @@ class TestExplain:
             ([REVIEW, "--head", "99"], "heads must be among 0 … 3"),
             ([REVIEW, "--target", "good"], "target must be one of negative, positive"),
             ([REVIEW, "--n-samples", "2"], "sample"),
+            ([REVIEW, "--n-samples", "0"], "n_samples must be above 3: got 0"),
+            ([REVIEW, "--model", ""], "'' is neither a pocket model"),
+            (["dull \udcff film"], r"the text must be valid Unicode (UTF-8): it holds '\udcff'"),
             ([REVIEW, "--max-size", "0"], "max_size must be at least 1"),
             ([REVIEW, "--html", "no/such/folder/x.html"], "no/such/folder"),
         ],
@@ -158,6 +175,39 @@ class TestRecommend:
         assert "is a recommender" in refused(capsys, "explain", REVIEW, "--model", "pocket-bert4rec")
 
 
+class TestEvaluate:
+    @pytest.mark.parametrize(
+        ("arguments", "sentence"),
+        [
+            (["discovery", "--n", "1", "--head", "0"], "head is no setting of"),
+            (["discovery", "--n", "1", "--model", "pocket-gpt"], "model is no setting of"),
+            (["discovery", "--n", "1", "--alpha", "7"], "alpha must be between 0 and 1"),
+            (["discovery", "--n", "1", "--n-samples", "3"], "n_samples must be above 3"),
+        ],
+    )
+    def test_bad_input(self, capsys, monkeypatch, tmp_path, arguments, sentence):
+        monkeypatch.chdir(tmp_path)
+        assert sentence in refused(capsys, "evaluate", *arguments)
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_of_the_system_without_a_file_is_told(capsys, monkeypatch):
+    def offline(name):
+        raise OSError("the line went dead")
+
+    monkeypatch.setattr("cleann_lite.loading.load_model", offline)
+    assert refused(capsys, "explain", REVIEW) == "cleann-lite: the line went dead\n"
+
+
+def test_version(capsys):
+    import cleann_lite
+
+    with pytest.raises(SystemExit) as done:
+        main(["--version"])
+    assert done.value.code == 0
+    assert capsys.readouterr().out == f"cleann-lite {cleann_lite.__version__}\n"
+
+
 def test_module_and_help_run():
     out = subprocess.check_output([sys.executable, "-m", "cleann_lite", "--help"], text=True)
     assert "explain" in out
@@ -168,10 +218,12 @@ def test_module_and_help_run():
     ("module", "arguments", "extra"),
     [
         ("transformers", ["explain", "A dull film."], "models"),
+        ("matplotlib", ["learn", "c.csv", "--n-samples", "9", "--svg", "x.png"], "draw"),
         ("joblib", ["evaluate", "sentiment", "--n", "1", "--data", "examples"], "lab"),
     ],
 )
 def test_a_missing_package_is_named_with_what_installs_it(module, arguments, extra, tmp_path):
+    (tmp_path / "c.csv").write_text("1,0.9\n0.9,1\n")
     code = (
         f"import sys; sys.modules[{module!r}] = None; from cleann_lite.__main__ import main; "
         f"sys.exit(main({arguments!r}))"
