@@ -18,7 +18,7 @@ from . import curves
 from .graphs import DOT_SHAPE, EDGE_TEXT, PAG, Mark
 from .heatmap import describe_attention, heat_map
 from .layout import GAP_X, MARGIN, box_size, distances_from, in_layers, is_tower, parents_from, spread
-from .svg import EDGE_LOOK, Box, Curve, Scene, escape, frame_reach, legend_rows, to_svg
+from .svg import EDGE_LOOK, LETTER, Box, Curve, Scene, escape, frame_reach, known, legend_rows, to_svg
 
 __all__ = ["Drawing", "describe_attention", "draw", "heat_map", "svg_image", "words_html"]
 
@@ -120,11 +120,11 @@ def svg_image(svg, alt):
     return f'<img alt="{escape(alt)}" style="max-width:100%" src="data:image/svg+xml;base64,{data}">'
 
 
-def words_html(words, caption=""):
-    """A caption and a fold-out list of edges in words, as HTML."""
+def words_html(words, caption="", title=""):
+    """A caption and a fold-out list of edges in words, as HTML; ``title`` names another list."""
     items = "".join(f"<li>{escape(sentence)}</li>" for sentence in words)
-    count = "1 edge" if len(words) == 1 else f"{len(words)} edges"
-    listing = f"<details><summary>{count} in words</summary><ul>{items}</ul></details>" if words else ""
+    name = title or f"{len(words)} edge{'s' * (len(words) != 1)} in words"
+    listing = f"<details><summary>{escape(name)}</summary><ul>{items}</ul></details>" if words else ""
     text = f"<div>{escape(caption)}</div>" if caption else ""
     return f'<figcaption style="font-size:.9em">{text}{listing}</figcaption>' if text or listing else ""
 
@@ -206,9 +206,7 @@ def draw(
         raise ValueError(f'layout must be "auto", "dot" or "own": got {layout!r}')
     view = _View.of(graph, latent)
     root = None if outcome is None else view.at(outcome)
-    lettered = (
-        sets if isinstance(sets, Mapping) else {chr(65 + n % 26): nodes for n, nodes in enumerate(sets)}
-    )
+    lettered = sets if isinstance(sets, Mapping) else {_letter(n): nodes for n, nodes in enumerate(sets)}
     sets = {str(letter): {view.at(node) for node in nodes} for letter, nodes in lettered.items()}
     focus = {frozenset((view.at(a), view.at(b))) for a, b in focus}
     edges = _edges(view, before, focus, _shares(share, view))
@@ -229,6 +227,11 @@ def draw(
     labels = {frozenset((view.at(a), view.at(b))): str(text) for (a, b), text in (edge_labels or {}).items()}
     scene = _scene(boxes, at, lines, shown, view, labels, legend, stay=placed_by == "given")
     return _finish(scene, view, root, len(edges), centre, title, placed_by)
+
+
+def _letter(number):
+    """A … Z, A1 … Z1, and so on."""
+    return f"{chr(65 + number % 26)}{number // 26 or ''}"
 
 
 # --- from a graph to edges -----------------------------------------------------------------------
@@ -360,6 +363,7 @@ def _boxes(view, edges, root, sets, struck, fixed, whole):
             "outcome" if i == root else "latent" if i in view.latent else "word" if i in touched else "plain"
         )
         letters = tuple(letter for letter, nodes in sets.items() if i in nodes)
+        w = max(w, LETTER * len(letters) + 4)  # room for a row of letters
         boxes[i] = Box(i, view.labels[i], lines, 0, 0, w, h, role, letters, i in struck)
     return boxes
 
@@ -518,7 +522,7 @@ def _dot(scene):
     """The scene in Graphviz's language, with the same marks and line styles."""
 
     def quote(text):
-        return '"' + str(text).replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ") + '"'
+        return '"' + known(text).replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ") + '"'
 
     lines = ["digraph {", '  node [shape=box style="rounded" fontname="Helvetica"]', "  edge [dir=both]"]
     for box in scene.boxes:

@@ -41,6 +41,17 @@ def quoted(units) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
+def percent(share) -> str:
+    """A probability in whole per cent; a small one keeps two digits, since it is not nothing.
+
+    Examples
+    --------
+    >>> percent(0.947), percent(0.01), percent(0.00423)
+    ('95%', '1%', '0.42%')
+    """
+    return f"{share:.0%}" if share >= 0.01 or not share else f"{100 * share:.2g}%"
+
+
 def _nouns(explanation):
     return ("film", "films") if explanation.task == "recommendation" else ("word", "words")
 
@@ -50,13 +61,13 @@ def describe(explanation) -> str:
     e = explanation
     one, many = _nouns(e)
     verb = "recommends" if e.task == "recommendation" else "predicts"
-    lines = [f"The model {verb} “{e.prediction}” ({e.probability:.0%})."]
+    lines = [f"The model {verb} “{e.prediction}” ({percent(e.probability)})."]
     if not e.success:
         return " ".join([*lines, "No explanation was found:", "; ".join(e.failures) + "."])
     first = e.sets[0]
     lines.append(
         f"With {quoted(first.units)} masked it {verb} “{first.replacement}” "
-        f"({first.probability:.0%}) instead."
+        f"({percent(first.probability)}) instead."
     )
     if len(e.sets) > 1:
         lines.append(f"{len(e.sets)} sets of this size do so.")
@@ -115,7 +126,7 @@ def _set_rows(explanation):
     rows = [
         f"<tr><td>{escape(', '.join(s.units))}</td><td>{escape(s.replacement)}</td>"
         f'<td><span class="bar" aria-hidden="true"><i style="width:{100 * s.probability:.0f}%"></i></span>'
-        f"{s.probability:.0%}</td><td>{escape(', '.join(map(str, s.heads)) or 'none')}</td></tr>"
+        f"{percent(s.probability)}</td><td>{escape(', '.join(map(str, s.heads)) or 'none')}</td></tr>"
         for s in explanation.sets
     ]
     return f"<table><tr>{head}</tr>{''.join(rows)}</table>" if rows else ""

@@ -10,6 +10,7 @@ from .svg import (
     GREY,
     INK,
     LEGEND_SAMPLE,
+    LETTER,
     PAPER,
     box_look,
     circle_centre,
@@ -108,6 +109,6 @@ def _paint_box(axes, box):
         if box.struck:
             axes.plot([box.x - half, box.x + half], [y, y], color=ink, lw=1.2, zorder=7)
     for number, letter in enumerate(box.letters):
-        centre = (box.x + box.w / 2 - 4 - 15 * number, box.y - box.h / 2)
+        centre = (box.x + box.w / 2 - 4 - LETTER * number, box.y - box.h / 2)
         axes.add_patch(Circle(centre, 8, fc=letter_colour(letter), ec=PAPER, lw=1.5, zorder=6))
         _paint_text(axes, *centre, letter, 10.5, PAPER, True)

@@ -29,6 +29,7 @@ EDGE_LOOK = {
     "removed": (VERMILLION, 1.6, (5, 5), "−"),
     "changed": (BLUE, 2.6, None, "~"),
 }
+LETTER = 15  # px from one letter of a node to the next
 _CROWD = 30  # with more edges than this, those in state "same" are drawn thinner
 _ORDER = {"removed": 0, "same": 1, "changed": 2, "added": 3, "bold": 4}
 
@@ -89,13 +90,18 @@ _UNKNOWN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;"})
 
 
+def known(text):
+    """Text with U+FFFD for every character that XML does not know."""
+    return _UNKNOWN.sub("\ufffd", str(text))
+
+
 def escape(text):
     """Text as XML and HTML read it; characters that XML does not know become U+FFFD.
 
     >>> escape('<script>"&')
     '&lt;script&gt;&quot;&amp;'
     """
-    return _UNKNOWN.sub("\ufffd", str(text)).translate(_ENTITIES)
+    return known(text).translate(_ENTITIES)
 
 
 # --- look ----------------------------------------------------------------------------------------
@@ -246,7 +252,7 @@ def _box_svg(box):
         for number, line in enumerate(box.lines)
     ]
     for number, letter in enumerate(box.letters):
-        cx = x + box.w - 4 - 15 * number
+        cx = x + box.w - 4 - LETTER * number
         parts.append(
             f'<circle cx="{_n(cx)}" cy="{_n(y)}" r="8" fill="{letter_colour(letter)}" stroke="{PAPER}" '
             f'stroke-width="1.5"/><text x="{_n(cx)}" y="{_n(y + 3.7)}" text-anchor="middle" font-size="10.5" '

@@ -199,6 +199,14 @@ def test_a_set_out_of_reach_is_shown_without_edges():
     assert len(drawing.scene.curves) == 4 and any(box.letters == ("A",) for box in drawing.scene.boxes)
 
 
+def test_every_set_keeps_its_letter_and_its_place():
+    many = draw(graph([], [f"w{i}" for i in range(30)]), sets=[(i,) for i in range(30)])
+    assert [box.letters[0] for box in many.scene.boxes][25:28] == ["Z", "A1", "B1"]
+    crowded = draw(graph([(0, 1, 2, 1)], ["no", "b"]), sets=[(0,)] * 7)
+    circles = [e for e in ET.fromstring(crowded.svg).iter(f"{SVG}circle") if e.get("r") == "8"]
+    assert min(float(e.get("cx")) - 8 for e in circles) >= 0
+
+
 def test_user_text_is_escaped_everywhere():
     nasty = ['<img src=x onerror="alert(1)">', "<script>alert(2)</script>", "a\x00b\x1b\ud800&amp;"]
     pag = graph([(0, 1, 2, 1), (1, 3, 2, 2)], nasty)
@@ -212,6 +220,7 @@ def test_user_text_is_escaped_everywhere():
     assert not any("href" in key or key.startswith("on") for e in root.iter() for key in e.attrib)
     assert root.find(f"{SVG}title").text == nasty[1]
     assert '\\"' in drawing.dot and nasty[1] in drawing.dot
+    assert "\x00" not in drawing.dot and drawing.dot.encode()
 
 
 def test_a_picture_says_in_words_what_it_shows():

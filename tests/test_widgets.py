@@ -163,6 +163,33 @@ def test_p_values_and_separating_sets_of_every_pair():
     assert {pag.marks[pair] > 0 for pair in pairs} == {True, False}
 
 
+def test_a_chosen_pair_keeps_its_p_value_when_its_edge_is_long_gone():
+    explorer = ThresholdExplorer(attention(7, seed=5), None, n=12, alpha=0.2)
+    pag = explorer.source.pag(*threshold.settings_of(explorer.state))
+    a, b = next((a, b) for a, b, *_ in pag.edges())
+    event(explorer, "select", f"e{a}-{b}")
+    explorer.set(alpha=1e-10).set(alpha=1e-9)
+    assert not explorer.view.drawing.scene.curves
+    assert "no edge. Separating set" in explorer.view.detail and "α = 1e-09" in explorer.view.detail
+
+
+def test_layers_and_heads_that_are_not_there_are_refused():
+    assert ThresholdExplorer(attention(4, heads=3), None, head=-1).state["head"] == 2
+    with pytest.raises(ValueError, match="head must be one of 0, 1, 2: got 3"):
+        ThresholdExplorer(attention(4, heads=3), None, head=3)
+    explorer = ThresholdExplorer(attention(4), None)
+    for change in ({"layer": 1}, {"sided": "both"}):
+        with pytest.raises(ValueError, match=f"{next(iter(change))} must be one of"):
+            explorer.set(**change)
+
+
+def test_a_slider_stands_at_what_is_shown():
+    explorer = ThresholdExplorer(attention(4), None, alpha=0.05, n=50)
+    for control in explorer.view.controls[:2]:
+        assert control["value"] == explorer.state[control["name"]]
+        assert control["texts"][control["values"].index(control["value"])] in ("0.05", "50")
+
+
 def test_selection_survives_what_it_cannot_show():
     explorer = ThresholdExplorer(attention(5), None)
     for key in ("e0-1", "n4", "n99", "e7-1", "x", "", None, "e1", "n-1"):
@@ -278,6 +305,8 @@ def test_empty_text_is_told_and_the_next_text_works():
     svg = explorer.view.svg
     explorer._advance({"state": {"input": "   "}, "start": True})
     assert "the text is empty" in explorer.view.error and explorer.view.svg == svg
+    values = {one["name"]: one.get("value") for one in explorer.view.controls}
+    assert values["input"] == "   ", "what the reader typed stays in the field"
     explorer._advance({"state": {"input": "dull"}, "start": True})
     assert explorer.view.error == "" and explorer.view.data["prediction"] == "negative"
     assert explorer.state["mask"] == () and explorer.state["example"] == ""
@@ -288,6 +317,10 @@ def test_empty_text_is_told_and_the_next_text_works():
 def test_explaining_what_the_model_does_not_predict():
     view = explore(target="negative").view
     assert "the model predicts 'positive', not 'negative'" in panel(view, "list")["items"][0]
+    masked = event(explore(target="negative"), "toggle", 0)
+    said = "Nothing to beat: with no mask the model says “positive” already."
+    for one in (view, masked):  # nobody beats an algorithm that had nothing to search for
+        assert panel(one, "score")["text"] == said
 
 
 def test_alpha_at_both_ends():
@@ -365,7 +398,7 @@ class Films:
     titles = ("The Matrix (1999)", "Alien (1979)", "Aliens (1986)", f"{MARKUP} (2001)", "Toy Story (1995)")
 
     def find(self, film):
-        matches = [i for i, title in enumerate(self.titles) if film.lower() in title.lower()]
+        matches = [i for i, title in enumerate(self.titles) if film.strip().lower() in title.lower()]
         if len(matches) != 1:
             raise ValueError(f"no film called {film!r} among the {len(self.titles)} known films")
         return matches[0]
@@ -447,6 +480,15 @@ def test_films_are_added_by_title():
     assert "at least one film" in event(explorer, "drop").error
 
 
+def test_a_history_in_one_text_and_a_model_of_another_kind():
+    explorer = RecommendationExplorer(Follows(), "Alien (1979); Toy Story (1995)", examples={})
+    assert explorer.state["input"] == ("Alien (1979)", "Toy Story (1995)")
+    with pytest.raises(ValueError, match="a recommender is needed: lexicon is for classification"):
+        RecommendationExplorer(Lexicon(), examples={})
+    with pytest.raises(ValueError, match="a model of texts is needed: follows recommends"):
+        ExplanationExplorer(Follows(), "Alien", examples={})
+
+
 def test_offers_prefer_titles_that_begin_so():
     titles = ["Toys (1992)", "The Toy (1982)", "A Story of Toys (1990)", "Alien (1979)"]
     assert recommending.offers(titles, "TOY") == ["Toys (1992)", "The Toy (1982)", "A Story of Toys (1990)"]
@@ -521,6 +563,16 @@ def test_steps_forward_and_back_and_at_every_pace():
     here = explorer.state["step"]
     event(explorer, "back")
     assert explorer.state["step"] < here
+
+
+def test_the_log_counts_as_the_status_does():
+    explorer = DiscoveryStepper()
+    for pace in ("all", "change"):
+        explorer.set(pace=pace, step=12)
+        now = next(one for one in panel(explorer.view, "log")["items"] if one["now"])
+        assert explorer.view.status.startswith(f"Step {now['step']} of")
+    with pytest.raises(ValueError, match="pace must be one of all, change, level: got 'often'"):
+        explorer.set(pace="often")
 
 
 def test_play_ticks_until_the_end_and_a_stray_tick_does_nothing():
@@ -632,6 +684,7 @@ def test_every_explorer_leaves_a_picture_and_its_words_without_widgets(monkeypat
         assert len(alt) > 30
         said = Texts(bundle["text/html"]).text
         assert one.view.words and all(sentence in said for sentence in one.view.words)
+        assert one.view.words_title in said
     module._live_class.cache_clear()
 
 
@@ -678,7 +731,8 @@ def test_requests_of_the_browser_are_answered_with_their_number():
     json.dumps(widget.view)
     sent = []
     widget.send = sent.append
-    explorer._receive(widget, {"kind": "export"}, [])
+    explorer._receive(widget, {"kind": "export", "for": "here"}, [])
+    assert sent[0]["for"] == "here"
     assert json.loads(sent[0]["text"])["state"]["alpha"] == 0.1
     with pytest.raises(KeyError):  # a fault of ours reaches the reader as a sentence, not as silence
         explorer._receive(widget, {"kind": "request", "sequence": 8, "events": [{"item": 1}]}, [])
@@ -697,5 +751,5 @@ def test_files(tmp_path):
 def test_labels_and_sliders():
     assert distinct(["a", "b", "a"]) == ["a₁", "b", "a₂"]
     one = slider("alpha", "α", (0.01, 0.1), 0.02)
-    assert one["value"] == 0.01 and one["texts"] == ["0.01", "0.1"]
+    assert one["value"] == 0.02 and one["texts"] == ["0.01", "0.02", "0.1"]
     assert Mark.ARROW == 2

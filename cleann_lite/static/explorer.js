@@ -21,11 +21,12 @@ function make(tag, attributes = {}, ...children) {
 
 // ---- talking to Python: at most one request under way, what piles up meanwhile becomes one ----------
 
+let asked = 0; // number of the last request: two pictures of one explorer never share one
+
 class Line {
   constructor(model, onBusy) {
     this.model = model;
     this.onBusy = onBusy;
-    this.sequence = 0;
     this.waiting = null; // number of the request under way
     this.pending = null; // what the reader did since then
   }
@@ -38,7 +39,7 @@ class Line {
     if (this.waiting === null) this.flush();
   }
   flush() {
-    this.waiting = ++this.sequence;
+    this.waiting = asked = Math.max(asked, this.model.get("view").sequence) + 1;
     const request = { kind: "request", sequence: this.waiting, ...this.pending };
     this.pending = null;
     this.model.send(request);
@@ -64,6 +65,7 @@ class Line {
 const CONTROLS = {
   slider(control, id, change) {
     let moving = false;
+    let later = null; // an answer that came under the moving hand: until it rests, no place changes its value
     let values = control.values;
     let texts = control.texts;
     const output = make("output", { for: id });
@@ -77,13 +79,18 @@ const CONTROLS = {
       change(values[input.value], !moving);
       moving = true;
     });
-    input.addEventListener("change", () => (moving = false));
+    input.addEventListener("change", () => {
+      moving = false;
+      if (later && later.value === values[input.value]) update(later);
+      later = null;
+    });
     const update = (next) => {
+      if (moving) return void (later = next);
       values = next.values;
       texts = next.texts;
       input.max = values.length - 1;
       const place = values.indexOf(next.value);
-      if (!moving && place >= 0 && +input.value !== place) input.value = place;
+      if (place >= 0 && +input.value !== place) input.value = place;
       input.disabled = !!next.disabled;
       show();
     };
@@ -166,14 +173,15 @@ const CONTROLS = {
     const update = (next) => {
       for (const { id: name, text, label, disabled } of next.items) {
         if (!known.has(name)) {
-          const button = make("button", { type: "button", onclick: () => event(name) });
+          const button = make("button", { type: "button" });
+          button.addEventListener("click", () => button.ariaDisabled === "true" || event(name));
           known.set(name, button);
           row.append(button);
         }
         const button = known.get(name);
         if (button.textContent !== text) button.textContent = text;
         if (label) button.setAttribute("aria-label", label);
-        button.disabled = !!disabled;
+        button.ariaDisabled = String(!!disabled); // a button that is switched off keeps the focus
       }
     };
     return { node: make("div", { class: "cl-control" }, row), update };
@@ -231,6 +239,7 @@ class Picture {
     for (const other of this.node.querySelectorAll('[tabindex="0"]')) other.setAttribute("tabindex", -1);
     item.setAttribute("tabindex", 0);
     item.focus({ preventScroll: true });
+    item.scrollIntoView({ block: "nearest", inline: "nearest" });
   }
   light(item) {
     const key = item ? item.dataset.key : null;
@@ -312,9 +321,9 @@ const PANELS = {
     return make("ul", {}, ...panel.items.map((item) => make("li", {}, item)));
   },
   log(panel) {
-    const items = panel.items.map(({ text, now }) =>
-      make("li", { class: now ? "cl-now" : "", "aria-current": now ? "step" : null }, text));
-    return make("ol", { class: "cl-log", start: panel.start || 1 }, ...items);
+    const items = panel.items.map(({ text, step, now }) =>
+      make("li", { class: now ? "cl-now" : "", value: step, "aria-current": now ? "step" : null }, text));
+    return make("ol", { class: "cl-log" }, ...items);
   },
   // units of a text (or films) as buttons that switch
   chips(panel, event) {
@@ -407,7 +416,7 @@ function render({ model, el }) {
     make("span", {}, "Save as"),
     make("button", { type: "button", onclick: () => save(view.name + ".svg", new Blob([view.svg], { type: "image/svg+xml" })) }, "SVG"),
     make("button", { type: "button", onclick: () => savePng(view.name + ".png", view.svg) }, "PNG"),
-    make("button", { type: "button", onclick: () => model.send({ kind: "export" }) }, "JSON"));
+    make("button", { type: "button", onclick: () => model.send({ kind: "export", for: id }) }, "JSON"));
   const heading = make("h3", { id: id + "-title" }, spec.title);
   const hint = make("p", { class: "cl-hint", id: id + "-hint" }, spec.hint || "");
   const stage = make("div", { class: "cl-stage" }, make("div", { class: "cl-main" }, picture.node, detail), side);
@@ -451,7 +460,7 @@ function render({ model, el }) {
     if (log) {
       log.scrollTop = scroll;
       const now = log.querySelector(".cl-now");
-      if (now) log.scrollTop = now.offsetTop - log.offsetTop - log.clientHeight / 2;
+      if (now) log.scrollTop = now.offsetTop - log.clientHeight / 2;
     }
   }
 
@@ -481,7 +490,7 @@ function render({ model, el }) {
   }
 
   const receive = (message) => {
-    if (message.kind === "export") save(view.name + ".json", new Blob([message.text], { type: "application/json" }));
+    if (message.kind === "export" && message.for === id) save(view.name + ".json", new Blob([message.text], { type: "application/json" }));
   };
   model.on("change:view", show);
   model.on("msg:custom", receive);

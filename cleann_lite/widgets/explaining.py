@@ -9,6 +9,7 @@ from functools import lru_cache
 import numpy as np
 
 from ..drawing import draw
+from ..pages import percent
 from ..search import explain
 from .explorer import (
     MOST_EDGES,
@@ -164,9 +165,10 @@ def sets_panel(explanation, noun):
     for number, one in enumerate(explanation.sets[:12]):
         letter, units = chr(65 + number), ", ".join(one.units)
         said = f"Mask set {letter}: {units}; the model then says {one.replacement}"
-        text = f"{letter}: {units} → {one.replacement} ({one.probability:.0%})"
+        text = f"{letter}: {units} → {one.replacement} ({percent(one.probability)})"
         items.append({"id": number, "text": text, "label": said, "pressed": False})
-    title = f"Smallest sets found: {len(explanation.sets)}"
+    more = f", the first {len(items)} here" if len(items) < len(explanation.sets) else ""
+    title = f"Smallest sets found: {len(explanation.sets)}{more}"
     if not items:
         return {"kind": "list", "title": "No set found", "items": list(explanation.failures) or ["nothing"]}
     return {"kind": "chips", "name": "use", "title": title, "label": title, "items": items, "column": True}
@@ -212,7 +214,10 @@ def explanation_view(asked, state, noun, controls, title):
         title=f"Causal graph of head {head} around “{explanation.target}”",
     )
     fixed = {u for u, p in enumerate(encoded.positions) if set(p) & set(encoded.outcome_positions)}
-    score = score_text(explanation, mask, flipped, replacement, noun)
+    if int(outputs.argmax()) == encoded.target:
+        score = score_text(explanation, mask, flipped, replacement, noun)
+    else:
+        score = f"Nothing to beat: with no mask the model says “{explanation.prediction}” already."
     bars = change_bars(outputs, masked, asked.model.label, encoded.target)
     panels = [
         chips_panel(explanation, mask, title, fixed),
@@ -243,7 +248,7 @@ def explanation_view(asked, state, noun, controls, title):
 
 def _first_sentences(explanation):
     text = f"The model {'recommends' if explanation.task == 'recommendation' else 'predicts'} "
-    text += f"“{explanation.prediction}” ({explanation.probability:.0%})."
+    text += f"“{explanation.prediction}” ({percent(explanation.probability)})."
     if explanation.sets:
         one = explanation.sets[0]
         text += f" With {' and '.join(f'“{u}”' for u in one.units)} masked: “{one.replacement}”."
@@ -306,7 +311,7 @@ class MaskingExplorer(Explorer):
         heads = self.asked.heads(state["input"], state["target"])
         texts = ("all, the best shown", *[f"only {h}" for h in range(heads)])
         return (
-            slider("alpha", "Significance level α", ALPHAS, state["alpha"], [f"{a:g}" for a in ALPHAS]),
+            slider("alpha", "Significance level α", ALPHAS, state["alpha"], "{:g}".format),
             choice("head", "Heads", (BEST, *range(heads)), state["head"], texts),
             switch("prove", "Prove that none is smaller", state["prove"]),
             switch("whole", "Whole graph", state["whole"]),
@@ -347,6 +352,8 @@ class ExplanationExplorer(MaskingExplorer):
     )
 
     def __init__(self, model, text=None, *, examples=None, target=None, alpha=0.01, head=BEST):
+        if model.task == "recommendation":
+            raise ValueError(f"a model of texts is needed: {model.name} recommends (RecommendationExplorer)")
         if examples is None:
             from ..datasets import load_reviews
 

@@ -83,13 +83,11 @@ class View:
 # --- controls ------------------------------------------------------------------------------------
 
 
-def slider(name, label, values, value, texts=None, **more):
-    """A slider over given values; it stands at the nearest one."""
-    values = list(values)
-    texts = [str(text) for text in (values if texts is None else texts)]
-    nearest = min(values, key=lambda one: abs(one - value))
-    item = {"kind": "slider", "name": name, "label": label, "values": values, "texts": texts}
-    return {**item, "value": nearest, **more}
+def slider(name, label, values, value, text=str, **more):
+    """A slider over given values and the one at which it stands, each shown as ``text`` writes it."""
+    values = sorted({*values, value})
+    item = {"kind": "slider", "name": name, "label": label, "values": values, "texts": [*map(text, values)]}
+    return {**item, "value": value, **more}
 
 
 def choice(name, label, values, value, texts=None, **more):
@@ -119,6 +117,14 @@ def buttons(name, label, items, **more):
     """Buttons whose events are their ids: tuples (id, text, label, disabled)."""
     items = [{"id": i, "text": t, "label": named, "disabled": bool(off)} for i, t, named, off in items]
     return {"kind": "buttons", "name": name, "label": label, "items": items, **more}
+
+
+def standing(controls, state):
+    """The controls with the values that a state gives them."""
+    return tuple(
+        {**one, "value": state[one["name"]]} if "value" in one and one["name"] in state else one
+        for one in controls
+    )
 
 
 def distinct(words):
@@ -224,7 +230,8 @@ class Explorer:
                 state = self.reduce(state, event)
             self.view, self.state, self._shown = self.render(state), state, state
         except ValueError as error:
-            self.view, self.state = replace(self.view, error=str(error), tick=0), state
+            controls = standing(self.view.controls, state)  # what the reader typed stays
+            self.view, self.state = replace(self.view, controls=controls, error=str(error), tick=0), state
 
     def started(self, state, shown):
         """The state as a new movement begins; ``shown`` is the last state that could be shown; pure."""
@@ -236,7 +243,7 @@ class Explorer:
 
     def _receive(self, _widget, content, _buffers):
         if content.get("kind") == "export":
-            self._widget.send({"kind": "export", "text": self.to_json()})
+            self._widget.send({"kind": "export", "for": content.get("for"), "text": self.to_json()})
             return
         try:
             self._advance(content)
@@ -269,7 +276,8 @@ class Explorer:
         picture = svg_image(self.view.svg, self.view.alt) if self.view.svg else ""
         said = [self.view.error or self.view.status, *_panel_texts(self.view.panels)]
         lines = "".join(f"<div>{escape(line)}</div>" for line in said if line)
-        return f"<figure>{title}{lines}{picture}{words_html(self.view.words)}</figure>"
+        words = words_html(self.view.words, title=self.view.words_title)
+        return f"<figure>{title}{lines}{picture}{words}</figure>"
 
     def _repr_mimebundle_(self, include=None, exclude=None):
         bundle = {"text/html": self.static_html(), "text/plain": f"{self.title}: {self.view.status}"}

@@ -274,8 +274,6 @@ class IdentifiabilityExplorer(Explorer):
     )
 
     def __init__(self, n=12, d_k=4, d_v=6, seed=0, shown="equivalent"):
-        if shown not in SHOWN:
-            raise ValueError(f"shown must be one of {', '.join(SHOWN)}: got {shown!r}")
         super().__init__(n=n, d_k=d_k, d_v=d_v, seed=seed, shown=shown)
 
     def reduce(self, state, event):
@@ -283,6 +281,8 @@ class IdentifiabilityExplorer(Explorer):
 
     def render(self, state):
         for name, largest in (("n", max(LENGTHS)), ("d_k", max(SIZES)), ("d_v", max(SIZES))):
-            if not 1 <= state[name] <= largest:
+            if state[name] not in range(1, largest + 1):
                 raise ValueError(f"{name} must lie in 1 … {largest}: got {state[name]}")
+        if state["shown"] not in SHOWN:
+            raise ValueError(f"shown must be one of {', '.join(SHOWN)}: got {state['shown']!r}")
         return identifiability_view(state)

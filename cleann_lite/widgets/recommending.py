@@ -44,8 +44,8 @@ class RecommendationExplorer(MaskingExplorer):
     ----------
     model
         From ``load_model("pocket-bert4rec")``.
-    history : list of str, optional
-        Titles, oldest first; the first example otherwise.
+    history : list of str or str, optional
+        Titles, oldest first, or one text with titles between semicolons; the first example otherwise.
     examples : dict of str to list of str, optional
         Name -> history to choose from; the package's histories otherwise.
     k : int
@@ -68,7 +68,11 @@ class RecommendationExplorer(MaskingExplorer):
 
             examples = {one["name"]: one["titles"] for one in load_histories()}
         self.examples, self.k = {name: tuple(titles) for name, titles in examples.items()}, k
+        if model.task != "recommendation":
+            raise ValueError(f"a recommender is needed: {model.name} is for {model.task}")
         history = next(iter(self.examples.values()), ()) if history is None else history
+        if isinstance(history, str):
+            history = [title for title in history.split(";") if title.strip()]
         titles = tuple(model.films.titles[model.films.find(title)] for title in history)
         example = next((name for name, films in self.examples.items() if films == titles), "")
         super().__init__(model, input=titles, example=example, query="", alpha=alpha, head=head)

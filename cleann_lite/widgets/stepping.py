@@ -190,8 +190,8 @@ def _step_panels(pag, moments, halts, place, test, around=40):
     for i in range(first, min(len(halts), place + around // 2)):  # a window: a long search has many steps
         ends = "End" if i else "Start: every pair is adjacent"
         said = sentence(pag, moments[halts[i]].step, test) or ends
-        items.append({"text": said, "now": i == place})
-    yield {"kind": "log", "title": "What the search does", "items": items, "start": first}
+        items.append({"text": said, "step": halts[i], "now": i == place})
+    yield {"kind": "log", "title": "What the search does", "items": items}
     sets = _sets_in_words(pag, moments[halts[place]].separating_sets)
     if sets:
         yield {"kind": "list", "title": "Separating sets", "items": sets[-12:]}
@@ -213,7 +213,7 @@ def step_controls(searches, state, place, halts):
         choice("method", "Method", tuple(methods), state["method"], tuple(methods.values())),
         choice("pace", "Halt at", tuple(STOPS), state["pace"], [text for text, _ in STOPS.values()]),
         choice("speed", "Speed", tuple(SPEEDS), state["speed"], tuple(SPEEDS.values())),
-        slider("step", "Step", halts, halts[place], [f"{at} of {halts[-1]}" for at in halts]),
+        slider("step", "Step", halts, halts[place], lambda at: f"{at} of {halts[-1]}"),
         buttons(
             "play",
             "Play",
@@ -291,4 +291,6 @@ class DiscoveryStepper(Explorer):
     def render(self, state):
         if state["problem"] not in self.searches.problems:
             raise ValueError(f"there is no problem called {state['problem']!r}")
+        if state["pace"] not in STOPS:
+            raise ValueError(f"pace must be one of {', '.join(STOPS)}: got {state['pace']!r}")
         return step_view(self.searches, state)

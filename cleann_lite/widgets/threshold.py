@@ -48,6 +48,13 @@ class GraphSource:
         self.positions = lru_cache(maxsize=32)(self._positions)
 
     def _test(self, n, sided, layer, head):
+        for name, value, known in (
+            ("sided", sided, ("two", "one")),
+            ("layer", layer, range(self.correlations.shape[0])),
+            ("head", head, range(self.correlations.shape[1])),
+        ):
+            if value not in known:
+                raise ValueError(f"{name} must be one of {', '.join(map(str, known))}: got {value!r}")
         return PartialCorrelation(self.correlations[layer, head], n, one_sided=sided == "one")
 
     def _pag(self, alpha, n, sided, method, layer, head):
@@ -210,8 +217,9 @@ def threshold_view(source, state):
         positions=dict(zip(pag.nodes, source.positions(*state["arranged"]), strict=True)),
         title=f"Causal graph, layer {layer}, head {head}, α = {alpha:g}",
     )
-    drawn = [(curve.a, curve.b) for curve in drawing.scene.curves]
-    details = {f"e{a}-{b}": text for (a, b), text in edge_details(pag, test, drawn).items()}
+    pairs = {(curve.a, curve.b): None for curve in drawing.scene.curves}
+    pairs |= {chosen: None} if len(set(chosen)) == 2 else {}  # also when its edge went long ago
+    details = {f"e{a}-{b}": text for (a, b), text in edge_details(pag, test, list(pairs)).items()}
     details |= {f"n{i}": node_detail(pag, test, i) for i in chosen if len(chosen) == 1}
     new, gone, changed = describe_changes(pag, before)
     count = int(np.count_nonzero(np.triu(pag.marks)))
@@ -243,10 +251,9 @@ def threshold_controls(source, state):
     """The controls of the threshold explorer in one state."""
     layers, heads = source.correlations.shape[:2]
     methods = METHODS | ({"ordered-icd": "ordered ICD"} if source.ordered else {})
-    samples = sorted({*SAMPLES, state["n"]})
     return (
-        slider("alpha", "Significance level α", ALPHAS, state["alpha"], [f"{a:g}" for a in ALPHAS]),
-        slider("n", "Sample size n", samples, state["n"], [f"{n:,}" for n in samples]),
+        slider("alpha", "Significance level α", ALPHAS, state["alpha"], "{:g}".format),
+        slider("n", "Sample size n", SAMPLES, state["n"], "{:,}".format),
         choice("sided", "Test", ("two", "one"), state["sided"], ("two-sided", "one-sided")),
         choice("method", "Method", tuple(methods), state["method"], tuple(methods.values())),
         choice("layer", "Layer", range(layers), state["layer"], hidden=layers == 1),
@@ -297,7 +304,7 @@ class ThresholdExplorer(Explorer):
         self.source = GraphSource(correlations, words, ordered)
         layers, heads = correlations.shape[:2]
         state = {"alpha": float(alpha), "n": int(n), "sided": sided, "method": method}
-        state |= {"layer": layer % layers, "head": head % heads}
+        state |= {"layer": layers - 1 if layer == -1 else layer, "head": heads - 1 if head == -1 else head}
         settings = settings_of(state)
         super().__init__(**state, around=False, selected=None, since=settings, arranged=settings)
 

@@ -126,6 +126,7 @@ def test_explanation_explorer(open_notebook):
     book.page.wait_for_timeout(700)
     book.settle()
     assert "the text is empty" in root.locator("[role=alert]").inner_text()
+    assert text.input_value() == "", "what the reader cleared came back"
     text.fill("Bad.")
     book.page.wait_for_timeout(700)
     book.settle()
@@ -188,6 +189,24 @@ def test_recommendation_explorer(open_notebook):
     check_keyboard(book)
 
 
+def test_two_pictures_of_one_explorer(open_notebook):
+    book = open_notebook("twice", RECOMMEND, "explorer", seconds=120)
+    book.page.wait_for_function("document.querySelectorAll('.cleann-explorer').length === 2")
+    first, second = book.explorer.all()
+    for one in (first, second):  # the same question of both: the answer shows what is shown already
+        one.get_by_label("Add a film").fill("qqqq")
+        book.page.wait_for_timeout(400)
+        book.page.wait_for_selector(".cleann-explorer[data-state=busy]", state="detached", timeout=5000)
+    second.locator("[data-chip]").first.click()
+    book.page.wait_for_selector(".cleann-explorer[data-state=busy]", state="detached", timeout=5000)
+    assert [one.locator(".cl-above .cl-pressed").count() for one in (first, second)] == [1, 1]
+    files = []
+    book.page.on("download", lambda download: files.append(download))
+    first.get_by_role("button", name="JSON").click()
+    book.page.wait_for_timeout(800)
+    assert len(files) == 1, "one press of a button, one file"
+
+
 def test_discovery_stepper(open_notebook):
     book = open_notebook("stepper", STEP)
     root = book.explorer
@@ -220,6 +239,17 @@ def test_discovery_stepper(open_notebook):
     root.get_by_role("button", name="Last step").click()
     book.settle()
     assert root.get_by_role("button", name="Step forward").is_disabled()
+    # the log is at the step; a button that is switched off keeps the focus
+    log, now = (root.locator(one).bounding_box() for one in (".cl-log", ".cl-now"))
+    assert log["y"] <= now["y"] <= log["y"] + log["height"]
+    root.get_by_role("button", name="Step back").click()
+    book.settle()
+    root.get_by_role("button", name="Step forward").focus()
+    for _ in range(3):
+        book.page.keyboard.press("Enter")
+        book.settle()
+    focused = book.page.evaluate("document.activeElement.getAttribute('aria-label')")
+    assert focused == "Step forward" and root.locator("[role=alert]").inner_text() == ""
     check_page(book)
     # by keyboard: a button and the slider
     root.get_by_role("button", name="Step back").focus()

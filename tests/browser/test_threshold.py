@@ -133,6 +133,36 @@ def test_threshold_explorer(open_notebook):
     book.page.wait_for_timeout(500)
 
 
+def test_a_slider_says_what_is_shown_while_it_is_dragged(open_notebook):
+    book = open_notebook("drag", SETUP.replace("n=64", "n=50, alpha=0.05"))
+    root, mouse = book.explorer, book.page.mouse
+    slider = root.get_by_role("slider", name="Sample size n")
+    assert [one.get_attribute("aria-valuetext") for one in root.get_by_role("slider").all()] == ["0.05", "50"]
+    box = slider.bounding_box()
+    mouse.move(box["x"] + 0.3 * box["width"], box["y"] + box["height"] / 2)
+    mouse.down()
+    for place in (0.35, 0.4, 0.6, 0.2):  # 50 is no value of the slider once the slider has left it
+        mouse.move(box["x"] + place * box["width"], box["y"] + box["height"] / 2)
+        book.settle()
+        shown = slider.get_attribute("aria-valuetext").replace(",", "")
+        assert f"n = {shown}," in root.locator("[role=status]").inner_text()
+    mouse.up()
+    book.page.wait_for_timeout(300)
+    assert f"n = {slider.get_attribute('aria-valuetext')}," in root.locator("[role=status]").inner_text()
+
+
+def test_the_focus_never_leaves_the_window(open_notebook):
+    book = open_notebook(
+        "focus", SETUP.replace("attention =", "words = [f'w{i}' for i in range(99)]; attention =")
+    )
+    book.page.set_viewport_size({"width": 800, "height": 600})
+    book.explorer.locator("[data-node][tabindex='0']").focus()
+    for _ in range(50):
+        book.page.keyboard.press("ArrowRight")
+        box = book.page.locator(":focus").bounding_box()
+        assert box["y"] > 0 and box["y"] + box["height"] < 600
+
+
 def test_a_fast_hand_ends_at_its_last_value_and_the_picture_follows_quickly(open_notebook):
     book = open_notebook("speed", REAL)
     book.picture("threshold-real")
