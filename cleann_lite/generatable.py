@@ -210,6 +210,8 @@ def generatable_attention(query, key, value, starts=64, smallest=1e-3, tolerance
             "query (m, d_k), key (n, d_k) and value (n, d) must fit: "
             f"got shapes {query.shape}, {key.shape} and {value.shape}"
         )
+    if starts < 1:
+        raise ValueError(f"starts must be at least 1: got {starts}")
     rng = np.random.default_rng(seed)
     attention = softmax_attention(query, key)
     new_query, new_attention = query.copy(), attention.copy()
@@ -294,8 +296,11 @@ def checked_value(value, name="value"):
 
 def checked_attention(attention, n, stochastic=True):
     attention = np.asarray(attention, dtype=np.float64)
-    if attention.ndim != 2 or attention.shape[1] != n:
+    if attention.ndim != 2 or attention.shape[1] != n or not len(attention):
         raise ValueError(f"attention must have a column per row of value, (m, {n}): got {attention.shape}")
+    if not stochastic and not np.isfinite(attention).all():
+        wrong = int((~np.isfinite(attention)).sum())
+        raise ValueError(f"attention must be finite: got {wrong} entries that are not")
     if stochastic:
         stray = np.abs(attention.sum(axis=1) - 1).max()
         if not (attention.min() >= 0 and stray <= _ROW_SUM):

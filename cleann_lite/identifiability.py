@@ -226,6 +226,12 @@ def equivalent_attention(attention, value, allowed=None, direction=None, toleran
     value, resolution = checked_value(value)
     attention = checked_attention(attention, len(value))
     allowed = _checked_allowed(allowed, attention)
+    if direction is not None:
+        direction = np.asarray(direction, dtype=np.float64)
+        if direction.shape != attention.shape:
+            raise ValueError(
+                f"direction must have the shape of attention {attention.shape}: got {direction.shape}"
+            )
     basis = _column_space(value, resolution, sum_to_one=True)
     if basis.shape[1] == len(value):
         return None
@@ -236,7 +242,7 @@ def equivalent_attention(attention, value, allowed=None, direction=None, toleran
         missing = 1.0 - row.sum()
         start = row + shift * (missing / shift.sum()) if shift.sum() > 1e-9 else row
         target = basis.T @ start  # the same output, and a row sum of exactly 1 where T leaves it free
-        goal = None if direction is None else np.asarray(direction, dtype=np.float64)[i]
+        goal = None if direction is None else direction[i]
         found = _far_corner(row, basis, target, allowed[i], goal)
         if found is not None:
             found = _pulled_back(row, found, value, tolerance)
@@ -249,13 +255,17 @@ def _far_corner(row, basis, target, allowed, goal, climbs=4):
     """A corner of {x >= 0 on allowed, basisᵀx = target}: farthest along goal, or far from row."""
     columns = np.flatnonzero(allowed)
     best, distance = None, 0.0
-    cost = row if goal is None else -goal
-    for _ in range(climbs if goal is None else 1):
-        x = _corner(cost, basis, target, columns)
-        if x is None or np.abs(x - row).sum() <= distance * (1 + 1e-6):
+    # a row with zeros may itself be the corner of least overlap: then as much as possible goes to its zeros
+    starts = (row, -(row <= 0.0).astype(float)) if goal is None else (-goal,)
+    for cost in starts:
+        for _ in range(climbs if goal is None else 1):
+            x = _corner(cost, basis, target, columns)
+            if x is None or np.abs(x - row).sum() <= max(distance * (1 + 1e-6), 1e-9):
+                break
+            best, distance = x, np.abs(x - row).sum()
+            cost = -np.sign(x - row)
+        if best is not None:
             break
-        best, distance = x, np.abs(x - row).sum()
-        cost = -np.sign(x - row)
     return best
 
 

@@ -124,11 +124,14 @@ def equivalent_corners(attention, value, samples: int = 20, allowed=None, seed: 
     ((4, 12, 12), True)
     """
     attention, rng = np.asarray(attention, dtype=np.float64), np.random.default_rng(seed)
+    if samples < 1:
+        raise ValueError(f"samples must be at least 1: got {samples}")
     found: list[np.ndarray] = []
     for _ in range(samples):
         direction = rng.normal(size=attention.shape)
         corner = equivalent_attention(attention, value, allowed=allowed, direction=direction)
-        if corner is None and not found:
+        # none in this direction may mean that the attention stands in that corner
+        if corner is None and not found and equivalent_attention(attention, value, allowed) is None:
             break
         found.append(attention if corner is None else corner)
     return np.array(found).reshape(len(found), *attention.shape)

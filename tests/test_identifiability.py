@@ -156,6 +156,16 @@ def test_none_is_found_when_the_weights_are_identifiable(n, d):
     assert equivalent_attention(attention, value) is None
 
 
+@pytest.mark.parametrize(
+    ("row", "value"),
+    [([0.8, 0.2, 0], [[0], [1], [2]]), ([0.75, 0, 0.25, 0], [[0, 1], [1, 0], [2, 0], [4, 0]])],
+)
+def test_one_is_found_for_a_row_with_zeros_that_has_least_overlap_with_itself(row, value):
+    attention = np.array([row], dtype=float)
+    other = equivalent_attention(attention, np.array(value, dtype=float))
+    assert_equivalent(other, attention, np.array(value, dtype=float))
+
+
 def test_a_corner_of_the_hull_of_the_values_cannot_be_made_from_other_tokens():
     """The null space is large, and yet a row that stands on one extreme value is identifiable."""
     value = np.array([[0.0, 0], [1, 0], [0, 1], [1, 1], [0.5, 0.5], [0.2, 0.3]])
@@ -312,11 +322,22 @@ def test_real_heads_with_their_own_values_follow_the_count(words):
         (np.eye(3), np.ones(3), r"value must be a matrix \(tokens, size\): got shape \(3,\)"),
         (np.eye(2), np.array([[np.nan], [1.0]]), "value must be finite: got 1 entries"),
         (np.full((2, 2), np.nan), np.ones((2, 2)), "rows that sum to 1"),
+        (np.empty((0, 2)), np.ones((2, 2)), r"\(m, 2\): got \(0, 2\)"),
     ],
 )
 def test_wrong_input_is_named(attention, value, message):
     with pytest.raises(ValueError, match=message):
         equivalent_attention(attention, value)
+
+
+def test_what_else_does_not_fit_is_named():
+    attention, value = head(6, 2)
+    with pytest.raises(ValueError, match=r"direction must have the shape of attention \(6, 6\): got \(6,\)"):
+        equivalent_attention(attention, value, direction=np.ones(6))
+    with pytest.raises(ValueError, match="attention must be finite: got 36"):
+        effective_attention(np.full((6, 6), np.nan), value)
+    with pytest.raises(ValueError, match="starts must be at least 1"):
+        generatable_attention(value, np.ones((6, 2)), value, starts=0)
 
 
 def test_weights_where_none_are_allowed_are_named():

@@ -95,11 +95,19 @@ def test_a_learner_of_ones_own_is_asked():
         ({}, "needs n_samples for its independence test, or learn"),
         ({"n_samples": 100, "reach": 0.0}, r"reach must lie in \(0, 1\]: got 0.0"),
         ({"n_samples": 100, "reach": 1.5}, r"reach must lie in \(0, 1\]: got 1.5"),
+        ({"n_samples": 100, "samples": 0}, "samples must be at least 1: got 0"),
     ],
 )
 def test_wrong_settings_are_named(options, message):
     with pytest.raises(ValueError, match=message):
         robustness(*head(), **options)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_an_attention_that_stands_in_the_first_corner_drawn_is_not_determined(seed):
+    attention = np.array([[0.5, 0, 0.5], [0, 1, 0], [1, 0, 0]])  # the first row may become the second
+    corners = equivalent_corners(attention, np.array([[0.0], [0.5], [1.0]]), samples=12, seed=seed)
+    assert len(corners) == 12 and np.abs(corners - attention).max() == pytest.approx(1)
 
 
 def test_corners_of_a_layer_leave_determined_heads_alone():
