@@ -77,6 +77,9 @@ class DecoupledAttention(nn.Module):
         super().__init__()
         if combine not in ("concat", "add"):
             raise ValueError(f'combine must be "concat" or "add": got {combine!r}')
+        for name, size in {"heads": heads, "key_size": key_size, "value_size": value_size}.items():
+            if size is not None and size < 1:
+                raise ValueError(f"{name} must be at least 1: got {size}")
         shared = d_model if combine == "add" and value_size is None else value_size
         if (key_size is None or shared is None) and d_model % heads:
             raise ValueError(
@@ -113,8 +116,8 @@ class DecoupledAttention(nn.Module):
         Parameters
         ----------
         query, key, value : Tensor (batch, tokens, d_model)
-        key_padding_mask : bool Tensor (batch, keys), optional
-            True where a key is padding.
+        key_padding_mask : Tensor (batch, keys), optional
+            Boolean: True where a key is padding. Float: added to the logits.
         attn_mask : Tensor (queries, keys), optional
             Boolean: True where a query may not look. Float: added to the logits.
         is_causal : bool
@@ -128,7 +131,7 @@ class DecoupledAttention(nn.Module):
         Raises
         ------
         ValueError
-            If a text of the batch has no token that is not padding.
+            If a text of the batch has no token that is not padding, or the mask is neither kind.
         """
         key = query if key is None else key
         value = key if value is None else value
@@ -146,11 +149,14 @@ class DecoupledAttention(nn.Module):
         q, k = self._split(self.query(query)), self._split(self.key(key))
         logits = q @ k.transpose(-1, -2) / math.sqrt(self.key_size)
         if key_padding_mask is not None:
-            if key_padding_mask.dtype != torch.bool:  # nn.TransformerEncoder hands over 0 and -inf
-                key_padding_mask = key_padding_mask == -math.inf
-            if bool(key_padding_mask.all(dim=1).any()):
+            added = key_padding_mask
+            if added.dtype == torch.bool:
+                added = torch.zeros(added.shape, dtype=q.dtype, device=q.device).masked_fill(added, -math.inf)
+            elif not added.is_floating_point():  # 1 for a token in one library, for padding in another
+                raise ValueError(f"key_padding_mask must be boolean, True at padding: got {added.dtype}")
+            if bool((added == -math.inf).all(dim=1).any()):
                 raise ValueError("each text needs a token that is not padding: got one of padding alone")
-            logits = logits.masked_fill(key_padding_mask[:, None, None, :], -math.inf)
+            logits = logits + added[:, None, None, :]
         if is_causal:
             later = torch.ones(logits.shape[-2:], dtype=torch.bool, device=logits.device).triu(1)
             logits = logits.masked_fill(later, -math.inf)

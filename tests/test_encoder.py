@@ -282,6 +282,8 @@ def test_sizes():
         ({"heads": 5}, "multiple of heads where sizes are not given: got 8 and 5"),
         ({"combine": "add", "value_size": 3}, "must be 8 wide: got 3"),
         ({"value_size": 3, "output": False}, "must be 8 wide: got 6"),
+        ({"heads": 0}, "heads must be at least 1: got 0"),
+        ({"key_size": 0}, "key_size must be at least 1: got 0"),
     ],
 )
 def test_sizes_that_do_not_fit_are_named(arguments, message):
@@ -294,6 +296,24 @@ def test_a_text_of_padding_alone_is_refused():
     padding[2] = True
     with pytest.raises(ValueError, match="one of padding alone"):
         layer(x, key_padding_mask=padding)
+
+
+def test_padding_masks_of_other_kinds():
+    """Floats are added, as in PyTorch; whole numbers are refused: libraries disagree on what 1 means."""
+    torch.manual_seed(0)
+    usual = torch.nn.MultiheadAttention(8, 2, batch_first=True)
+    layer, x = DecoupledAttention(8, 2), torch.randn(3, 5, 8)
+    with torch.no_grad():
+        for part, weight in zip(
+            (layer.query, layer.key, layer.value), usual.in_proj_weight.split(8), strict=True
+        ):
+            part.weight.copy_(weight)
+            part.bias.zero_()
+        layer.output.load_state_dict(usual.out_proj.state_dict())
+    added = torch.randn(3, 5).index_fill(1, torch.tensor([4]), -torch.inf)
+    torch.testing.assert_close(layer(x, key_padding_mask=added)[0], usual(x, x, x, key_padding_mask=added)[0])
+    with pytest.raises(ValueError, match="must be boolean, True at padding: got"):
+        layer(x, key_padding_mask=torch.ones(3, 5, dtype=torch.int64))
 
 
 def test_the_classifier_reads_its_heads_as_it_runs_them():
