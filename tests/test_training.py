@@ -133,6 +133,50 @@ def test_usage_and_unknown_names(capsys):
     assert "imdb/imdb_train.csv.gz" in capsys.readouterr().err
 
 
+def test_devices_and_folders_that_are_none(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    for wrong in (["--device", "nowhere"], ["--runs", str(tmp_path / "file")]):
+        assert main(["pocket-bert4rec", "--smoke", "--out", str(tmp_path / "out"), *wrong]) == 2
+    told = capsys.readouterr().err
+    assert "--device must be cpu, or cuda" in told and str(tmp_path / "file") in told
+
+
+def test_smoke_leaves_no_trace_in_real_runs_and_shipped_models(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr("cleann_lite.training.gpt.run", lambda args: seen.append((args.runs, args.out)))
+    assert main(["pocket-gpt", "--smoke", "--runs", str(tmp_path)]) == 0
+    assert main(["pocket-gpt", "--runs", str(tmp_path)]) == 0
+    assert seen == [(tmp_path / "smoke", tmp_path / "smoke" / "pocket-gpt" / "model"), (tmp_path, None)]
+
+
+def test_restart_forgets_what_was_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr("cleann_lite.training.gpt.run", lambda args: None)
+    folder = tmp_path / "pocket-gpt"
+    for name in (
+        "pieces.safetensors",
+        "checkpoint.safetensors",
+        "tokenizer/tokenizer.json",
+        "model/config.json",
+    ):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    assert main(["pocket-gpt", "--runs", str(tmp_path)]) == 0 and (folder / "pieces.safetensors").exists()
+    assert main(["pocket-gpt", "--runs", str(tmp_path), "--restart"]) == 0
+    assert [p.name for p in folder.iterdir()] == ["model"]  # a model that was written stays
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path):
+    _run(tmp_path)
+    (tmp_path / CHECKPOINT).write_bytes(b"cut")
+    with pytest.raises(ValueError, match="is damaged; give --restart"):
+        _run(tmp_path)
+
+
+@pytest.mark.parametrize("width", [128, 192])
+def test_the_causal_model_is_as_wide_as_what_lends_it_embeddings(width):
+    assert gpt.config(300, smoke=True, width=width).n_embd == width
+
+
 def _kneser_ney(texts, size, one, two, three):
     """The textbook's sums, context by context, as an oracle."""
     triples = Counter(t for ids in texts for t in zip(ids, ids[1:], ids[2:], strict=False))
@@ -268,7 +312,7 @@ def test_smoke_model_is_a_plain_folder_of_float32(smoke, name, capsys):
     ids = tokenizer("The plot was [MASK].", return_tensors="pt")
     assert ids["input_ids"][0, 0] == text.CLS and text.MASK in ids["input_ids"]
     assert model(**ids).logits.isfinite().all()
-    assert (smoke / "runs" / name / CHECKPOINT).exists()
+    assert (smoke / "runs" / "smoke" / name / CHECKPOINT).exists()
     plot = ["--plot", str(smoke / "plot.svg")] if name == "pocket-sentiment" else []
     assert main(["evaluate", name, "--smoke", "--model", str(smoke / name), *plot]) == 0
     assert capsys.readouterr().out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -32,11 +33,40 @@ def main(argv: list[str] | None = None) -> int:
     args = _parser(argv[0], evaluates, module).parse_args(argv[1:])
     args.name = argv[0]
     try:
+        _check_device(args.device)
+        if not evaluates:
+            _prepare(args)
         (module.evaluate if evaluates else module.run)(args)
     except ValueError as error:
         sys.stderr.write(f"{error}\n")
         return 2
+    except OSError as error:
+        if not error.filename:
+            raise
+        sys.stderr.write(f"{error.filename}: {error.strerror}\n")
+        return 2
     return 0
+
+
+def _check_device(name: str) -> None:
+    import torch
+
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError):
+        raise ValueError(f"--device must be cpu, or cuda where PyTorch finds a GPU: got {name!r}") from None
+
+
+def _prepare(args) -> None:
+    """Keep what is made up apart from real runs and the models that ship; forget what --restart forgets."""
+    if args.smoke:
+        args.runs /= "smoke"
+        if args.name.startswith("pocket-"):
+            args.out = args.out or args.runs / args.name / "model"
+    if args.restart:  # checkpoints, and the word-pieces and vocabulary that were kept for them
+        for kept in (args.runs / args.name).glob("*.safetensors"):
+            kept.unlink()
+        shutil.rmtree(args.runs / args.name / "tokenizer", ignore_errors=True)
 
 
 def _parser(name: str, evaluates: bool, module) -> argparse.ArgumentParser:
@@ -49,7 +79,11 @@ def _parser(name: str, evaluates: bool, module) -> argparse.ArgumentParser:
     if evaluates:
         parser.add_argument("--model", type=Path, help="folder of the model (default: the one that ships)")
     else:
-        parser.add_argument("--out", type=Path, help="where to write the model (default: data/models/NAME)")
+        parser.add_argument(
+            "--out",
+            type=Path,
+            help="where to write the model (default: data/models/NAME; with --smoke in --runs)",
+        )
         parser.add_argument("--runs", type=Path, default=Path("runs"), help="where checkpoints live")
         parser.add_argument("--seed", type=int, default=0)
         parser.add_argument("--restart", action="store_true", help="begin anew, whatever --runs holds")

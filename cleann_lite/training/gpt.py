@@ -10,6 +10,7 @@ from safetensors import safe_open
 from tokenizers import processors
 from torch import Tensor
 from transformers import (
+    AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
     GPT2Config,
@@ -31,12 +32,12 @@ def add_arguments(parser, name: str, evaluates: bool) -> None:
         parser.add_argument("--steps", type=int, default=2600, help="optimizer steps (default: 2600)")
 
 
-def config(vocabulary: int, smoke: bool = False) -> GPT2Config:
-    """Architecture: 3 layers of 192, 4 heads of 48, windows of 128 word-pieces."""
+def config(vocabulary: int, smoke: bool = False, width: int = 192) -> GPT2Config:
+    """Architecture: 3 layers as wide as the model that lends its embeddings, 4 heads, windows of 128."""
     return GPT2Config(
         vocab_size=vocabulary,
         n_positions=_WIDTH,
-        n_embd=128 if smoke else 192,
+        n_embd=width,
         n_layer=2 if smoke else 3,
         n_head=4,
         n_inner=256 if smoke else 576,
@@ -84,7 +85,8 @@ def run(args) -> None:
     runs = args.runs / args.name
     parts = windows(text.kept_pieces(runs / "pieces.safetensors", lambda: text.pieces(tokenizer, rest)))
     torch.manual_seed(args.seed)
-    model = GPT2LMHeadModel(config(len(tokenizer), args.smoke))
+    width = AutoConfig.from_pretrained(start).hidden_size
+    model = GPT2LMHeadModel(config(len(tokenizer), args.smoke, width))
     model.set_attn_implementation("eager")
     _begin(model, start)
     model.to(args.device)

@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from tqdm.auto import tqdm
@@ -118,7 +118,10 @@ def train(
     state = {"step": 0, "score": -math.inf, "best": 0, "seconds": 0.0, "checks": []}
     path = folder / CHECKPOINT
     if path.exists() and not restart:
-        state = _load(path, model, optimizers, settings)
+        try:
+            state = _load(path, model, optimizers, settings)
+        except SafetensorError:
+            raise ValueError(f"{path} is damaged; give --restart") from None
     started, running = time.monotonic() - state["seconds"], []
     quick = sys.stderr.isatty()
     bar = tqdm(
