@@ -20,7 +20,7 @@ from .discovery import learn_pag
 from .graphs import PAG
 from .independence import DSeparation, PartialCorrelation
 from .journal import FORMAT, JOURNAL, Journal, read_journal, run_all
-from .metrics import bootstrap_mean, right_marks, sign_flip_p, skeleton_f1
+from .metrics import bootstrap_mean, right_marks, sign_flip_p, skeleton_f1, wilson
 from .sem import planted_sem
 
 
@@ -146,7 +146,11 @@ def learners(methods: Sequence[str | Callable] | None = None) -> dict[str, Calla
         if not callable(entry) and entry not in known:
             raise ValueError(f"a learner must be one of {', '.join(known)}, or a function: got {entry!r}")
         name = getattr(entry, "__name__", "own").replace("_", "-") if callable(entry) else entry
+        if name in chosen:
+            raise ValueError(f"each learner is one row: {name!r} was named twice")
         chosen[name] = entry if callable(entry) else known[entry]
+    if not chosen:
+        raise ValueError("at least one learner is needed: got none")
     return chosen
 
 
@@ -233,9 +237,10 @@ def benchmark(
     unknown = sorted(set(settings) - set(BenchmarkSettings.__dataclass_fields__))
     if unknown:
         raise ValueError(f"{unknown[0]} is no setting of the benchmark of causal discovery")
-    if n < 1:
-        raise ValueError(f"n must be at least 1: got {n}")
     plan = BenchmarkSettings(n, tuple(rows), **settings)
+    for name, least in (("n", 1), ("seed", 0)):
+        if getattr(plan, name) < least:
+            raise ValueError(f"{name} must be at least {least}: got {getattr(plan, name)}")
     PartialCorrelation(np.eye(2), plan.n_samples, plan.alpha)  # refuses what no test could use
     random_problem(plan.seed, plan.n_nodes, plan.degree, plan.latent_share, 10, plan.alpha)
     header = {"format": FORMAT, "task": "discovery", **asdict(plan), "methods": list(rows)}
@@ -258,9 +263,20 @@ class Benchmark:
 
     @classmethod
     def read(cls, folder) -> "Benchmark":
-        """Results that stand in a folder or a journal."""
+        """Results that stand in a folder or a journal.
+
+        Raises
+        ------
+        ValueError
+            There is no journal, it is damaged, or it is of another kind.
+        """
         path = Path(folder)
-        settings, records, _ = read_journal(path / JOURNAL if path.is_dir() else path)
+        path = path / JOURNAL if path.is_dir() else path
+        if not path.is_file():
+            raise ValueError(f"there are no results in {str(folder)!r}: {JOURNAL} is missing")
+        settings, records, _ = read_journal(path)
+        if settings is None or settings["task"] != "discovery":
+            raise ValueError(f"{path} holds no results of causal discovery")
         return cls(settings, [records[i] for i in sorted(records)])
 
     def values(self, method, column) -> np.ndarray:
@@ -287,6 +303,8 @@ class Benchmark:
                 row[column] = bootstrap_mean(values)
                 known = values[~np.isnan(values)]
                 row[f"{column}_median"] = float(np.median(known)) if len(known) else float("nan")
+                if column == "exact":
+                    row[column] = wilson(int(known.sum()), len(known))
             row["errors"] = sum("error" in record["rows"][method] for record in self.records)
             rows.append(row)
         return rows

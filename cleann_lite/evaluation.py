@@ -41,7 +41,7 @@ class Settings:
     heads
         Heads that CLEANN and the attention rows read; None (until the model is known) takes all.
     alpha, n_samples, nodes, max_size, max_candidates, max_calls, max_nodes
-        As in ``explain``; ``max_size`` and ``max_calls`` hold for every method.
+        As in ``explain``; ``max_size`` and ``max_calls`` hold for every method: a larger set is a failure.
     alphas
         Levels of the rows ``cleann-alphas``, for stability.
     failure_cost
@@ -73,6 +73,8 @@ class Settings:
         for name in ("n", "films", "max_size", "max_candidates", "max_calls", "max_nodes"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1: got {getattr(self, name)}")
+        if self.n_samples is not None and self.n_samples <= 3:
+            raise ValueError(f"n_samples must be above 3: got {self.n_samples}")
         for alpha in (self.alpha, *self.alphas):
             if not 0 < alpha < 1:
                 raise ValueError(f"alpha must lie between 0 and 1: got {alpha:g}")
@@ -133,7 +135,7 @@ def evaluate(
     if task not in TASKS:
         raise ValueError(f"the task must be one of {', '.join(TASKS)}: got {task!r}")
     model = TASKS[task][0] if model is None else model
-    device = device or _device()
+    device = _device(device)
     loaded = _loaded(str(model), device) if isinstance(model, str | Path) else model
     wanted = "recommendation" if task == "recommend" else "classification"
     if loaded.task != wanted:
@@ -174,12 +176,15 @@ def _heads(wanted, model, item):
     return heads
 
 
-def _device():
+def _device(wanted):
+    """The device wanted, or else a GPU where there is one."""
     try:
         import torch
     except ModuleNotFoundError:
         return "cpu"
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device must be cpu here: PyTorch finds no GPU")
+    return wanted or ("cuda" if torch.cuda.is_available() else "cpu")
 
 
 @lru_cache(maxsize=2)
@@ -240,7 +245,7 @@ class Worker:
             try:
                 earlier[name] = _as_found(function(case))
                 seconds = time.perf_counter() - start + case.model.saved
-                found[name] = _measured(model, case.encoded, earlier[name], original)
+                found[name] = _measured(model, case.encoded, earlier[name], original, self.settings.max_size)
                 found[name]["seconds"] = round(seconds, 4)
             except Exception as error:  # a row of one's own may raise anything: it fails, the others go on
                 found[name] = _failed(error) | {"seconds": round(time.perf_counter() - start, 4)}
@@ -280,12 +285,16 @@ def _as_found(result) -> Found:
     raise TypeError(f"a method returns Found or Explanation: got {type(result).__name__}")
 
 
-def _measured(model, encoded, found, original):
-    """Run the first set and its complement again, by themselves."""
+def _measured(model, encoded, found, original, max_size):
+    """Run the first set and its complement again, by themselves; a set beyond the cap is a failure."""
     row = {"success": bool(found.sets), "calls": int(found.calls), "note": found.note}
     if not found.sets:
         return row
-    first = tuple(sorted(int(u) for u in found.sets[0]))
+    first = tuple(sorted({int(u) for u in found.sets[0]}))
+    if set(first) - set(range(len(encoded.units))):
+        raise ValueError(f"positions must be among 0 … {len(encoded.units) - 1}: got {list(first)}")
+    if len(first) > max_size:
+        return row | {"success": False, "note": f"its set has {len(first)} units, more than {max_size}"}
     masked, alone = model.predict(encoded, [first, others(encoded, first)])
     top = int(np.where(np.arange(len(masked)) == encoded.target, -np.inf, masked).argmax())
     if masked[encoded.target] > masked[top] + _TIE:

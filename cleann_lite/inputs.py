@@ -49,6 +49,8 @@ def draw_inputs(task, data, n, *, model=None, seed=0, films=15, from_file=None, 
         raise ValueError(f"the task must be one of {', '.join(TASKS)}: got {task!r}")
     if n < 1:
         raise ValueError(f"n must be at least 1: got {n}")
+    if seed < 0:
+        raise ValueError(f"seed must be at least 0: got {seed}")
     if films < 1:
         raise ValueError(f"films must be at least 1: got {films}")
     every = _texts(data, from_file, accept_licence) if task == "sentiment" else None
@@ -127,7 +129,10 @@ def _own(data, known):
             return list(content.values()) if isinstance(content, dict) else list(content)
         if path.suffix == ".csv":
             with open(path, encoding="utf-8-sig", newline="") as file:
-                return [row["text"] for row in csv.DictReader(file)]
+                table = csv.DictReader(file)
+                if "text" not in (table.fieldnames or ()):
+                    raise ValueError(f"{path} must have a column text: got {table.fieldnames}")
+                return [row["text"] for row in table]
         if path.suffix == ".txt":
             return [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     except (ValueError, TypeError, KeyError) as error:

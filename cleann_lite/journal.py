@@ -50,7 +50,7 @@ class Journal:
     def _continue(self):
         begun, self.records, whole = read_journal(self.path)
         if begun is not None:
-            changed = sorted(k for k in {*begun, *self.settings} if begun.get(k) != self.settings.get(k))
+            changed = [k for k in {**self.settings, **begun} if begun.get(k) != self.settings.get(k)]
             if changed:
                 name = changed[0]
                 raise ValueError(
@@ -192,9 +192,11 @@ def _backend(cluster, workers):
         return
     try:
         from distributed import Client
+        from distributed.comm.addressing import parse_address, parse_host_port
     except ModuleNotFoundError:
         raise ValueError('a cluster needs Dask: pip install "dask[distributed]"') from None
     try:
+        parse_host_port(parse_address(cluster)[1])
         client = Client(cluster, timeout=5, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:
         raise ValueError(

@@ -183,9 +183,12 @@ class Case:
             Sets to try; None takes ``max_calls`` of the settings.
         """
         tries, tried = Interventions(self.model, self.encoded, max_calls=np.inf), 0
-        room = self.settings.max_calls - 1 if max_masked is None else max_masked
+        # scores that cost more passes than attention's leave fewer for the sets
+        room = (
+            self.settings.max_calls - 1 - max(0, passes - _PASSES - 1) if max_masked is None else max_masked
+        )
         sets = iter(sets)
-        while chunk := [tuple(sorted(s)) for s in islice(sets, min(32, room - tried))]:
+        while chunk := [tuple(sorted(s)) for s in islice(sets, max(0, min(32, room - tried)))]:
             if flips := tries.run(chunk):
                 return Found((flips[0],), passes + tried + chunk.index(flips[0]) + 1)
             tried += len(chunk)
@@ -340,11 +343,11 @@ def integrated_gradients(case):
 @method("leave-one-out")
 def leave_one_out(case):
     """Units by the drop that masking each alone brings; these masked inputs count as calls."""
-    encoded = case.encoded
-    rows = case.model.predict(encoded, [(), *((u,) for u in case.units)])[:, encoded.target]
+    encoded, alone = case.encoded, case.units[: case.settings.max_calls - 1]
+    rows = case.model.predict(encoded, [(), *((u,) for u in alone)])[:, encoded.target]
     scores = np.zeros(len(encoded.units))
-    scores[list(case.units)] = rows[0] - rows[1:]
-    return case.masked_in_order(scores, _PASSES + len(case.units))
+    scores[list(alone)] = rows[0] - rows[1:]
+    return case.masked_in_order(scores, _PASSES + len(alone))
 
 
 @method("random")
@@ -358,6 +361,9 @@ def exhaustive(case):
     """Every set of 1, 2, … units: the true minimum, where the cap of calls allows it."""
     sizes = range(1, min(case.settings.max_size, len(case.units)) + 1)
     return case.first_that_works(s for size in sizes for s in combinations(case.units, size))
+
+
+AT_EQUAL_CALLS = ("attention-at-equal-calls", "random-at-equal-calls")
 
 
 # --- names to functions -------------------------------------------------------------------------------
@@ -399,6 +405,9 @@ def chosen(names: Sequence[str | Callable], settings) -> dict[str, Callable]:
         rows |= own
     if not rows:
         raise ValueError("at least one method is needed: got none")
+    for name in AT_EQUAL_CALLS:
+        if name in rows and "cleann" not in list(rows)[: list(rows).index(name)]:
+            raise ValueError(f"{name} needs the row cleann before it: got {', '.join(rows)}")
     return rows
 
 

@@ -12,7 +12,10 @@ _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }
 table { border-collapse: collapse; font-size: 0.85rem; } .wide { overflow-x: auto; }
 td, th { padding: 0.25rem 0.6rem; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; } figure { margin: 1.5rem 0; }
+th:first-child, td:first-child, .settings td, .settings th { text-align: left; }
+.settings td { white-space: normal; overflow-wrap: anywhere; }
+.settings td:first-child { white-space: nowrap; overflow-wrap: normal; }
+figure { margin: 1.5rem 0; }
 figcaption { color: #444; font-size: 0.9rem; } svg { max-width: 100%; height: auto; }
 """
 RIVALS = {
@@ -85,7 +88,8 @@ def _failures(run):
         if any(part in row["method"] for part in _PER_HEAD):
             continue
         s = row["success"]
-        shares.append(f"{row['method']} {1 - s.estimate:.1%} [{1 - s.high:.1%}, {1 - s.low:.1%}]")
+        errors = f" ({row['errors']} by an error)" if row["errors"] else ""
+        shares.append(f"{row['method']} {1 - s.estimate:.1%} [{1 - s.high:.1%}, {1 - s.low:.1%}]{errors}")
     return f"How often does each method fail? {'; '.join(shares)}."
 
 
@@ -130,6 +134,7 @@ def _percent(i):
 def intervals_plot(run):
     """Success, size and calls of every method with intervals, as a matplotlib figure."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullFormatter
 
     rows = run.summary()[::-1]
     figure = Figure(figsize=(11, 1.2 + 0.28 * len(rows)), layout="constrained")
@@ -152,6 +157,9 @@ def intervals_plot(run):
         ax.grid(axis="x", color="#ddd")
         ax.tick_params(labelsize=8)
     axes[-1].set_xscale("log")
+    axes[-1].xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes[-1].xaxis.set_major_formatter("{x:g}")
+    axes[-1].xaxis.set_minor_formatter(NullFormatter())
     axes[0].set_yticks(range(len(rows)), [row["method"] for row in rows])
     return figure
 
@@ -188,6 +196,7 @@ def _tests_plot(run):
         if counts := run.tests_by_size(method):
             ax.plot(range(len(counts)), counts, style, label=method)
     ax.set(xlabel="size of the conditioning set", ylabel="tests, mean over graphs", yscale="symlog")
+    ax.xaxis.get_major_locator().set_params(integer=True)
     if ax.lines:
         ax.legend(frameon=False)
     return figure
@@ -214,8 +223,8 @@ def page(run) -> str:
     parts = [
         f"<p>{s['n']} inputs{done} of {_text(s['data'])}, explained for the model {_text(s['model'])}. Every "
         f"method had the same units, the same heads and at most {s['max_calls']} model calls and "
-        f"{s['max_size']} units a set. Each reported set was run again by itself. Intervals are 95&nbsp;% "
-        "over inputs.</p>",
+        f"{s['max_size']} units a set; a larger set is a failure. Each reported set was run again by itself. "
+        "Intervals are 95&nbsp;% over inputs.</p>",
         _sentences(run.verdicts()),
         "<h2>Methods</h2>",
         table(
@@ -316,4 +325,5 @@ def _figure(figure, caption):
 
 
 def _mapping(values):
-    return table(["setting", "value"], values.items())
+    plain = {k: ", ".join(map(str, v)) if isinstance(v, list | tuple) else v for k, v in values.items()}
+    return f'<div class="settings">{table(["setting", "value"], plain.items())}</div>'

@@ -62,7 +62,8 @@ class Evaluation:
     def __init__(self, settings: dict, records: list[dict]):
         self.settings = settings
         self.records = records
-        self.cost = settings["failure_cost"] or settings["max_size"] + 1
+        cost = settings["failure_cost"]
+        self.cost = settings["max_size"] + 1 if cost is None else cost
 
     @classmethod
     def read(cls, folder) -> "Evaluation":

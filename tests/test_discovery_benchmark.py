@@ -4,9 +4,11 @@ import networkx as nx
 import numpy as np
 import pytest
 
+from cleann_lite.__main__ import main
 from cleann_lite.discovery import learn_pag
 from cleann_lite.discovery_benchmark import Benchmark, benchmark, learners, random_problem
 from cleann_lite.independence import DSeparation
+from cleann_lite.journal import FORMAT, Journal
 
 
 def oracle(problem):
@@ -59,9 +61,29 @@ def test_an_error_is_told_and_the_others_go_on():
     run = benchmark(3, n_nodes=6, methods=("icd", wrong_shape))
     assert [row["errors"] for row in run.summary()] == [0, 3]
     assert "marks must have shape" in run.records[0]["rows"]["wrong-shape"]["error"]
-    for wrong in ({"methods": ["magic"]}, {"n": 0}, {"colour": 3}, {"degree": 99.0}):
+    for wrong in (
+        {"methods": ["magic"]}, {"methods": []}, {"methods": ["icd", "icd"]}, {"n": 0}, {"colour": 3},
+        {"degree": 99.0}, {"alpha": 2.0}, {"n_samples": 3}, {"seed": -1},
+    ):  # fmt: skip
         with pytest.raises(ValueError):
             benchmark(**{"n": 2} | wrong)
+
+
+def test_a_share_of_few_graphs_is_not_certain():
+    exact = benchmark(3, n_nodes=6, methods=("icd",)).summary()[0]["exact"]
+    assert (exact.n, exact.high - exact.low > 0.3) == (3, True)
+
+
+def test_what_is_no_benchmark_is_told(tmp_path, capsys):
+    with pytest.raises(ValueError, match="is missing"):
+        Benchmark.read(tmp_path / "nowhere")
+    Journal(tmp_path / "results.jsonl", {"format": FORMAT, "task": "sentiment", "max_size": 5})
+    with pytest.raises(ValueError, match="no results of causal discovery"):
+        Benchmark.read(tmp_path)
+    with pytest.raises(ValueError, match="begun with task = 'sentiment'"):
+        benchmark(2, out=tmp_path)
+    assert main(["evaluate", "discovery", "--head", "3"]) == 2
+    assert "head is no setting of the benchmark" in capsys.readouterr().err
 
 
 def without_seconds(run):

@@ -240,12 +240,71 @@ def test_a_method_that_raises_or_lies_is_an_error_of_its_row_alone():
     assert [row["errors"] for row in table.summary()] == [0, 3, 3, 3]
 
 
+def test_caps_hold_for_every_method():
+    """CLEANN may grow sets beyond max_size where it explains; where it is compared, they are failures."""
+    model = LinearModel(dict.fromkeys(WORDS, 1.0), bias=-2.5)
+
+    def grown(case):
+        return Found((range(7),), 20)
+
+    rivals = ("attention", "leave-one-out", "random", "exhaustive")
+    table = evaluate(
+        "sentiment", 1, model=model, data=[" ".join(WORDS[:9])], methods=("cleann", grown, *rivals),
+        **SETTINGS | {"max_calls": 6, "alpha": 0.9},
+    )  # fmt: skip
+    rows = table.records[0]["rows"]
+    assert not any(row["success"] for row in rows.values())  # seven of nine words are needed
+    assert rows["grown"] == {"success": False, "calls": 20, "note": "its set has 7 units, more than 4"} | {
+        "seconds": rows["grown"]["seconds"]
+    }
+    assert all(rows[name]["calls"] <= 6 + 2 for name in ("cleann", *rivals))  # two passes read the input
+    larger = evaluate("sentiment", 1, model=model, data=[" ".join(WORDS[:9])], methods=(grown,), max_size=7)
+    assert larger.records[0]["rows"]["grown"]["size"] == 7
+
+
+@pytest.mark.parametrize("task", ["sentiment", "recommend"])
+def test_no_recorded_set_is_larger_than_its_cap(task):
+    recorded = Evaluation.read(ROOT / "data" / "recorded" / f"evaluation_{task}.jsonl.gz")
+    largest = max(np.nanmax(recorded.values(name, "size")) for name in recorded.methods)
+    assert largest == recorded.settings["max_size"] == recorded.cost - 1
+
+
+def test_positions_are_checked():
+    def beside(case):
+        return Found(((-1,),), 3)
+
+    def twice(case):
+        return Found((tuple(range(len(case.encoded.units))) * 2,), 3)
+
+    table = run(2, (beside, twice), max_size=12)
+    for record in table.records:
+        assert "positions must be among 0 …" in record["rows"]["beside"]["note"]
+        row = record["rows"]["twice"]
+        assert row["size"] == record["units"] if row["success"] else "does not change" in row["note"]
+
+
+def test_errors_are_told_in_words():
+    def broken(case):
+        raise RuntimeError("no such thing")
+
+    told = run(3, ("attention", broken)).verdicts()
+    assert any(re.search(r"broken 100\.0% \[[^]]*\] \(3 by an error\)", sentence) for sentence in told)
+
+
+def test_a_failure_may_cost_nothing():
+    table = run(2, ("random",), failure_cost=0)
+    assert table.cost == 0 and (table.values("random", "counted_size")[~table.successes("random")] == 0).all()
+
+
 def test_names_of_methods_are_checked():
     settings = Settings("sentiment", 1, "m", "d", (), heads=(0, 2))
     assert list(chosen(["cleann-heads"], settings)) == ["cleann-head-0", "cleann-head-2"]
     for wrong in (["magic"], ["cleann", "cleann"], []):
         with pytest.raises(ValueError, match="method"):
             chosen(wrong, settings)
+    for order in (["random-at-equal-calls"], ["attention-at-equal-calls", "cleann"]):
+        with pytest.raises(ValueError, match="needs the row cleann before it"):
+            chosen(order, settings)
     with pytest.raises(ValueError, match="lower-case"):
         method("My Method")
 
@@ -387,10 +446,16 @@ def test_interrupting_keeps_what_is_finished(tmp_path):
         ("--n 2 --data examples --head 99", "heads must be among"),
         ("--n 2 --data examples --workers 0", "workers must be at least 1"),
         ("--n 2 --data sst2 --from-file nowhere", "no "),
+        ("--n 2 --data examples --n-samples 0", "n_samples must be above 3: got 0"),
+        ("--n 2 --data examples --seed -1", "seed must be at least 0: got -1"),
+        ("--n 2 --data examples --device cuda", "PyTorch finds no GPU"),
+        ("--n 2 --data examples --method random-at-equal-calls", "needs the row cleann before it"),
     ],
 )
 def test_wrong_arguments_are_told_in_one_sentence(arguments, said, tmp_path, capsys):
     pytest.importorskip("transformers")
+    if "cuda" in arguments and pytest.importorskip("torch").cuda.is_available():
+        pytest.skip("there is a GPU")
     code = main(["evaluate", "sentiment", "--out", str(tmp_path / "out"), *arguments.split()])
     error = capsys.readouterr().err.strip()
     assert code == 2
