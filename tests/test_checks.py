@@ -2,6 +2,8 @@
 
 import itertools
 import re
+from importlib import import_module
+from pathlib import Path
 
 import networkx as nx
 import numpy as np
@@ -189,6 +191,8 @@ RIGHT = {
         lambda r, n, k, alpha: [i for i, v in enumerate(r) if v < 0 and p_two(v, n, k) <= alpha],
         lambda r, n, k, alpha: np.flatnonzero(np.array(r) <= -critical(n, k, alpha)),
         lambda r, n, k, alpha: {i for i, v in enumerate(r) if v <= -critical(n, k, alpha)},
+        lambda r, n, k, alpha: np.where(r <= -critical(n, k, alpha)),
+        lambda r, n, k, alpha: (i for i, v in enumerate(r) if v <= -critical(n, k, alpha)),
     ],
     "3.1": [opens, lambda dag, path, given: np.bool_(opens(dag, path, given))],
     "3.2": [allows, lambda m, i, j: m[i, j] in (1, 2) and m[j, i] in (1, 3)],
@@ -196,6 +200,8 @@ RIGHT = {
         reach,
         lambda m, t: set(np.flatnonzero(PAG(m).possible_ancestors[:, t]).tolist()) - {t},
         lambda m, t: sorted(reach(m, t)),
+        lambda m, t: np.array(sorted(reach(m, t))),
+        lambda m, t: dict.fromkeys(reach(m, t)).keys(),
     ],
     "3.4": [
         lambda ms: np.where((np.array(ms) == ms[0]).all(axis=0), ms[0], 1),
@@ -204,6 +210,7 @@ RIGHT = {
     "4.1": [
         lambda a, x, y, size: subsets(pools(a, x, y)[0], size) | subsets(pools(a, x, y)[1], size),
         lambda a, x, y, size: sorted(subsets(pools(a, x, y)[0], size) | subsets(pools(a, x, y)[1], size)),
+        lambda a, x, y, size: {frozenset(s) for pool in pools(a, x, y) for s in subsets(pool, size)},
     ],
     "4.2": [colliders, lambda a, s: colliders(a, s).tolist()],
     "4.3": [r1],
@@ -219,8 +226,13 @@ RIGHT = {
         lambda P, t: [i for i, row in enumerate(P) if row.argmax() != t],
         lambda P, t: np.flatnonzero(P.argmax(1) != t),
         lambda P, t: {i for i, row in enumerate(P) if max(row) > row[t]},
+        lambda P, t: np.where(P.argmax(1) != t)[0][::-1],
     ],
-    "6.3": [search],
+    "6.3": [
+        search,
+        lambda by_size, works: search(by_size, works)[::-1],
+        lambda by_size, works: [set(s) for s in search(by_size, works)],
+    ],
     "6.4": [minimal, lambda f, u, w: np.bool_(minimal(f, u, w))],
     "10.1": [lambda r, n: -n * np.log1p(-(r**2)) < np.log(n), lambda r, n: r**2 < 1 - n ** (-1 / n)],
     "10.2": [lambda A: scaled((B := np.delete(A, A.sum(0).argmax(), axis=1)) @ B.T)],
@@ -236,6 +248,38 @@ RIGHT = {
 
 # number, wrong answer, words of the cause
 WRONG = [
+    ("0.1", lambda text, word: re.sub(rf"\b{word}\b", "[MASK]", text.lower()), "capitals"),
+    ("0.1", lambda text, word: re.sub("\b" + word + "\b", "[MASK]", text), "raw string"),
+    ("1.2", lambda A: A @ A.T / np.diag(A @ A.T), "one side only"),
+    ("1.3", lambda A, keep: scaled(A @ A.T)[keep, keep], "numpy.ix_"),
+    ("2.2", lambda r, n, k: 1 - p_two(r, n, k), "lies outside"),
+    ("2.4", lambda r, n, k, alpha: r <= -critical(n, k, alpha), "truth values"),
+    ("2.4", lambda r, n, k, alpha: r[r <= -critical(n, k, alpha)], "values of r"),
+    ("3.1", lambda dag, path, given: not nx.is_d_separator(dag, {path[0]}, {path[-1]}, given), "one path"),
+    ("3.1", lambda dag, path, given: "open", "truth value"),
+    ("3.4", lambda ms: np.where(ms[0] == ms[1], ms[0], 1), "first two members"),
+    ("3.4", lambda ms: np.where(ms[0] == ms[-1], ms[0], 1), "only two members"),
+    ("4.1", lambda a, x, y, size: {z for pool in pools(a, x, y) for z in pool}, "is the tuple"),
+    ("4.2", lambda a, s: colliders(a, s) > 0, "truth values"),
+    ("4.3", lambda m: np.where(r1(m) != m, r1(m).T, r1(m)), "changed places"),
+    ("5.4", lambda pags: np.mean([pag.marks == 2 for pag in pags], axis=0), "one kind of mark"),
+    ("5.4", lambda pags: joined(pags).mean(), "one number"),
+    (
+        "6.3",
+        lambda by_size, works: next((s for s in by_size if any(map(works, s))), []),
+        "all sets of the size",
+    ),
+    ("6.4", lambda f, u, w: [s for k in range(1, len(f)) for s in subsets(u, k) if w(s)], "truth value"),
+    ("7.1", lambda s, seen, k: {f for f in np.argsort(-s).tolist()[:5] if f not in seen}, "no order"),
+    ("7.2", lambda s, seen, f: np.where(np.argsort(-s) == f), "one number was asked for"),
+    (
+        "7.3",
+        lambda a, works: next(((f,) for f in np.argsort(-a).tolist() if works((f,))), None),
+        "one at a time",
+    ),
+    ("7.3", lambda a, works: prefix(a, lambda s: len(s) < len(a) and works(s)), "last prefix"),
+    ("10.1", lambda r, n: -n * np.log(1 - r**2) - np.log(n), "truth value"),
+    ("10.3", lambda found, true: set_score(found, true) if found else (1.0, 0.0), "precision is 0"),
     ("0.1", lambda text, word: text.replace(word, "[MASK]"), "inside other words"),
     ("0.1", lambda text, word: re.sub(rf"\b{word}\b", "[MASK]", text, count=1), "first occurrence"),
     ("0.1", lambda text, word: re.sub(rf"\b{word}\b", "", text), "removed"),
@@ -430,15 +474,66 @@ def test_wrong_answer_is_told_its_cause(number, answer, cause):
 
 
 def test_every_check_has_right_and_wrong_answers():
-    from importlib import import_module
-    from pathlib import Path
-
     numbers = set()
     for path in Path(checks.__file__).parent.glob("notebook_*.py"):
         numbers |= set(import_module(f"cleann_lite.checks.{path.stem}").CHECKS)
     known = {number for number in numbers if number[:2] not in ("8.", "9.")}  # those are tested by themselves
     assert known == set(RIGHT)
     assert known <= {number for number, _, _ in WRONG}
+
+
+ODD = {
+    "a text": "text",
+    "a number": 3,
+    "not a number": float("nan"),
+    "a list": [1, 2],
+    "nothing in it": [],
+    "a set": {1, 2},
+    "a set of texts": {"a"},
+    "sets": [{1, 2}, {3}],
+    "rows of two lengths": [[1, 2], [3]],
+    "a number and a tuple": [1, (2, 3)],
+    "pairs with None": [(None, 1)],
+    "an array": np.arange(3),
+    "truth values": np.array([True, False]),
+    "a large table": np.zeros((50, 50)),
+    "a dict": {1: 2},
+    "a function": print,
+    "an object": object(),
+    "a complex number": 1j,
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_an_answer_of_another_kind_is_a_wrong_answer(odd):
+    for chapter in range(11):
+        for number in import_module(f"cleann_lite.checks.notebook_{chapter:02d}").CHECKS:
+            with pytest.raises(WrongAnswer) as raised:
+                checks.check(number, lambda *question: ODD[odd])
+            assert len(str(raised.value)) < 1200, number
+
+
+def test_an_iterator_counts_as_the_list_of_what_it_gives():
+    assert checks.call(lambda: (k for k in (2, 1)), to=checks.numbers) == (2, 1)
+    assert checks.call(lambda: {2: "b", 1: "a"}.keys(), to=set) == {1, 2}
+
+
+@pytest.mark.parametrize(
+    ("answer", "came"),
+    [(np.True_, True), (np.array(False), False), (1, True), (2, 2), ("True", "True"), (0.0, 0.0), ([], [])],
+)
+def test_truth_reads_what_is_a_truth_value_and_leaves_the_rest(answer, came):
+    assert checks.truth(answer) is came or checks.truth(answer) == came
+    assert isinstance(checks.truth(answer), type(came))
+
+
+def test_the_row_that_differs_is_shown():
+    right, wrong = np.eye(4), np.eye(4)
+    wrong[2, 0] = 7
+    with pytest.raises(
+        WrongAnswer, match=r"whose row 2 is \[0\. 0\. 1\. 0\.\]\n.*whose row 2 is \[7\. 0\. 1\."
+    ):
+        checks.expect("The answer", wrong, right)
 
 
 def test_stub_passes_through():

@@ -27,6 +27,10 @@ RIGHT = {
     "9.4": [lambda p, n, s: (p([]) - p(s), p([]) - p(rest(n, s)))],
 }  # fmt: skip
 WRONG = [
+    ("9.1", lambda s, c: np.nan_to_num(s, nan=c), "take their mean"),
+    ("9.1", lambda s, c: np.nan_to_num(s, nan=np.nanmax(s) + 1).mean(), "the cost of a failure is given"),
+    ("9.2", lambda a, b: (a - b)[both(a, b)], "take their mean"),
+    ("9.3", lambda v, d: quantiles(np.random.default_rng(1).choice(v, d.shape).mean(axis=1)), "not others"),
     ("9.1", lambda s, c: np.nanmean(s), "failures were left out"),
     ("9.1", lambda s, c: np.nan_to_num(s).mean(), "counted as 0"),
     ("9.1", lambda s, c: np.nan_to_num(s, nan=c).sum() / (s == s).sum(), "number of successes"),

@@ -5,12 +5,13 @@ checks of one notebook stand together in ``notebook_NN``, each a function that r
 one sentence on what the right answer shows.
 """
 
+from collections.abc import Iterator, KeysView, ValuesView
 from dataclasses import dataclass
 from importlib import import_module
 
 import numpy as np
 
-__all__ = ["Right", "WrongAnswer", "call", "check", "expect"]
+__all__ = ["Right", "WrongAnswer", "call", "check", "expect", "expect_each", "numbers", "truth"]
 
 
 class WrongAnswer(AssertionError):
@@ -94,20 +95,56 @@ def check(number, *answers):
         raise _StillToDo(*stub.args) from None
 
 
-def call(function, *arguments):
-    """Call a student's function; an exception inside becomes a `WrongAnswer` that quotes it."""
+def call(function, *arguments, to=None, none=False):
+    """Call a student's function; an exception inside becomes a `WrongAnswer` that quotes it.
+
+    Parameters
+    ----------
+    function
+        The student's answer.
+    *arguments
+        What it is called with.
+    to
+        Reads what came, such as `numbers`, so that a list, a set and an array count alike. What cannot be
+        read so comes back as it is, for the comparison to show.
+    none
+        Whether None is an answer.
+    """
     if not callable(function):
         came = type(function).__name__
         raise WrongAnswer(f"A function was expected, and {came} came: pass the function itself.")
     try:
         result = function(*arguments)
+        if isinstance(result, Iterator | KeysView | ValuesView):
+            result = list(result)
     except NotImplementedError:
         raise
     except Exception as error:
         raise WrongAnswer(f"Your function stopped with {type(error).__name__}: {error}") from error
-    if result is None:
-        raise WrongAnswer("Your function returned None. Does it end with a return statement?")
-    return result
+    if result is None and not none:
+        raise WrongAnswer(
+            "Your function returned None. Does every way through it end with a return statement?"
+        )
+    try:
+        return result if to is None else to(result)
+    except (TypeError, ValueError, OverflowError):
+        return result
+
+
+def numbers(answer):
+    """A list, an array or a set of numbers as a tuple."""
+    flat = np.ravel(sorted(answer) if isinstance(answer, set | frozenset) else answer)
+    if flat.dtype.kind not in "biuf":
+        raise TypeError
+    return tuple(flat.tolist())
+
+
+def truth(answer):
+    """True or False from whatever NumPy or Python calls so; anything else as it is."""
+    if isinstance(answer, np.ndarray) and answer.ndim == 0:
+        answer = answer.item()
+    alike = isinstance(answer, bool | int | np.bool_ | np.integer) and answer in (0, 1)
+    return bool(answer) if alike else answer
 
 
 def expect(what, got, expected, causes=(), atol=1e-8):
@@ -131,50 +168,99 @@ def expect(what, got, expected, causes=(), atol=1e-8):
     """
     if _same(got, expected, atol):
         return
-    lines = [f"{what}: expected {_show(expected)}", f"{' ' * len(what)}  and got  {_show(got)}"]
-    for cause, wrong in causes:
-        if _same(got, wrong, atol):
-            raise WrongAnswer("\n".join([*lines, f"Likely cause: {cause}"]))
-    hint = _mismatch(got, expected)
-    raise WrongAnswer("\n".join([*lines, f"Likely cause: {hint}"] if hint else lines))
+    row = _first_difference(got, expected, atol)
+    shown = got if _as_array(got) is None or not isinstance(expected, np.ndarray) else np.asarray(got)
+    lines = [f"{what}:", f"    expected  {_show(expected, row)}", f"    and got   {_show(shown, row)}"]
+    hints = [cause for cause, wrong in causes if _same(got, wrong, atol)] + [_mismatch(got, expected)]
+    if hint := next(filter(None, hints), None):
+        lines.append(f"Likely cause: {hint}")
+    raise WrongAnswer("\n".join(lines))
+
+
+def expect_each(what, got, expected, causes=()):
+    """Compare truth values, a dict question -> answer; the first question with a wrong answer is shown."""
+    got = {question: truth(answer) for question, answer in got.items()}
+    for question, right in expected.items():
+        if got[question] is not right:
+            lines = [f"{what} {question}: expected {right}, and got {_show(got[question])}"]
+            if isinstance(got[question], bool):
+                hints = [cause for cause, wrong in causes if wrong == got]
+            else:
+                hints = ["a truth value was asked for: return True or False."]
+            raise WrongAnswer("\n".join([*lines, *(f"Likely cause: {hint}" for hint in hints[:1])]))
 
 
 def _same(a, b, atol):
     if isinstance(b, str | bool | np.bool_) or b is None:
         return isinstance(a, bool | np.bool_ if isinstance(b, bool | np.bool_) else type(b)) and bool(a == b)
     if isinstance(b, set | frozenset):
-        return isinstance(a, set | frozenset | list | tuple) and set(a) == set(b)
+        try:
+            return isinstance(a, set | frozenset | list | tuple) and set(a) == set(b)
+        except TypeError:
+            return False
     if isinstance(b, dict):
         return isinstance(a, dict) and a.keys() == b.keys() and all(_same(a[k], b[k], atol) for k in b)
-    if isinstance(b, tuple | list) and any(isinstance(x, str | tuple | list | set) for x in b):
+    if isinstance(b, tuple | list) and any(isinstance(x, str | tuple | list | set | frozenset) for x in b):
         alike = isinstance(a, tuple | list) and len(a) == len(b)
         return alike and all(_same(x, y, atol) for x, y in zip(a, b, strict=True))
-    try:
-        a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
-    except (TypeError, ValueError):
+    came, wanted = _as_array(a), _as_array(b)
+    if came is None or wanted is None:
         return False
-    return a.shape == b.shape and bool(np.allclose(a, b, rtol=1e-6, atol=atol, equal_nan=True))
+    alike = came.shape == wanted.shape or (isinstance(a, np.ndarray) and came.size == wanted.size == 1)
+    return alike and bool(np.allclose(came, wanted, rtol=1e-6, atol=atol, equal_nan=True))
 
 
-def _show(value):
+def _as_array(value):
+    """A value as an array of numbers, or None."""
+    try:
+        return np.asarray(value, dtype=float)
+    except (TypeError, ValueError):
+        return None
+
+
+def _first_difference(got, expected, atol):
+    """The first row in which two tables of one shape differ, or None."""
+    came = _as_array(got)
+    if not isinstance(expected, np.ndarray) or expected.ndim != 2 or np.shape(came) != expected.shape:
+        return None
+    differ = ~np.isclose(came, expected, rtol=1e-6, atol=atol, equal_nan=True)
+    return int(differ.any(axis=1).argmax())
+
+
+def _show(value, row=None):
     if isinstance(value, np.ndarray) and value.size > 9:
-        first = np.array2string(value[0] if value.ndim > 1 else value[:6], precision=3, suppress_small=True)
-        return f"an array of shape {value.shape} that begins {first}"
+        part = value[row or 0] if value.ndim > 1 else value[:6]
+        first = np.array2string(part, precision=3, suppress_small=True)
+        begins = "that begins" if row is None else f"whose row {row} is"
+        return f"an array of shape {value.shape} {begins} {first}"
     if isinstance(value, np.ndarray):
         return np.array2string(value, precision=3, suppress_small=True).replace("\n", "")
     if isinstance(value, float | np.floating):
         return f"{value:.4g}"
     if isinstance(value, set | frozenset):
-        return "{" + ", ".join(map(repr, sorted(value, key=repr))) + "}"
-    return repr(value.item() if isinstance(value, np.generic) else value)
+        return "{" + ", ".join(sorted(map(_show, value))) + "}"
+    if isinstance(value, tuple) and value and all(isinstance(x, int | float | np.number) for x in value):
+        return f"({', '.join(map(_show, value[:20]))}{',' * (len(value) == 1)}{', …' * (len(value) > 20)})"
+    return _short(value.item() if isinstance(value, np.generic) else value)
+
+
+def _short(value):
+    text = repr(value)
+    return text if len(text) <= 400 else f"{text[:400]} …"
 
 
 def _mismatch(got, expected):
-    if not isinstance(expected, np.ndarray):
+    numeric = isinstance(expected, np.ndarray | int | float | np.number) and not isinstance(expected, bool)
+    if not numeric:
         return None
-    shape = np.shape(got)
-    if shape != expected.shape:
-        return f"the shape is {shape} where {expected.shape} was needed."
-    if expected.ndim == 2 and _same(np.transpose(got), expected, 1e-8):
+    came, wanted = _as_array(got), np.asarray(expected)
+    if came is None:
+        kind = "an array of numbers" if wanted.ndim else "one number"
+        return f"{kind} was asked for, and {type(got).__name__} came."
+    if came.shape != wanted.shape:
+        if wanted.ndim == 0:
+            return f"one number was asked for, and an array of shape {came.shape} came."
+        return f"the shape is {came.shape} where {wanted.shape} was needed."
+    if wanted.ndim == 2 and _same(came.T, wanted, 1e-8):
         return "this is the transpose of the right answer; rows and columns have changed places."
     return None

@@ -8,7 +8,10 @@ TEXT, WORD = "A party about art and more art, but art and art's price: no Art.",
 
 
 def mask_word(answer):
-    right = re.sub(rf"\b{WORD}\b", "[MASK]", TEXT)
+    def mask(text):
+        return re.sub(rf"\b{WORD}\b", "[MASK]", text)
+
+    right = mask(TEXT)
     expect(
         f"“{TEXT}” with “{WORD}” masked",
         call(answer, TEXT, WORD),
@@ -22,7 +25,13 @@ def mask_word(answer):
             ),
             ("the word was removed; put [MASK] in its place.", re.sub(rf"\b{WORD}\b", "", TEXT)),
             ("capitals matter here: “Art” is another word.", re.sub(rf"(?i)\b{WORD}\b", "[MASK]", TEXT)),
-            ("the text came back as it was.", TEXT),
+            (
+                "capitals matter here: the rest of the text stays as it is.",
+                right.lower().replace("[mask]", "[MASK]"),
+            ),
+            ("capitals matter here: the rest of the text stays as it is.", mask(TEXT.lower())),
+            ("the mask is “[MASK]”, with its brackets.", right.replace("[MASK]", "MASK")),
+            ('the text came back as it was. Does \\b stand in a raw string, r"\\b"?', TEXT),
         ],
     )
     expect("“C++ or C?” with “.” masked", call(answer, "C++ or C?", "."), "C++ or C?", [

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from . import WrongAnswer, call, expect
+from . import WrongAnswer, call, expect, numbers
 
 
 def example_weights():
@@ -46,7 +46,12 @@ def total_effects(answer):
             ("you transposed G; row i of G holds the causes of variable i.", np.linalg.inv(I - G.T)),
             ("the identity is missing: a variable reaches itself by the path of length 0.", right - I),
             ("the sum of the powers of G stops at G²; go on until the power is zero.", I + G + G @ G),
-            ("you inverted entry by entry; the inverse of a matrix is numpy.linalg.inv.", I - G),
+            ("you subtracted only; the inverse of I − G is still to be taken.", I - G),
+            ("these are the direct effects, G itself; paths of two and more edges count too.", G),
+            (
+                "the inverse subtracts G from the identity, numpy.eye, not from ones everywhere.",
+                np.linalg.inv(1 - G),
+            ),
         ],
     )
     return "Entry [i, j] sums the products of weights over all directed paths from j to i."
@@ -70,6 +75,13 @@ def correlation(answer):
             ("this is AᵀA: it compares columns; rows are the tokens.", normalised(A.T @ A)),
             ("this is the covariance C; divide entry i, j by √(C_ii C_jj).", C),
             ("you divided by C_ii C_jj; the square root is missing.", C / np.outer(scale, scale)),
+            ("you divided by the variances of one side only, C_jj; √(C_ii C_jj) has both.", C / scale),
+            (
+                "you divided by the deviations of one side only, √C_jj; √(C_ii C_jj) has both.",
+                C / np.sqrt(scale),
+            ),
+            ("* multiplies entry by entry; the matrix product is A @ A.T.", A * A.T),
+            ("A A is not A Aᵀ: transpose the second factor.", A @ A),
             ("you centred and correlated the columns; rows are tokens.", np.corrcoef(A.T)),
             ("this is the covariance of centred rows; A is a mixing matrix, not data.", np.cov(A)),
         ],
@@ -96,6 +108,11 @@ def correlation_among(answer):
             ("this is the whole matrix; keep the rows and columns in `keep`.", normalised(A @ A.T)),
             ("this is AᵀA; rows are tokens, so C = A Aᵀ.", normalised(A.T @ A)[np.ix_(keep, keep)]),
             ("this is the covariance; divide entry i, j by √(C_ii C_jj).", (A @ A.T)[np.ix_(keep, keep)]),
+            (
+                "numpy.corrcoef centres the rows; attention is a mixing matrix, not data.",
+                np.corrcoef(A)[np.ix_(keep, keep)],
+            ),
+            ("you picked single entries; numpy.ix_ picks rows and columns.", np.ones(4)),
         ],
     )
     return "The tokens left out still count: they have become hidden common causes."
@@ -115,7 +132,7 @@ def skeleton_errors(answer):
 
     expect(
         "Missing and extra edges",
-        tuple(np.asarray(call(answer, G, marks)).ravel().tolist()),
+        call(answer, G, marks, to=numbers),
         (2, 1),
         [
             ("every edge is counted twice, as [i, j] and as [j, i]; look at one triangle only.", (4, 2)),

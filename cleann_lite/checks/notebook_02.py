@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from . import call, expect
+from . import call, expect, numbers
 
 
 def example_correlation():
@@ -36,12 +36,21 @@ def partial_correlation(answer):
                     -ratio(np.linalg.inv(C), x, y),
                 ),
                 ("this is the plain correlation: nothing is held fixed yet.", C[x, y]),
+                (
+                    "the rows of x and y in the block are not its first two: put x and y first in the list.",
+                    _first_two(C, [*given, x, y]),
+                ),
+                ("this is the whole inverse; the formula takes three entries of it.", P),
                 ("divide by √(P_xx P_yy).", -P[0, 1]),
                 ("you divided by P_xx P_yy; the square root is missing.", -P[0, 1] / (P[0, 0] * P[1, 1])),
                 ("the block was not inverted: P is the inverse of the block.", -ratio(C[block], 0, 1)),
             ],
         )
     return "With an empty list it is the plain correlation; each given variable is one row more in the block."
+
+
+def _first_two(C, listed):
+    return -ratio(np.linalg.inv(C[np.ix_(listed, listed)]), 0, 1)
 
 
 def p_value(answer):
@@ -63,6 +72,8 @@ def p_value(answer):
                 ("k is missing: each conditioning variable costs a sample, n − k − 3.", _two(r, n - 3)),
                 ("the 3 is missing: the statistic is √(n − k − 3) · atanh r.", _two(r, n - k)),
                 ("the square root of n − k − 3 is missing.", 2 * ndtr(-abs((n - k - 3) * np.arctanh(r)))),
+                ("this is the statistic; p is the mass of the normal distribution beyond it.", z),
+                ("this is the mass between −|z| and |z|; p is what lies outside.", 1 - 2 * ndtr(-abs(z))),
                 (
                     "Fisher's transform is missing: use atanh r, not r.",
                     2 * ndtr(-abs(np.sqrt(n - k - 3) * r)),
@@ -109,11 +120,9 @@ def disagreements(answer):
     n, k, alpha = 700, 4, 0.01
     p = np.array([_two(value, n - k - 3) for value in r])
     right = [i for i in range(len(r)) if r[i] < 0 and p[i] <= alpha]
-    got = call(answer, r, n, k, alpha)
-    got = [int(i) for i in np.ravel(list(got) if isinstance(got, set) else got)]
     expect(
         "The positions where the two rules disagree",
-        tuple(sorted(got)),
+        call(answer, r, n, k, alpha, to=lambda came: tuple(sorted(numbers(came)))),
         tuple(right),
         [
             (
@@ -133,9 +142,11 @@ def disagreements(answer):
                 tuple(i for i in range(len(r)) if r[i] < 0 and p[i] > alpha),
             ),
             (
-                "these are truth values or values of r; return positions.",
+                "these are truth values, one for each r; return positions.",
                 tuple(sorted(int(i in right) for i in range(7))),
             ),
+            ("these are values of r; return positions.", tuple(sorted(r[right].tolist()))),
+            ("positions begin at 0.", tuple(i + 1 for i in right)),
         ],
     )
     return "All of them are negative: that is where the one-sided rule is blind."

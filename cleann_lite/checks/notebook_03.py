@@ -3,36 +3,21 @@
 import networkx as nx
 import numpy as np
 
-from . import WrongAnswer, call, expect
+from . import call, expect, expect_each
 
 CIRCLE, ARROW, TAIL = 1, 2, 3
 
 
-def judge_all(what, got, expected, causes):
-    """Compare answers to several questions: dict question -> answer; causes give the wrong dicts."""
-    for question, right in expected.items():
-        if got[question] is right or (not isinstance(right, bool) and got[question] == right):
-            continue
-        if (
-            isinstance(right, bool)
-            and isinstance(got[question], np.bool_ | bool | int)
-            and got[question] == right
-        ):
-            continue
-        lines = [f"{what} {question}: expected {right}, and got {got[question]!r}"]
-        lines += [f"Likely cause: {cause}" for cause, wrong in causes if wrong == got][:1]
-        raise WrongAnswer("\n".join(lines))
-
-
 def example_dag():
-    """A chain, a fork, a collider with an effect, and two colliders in a row."""
-    return nx.DiGraph([("a", "b"), ("b", "c"), ("d", "c"), ("c", "e"), ("e", "f"), ("d", "g"), ("h", "g")])
+    """A chain, a fork, a collider with an effect, two colliders in a row, and a second way from a to e."""
+    edges = ["ab", "bc", "dc", "ce", "ef", "dg", "hg", "ai", "ie"]
+    return nx.DiGraph([tuple(edge) for edge in edges])
 
 
 PATHS = [
     ("abc", ""), ("abc", "b"), ("bcd", ""), ("bcd", "c"), ("bcd", "f"), ("bcd", "g"), ("abcd", "f"),
     ("abcd", "bf"), ("cdg", ""), ("cdg", "d"), ("abcdg", ""), ("abcdg", "e"),
-    ("abcdgh", "e"), ("abcdgh", "eg"), ("ab", "c"),
+    ("abcdgh", "e"), ("abcdgh", "eg"), ("ab", "c"), ("abce", "b"), ("aie", ""),
 ]  # fmt: skip
 
 
@@ -84,8 +69,16 @@ def is_open(answer):
             "True and False have changed places: True means open.",
             {key: not value for key, value in right.items()},
         ),
+        (
+            "the question is about this one path; another between the same ends may be open all the same.",
+            named(lambda dag, p, g: not nx.is_d_separator(dag, {p[0]}, {p[-1]}, g)),
+        ),
+        (
+            "look at every inner node before you return True: one that blocks is enough.",
+            named(lambda dag, p, g: path_is_open(dag, p[:3], g)),
+        ),
     ]
-    judge_all("Open, path", got, right, causes)
+    expect_each("Open, path", got, right, causes)
     return "Conditioning closes chains and forks, and opens colliders."
 
 
@@ -137,10 +130,22 @@ def may_cause(answer):
             "an arrowhead at i says that i does not cause j.",
             named(lambda m, i, j: m[i, j] != 0 and m[i, j] != TAIL),
         ),
+        ("any edge is not enough; look at both of its marks.", named(lambda m, i, j: m[i, j] != 0)),
+        (
+            "a circle at j allows an arrowhead there; you asked for one.",
+            named(lambda m, i, j: m[i, j] == ARROW),
+        ),
+        (
+            "a circle at j allows an arrowhead there; you asked for one.",
+            named(lambda m, i, j: m[i, j] == ARROW and m[j, i] != ARROW),
+        ),
+        (
+            "all three conditions must hold: join them by and.",
+            named(lambda m, i, j: m[i, j] != 0 and (m[j, i] != ARROW or m[i, j] != TAIL)),
+        ),
     ]
-    got = {key: bool(value) for key, value in got.items()}
     causes = [(cause, {key: bool(value) for key, value in wrong.items()}) for cause, wrong in causes]
-    judge_all("A possible cause", got, named(allows), causes)
+    expect_each("A possible cause", got, named(allows), causes)
     return "The row is where the edge starts, the entry is the mark where it ends."
 
 
@@ -164,11 +169,10 @@ def possible_ancestors(answer):
         marks[i, j], marks[j, i] = at_j, at_i
     for target in (3, 2, 6):
         right = ancestors(marks, target)
-        got = call(answer, marks, target)
         joined = ancestors(marks, target, lambda m, i, j: m[i, j] != 0)
         expect(
             f"The possible ancestors of variable {target}",
-            set(got) if isinstance(got, set | frozenset | list | tuple) else got,
+            call(answer, marks.copy(), target, to=set),
             right,
             [
                 ("leave the target itself out.", right | {target}),
@@ -195,22 +199,30 @@ def allows_flipped(transposed, i, j):
 
 
 def common_marks(answer):
-    first = np.array([[0, 2, 0], [3, 0, 3], [0, 2, 0]])
-    second = np.array([[0, 3, 0], [2, 0, 3], [0, 2, 0]])
-    third = np.array([[0, 2, 0], [2, 0, 3], [0, 2, 0]])
-    right = np.array([[0, 1, 0], [1, 0, 3], [0, 2, 0]])
-    members = [first, second, third]
+    # every member of 0 o→ 1 ←o 2; neither the first two nor the first and the last differ everywhere
+    ends = [(ARROW, TAIL), (TAIL, TAIL), (TAIL, ARROW), (ARROW, ARROW)]
+    members = [np.array([[0, ARROW, 0], [at_0, 0, at_2], [0, ARROW, 0]]) for at_0, at_2 in ends]
+    first, second, *_, last = members
+    right = np.array([[0, 2, 0], [1, 0, 1], [0, 2, 0]])
     expect(
         "The marks of the PAG",
-        np.asarray(call(answer, members)),
+        call(answer, [member.copy() for member in members]),
         right,
         [
             ("where they differ stands a circle, 1, not an empty place.", np.where(right == 1, 0, right)),
             ("where there is no edge stays 0: all members agree on that.", np.where(right == 0, 1, right)),
             ("you kept the first member's mark where they differ.", first),
+            ("you kept the last member's mark where they differ.", last),
+            (
+                "only the first two members were compared; all must agree.",
+                np.where(first == second, first, 1),
+            ),
+            ("only two members were compared; all must agree.", np.where(first == last, first, 1)),
+            ("these are truth values, where all agree; return marks.", np.ptp(members, axis=0) == 0),
             ("this is the largest mark; where they differ stands a circle, 1.", np.max(members, axis=0)),
             ("this is the smallest mark; where they differ stands a circle, 1.", np.min(members, axis=0)),
             ("this is the mean of the marks; they are names, not amounts.", np.mean(members, axis=0)),
+            ("this is the median of the marks; they are names, not amounts.", np.median(members, axis=0)),
         ],
     )
     return "That is the definition of a PAG."

@@ -6,7 +6,7 @@ from ..discovery import learn_pag
 from ..graphs import PAG
 from ..independence import PartialCorrelation
 from ..sem import attention_correlation
-from . import call, expect
+from . import call, expect, numbers
 from .notebook_01 import example_attention
 
 
@@ -18,7 +18,8 @@ def merged(A, groups, columns=np.sum, rows=np.mean):
 def merge_words(answer):
     A, groups = example_attention(7), [[0], [1, 2, 4], [3], [5, 6]]
     right = merged(A, groups)
-    first = [group[0] for group in groups]
+    first, last = ([group[end] for group in groups] for end in (0, -1))
+    runs = [list(range(group[0], group[-1] + 1)) for group in groups]
     expect(
         "The attention among four words",
         call(answer, A.copy(), groups),
@@ -37,6 +38,13 @@ def merge_words(answer):
                 merged(A, groups, np.mean, np.sum),
             ),
             ("only the first piece of each word was kept.", A[np.ix_(first, first)]),
+            ("only the last piece of each word was kept.", A[np.ix_(last, last)]),
+            (
+                "columns and rows were averaged; attention to a word adds up.",
+                merged(A, groups, np.mean, np.mean),
+            ),
+            ("the largest weight was taken; add columns, average rows.", merged(A, groups, np.max, np.max)),
+            ("a group need not be a run of neighbours: take A[:, group], not a slice.", merged(A, runs)),
             (
                 "only the first piece of each word looks; average over all pieces.",
                 merged(A, groups, np.sum, lambda rows, axis: rows[0]),
@@ -61,10 +69,9 @@ def edge_counts(answer):
         return int((learn_pag(PartialCorrelation(rho, n, alpha, one_sided)).marks != 0).sum()) // 2
 
     right = [count(alpha) for alpha in alphas]
-    got = call(answer, rho.copy(), n, list(alphas))
     expect(
         f"The edges at α = {', '.join(f'{alpha:g}' for alpha in alphas)}",
-        tuple(np.ravel(got).tolist()),
+        call(answer, rho.copy(), n, list(alphas), to=numbers),
         tuple(right),
         [
             ("every edge was counted twice, as [i, j] and as [j, i].", tuple(2 * c for c in right)),
@@ -73,6 +80,11 @@ def edge_counts(answer):
             ("the test is one-sided.", tuple(count(alpha, one_sided=True) for alpha in alphas)),
             ("one number for each α was expected.", (right[0],)),
             ("these are the pairs without an edge.", tuple(21 - c for c in right)),
+            ("the α are taken from last to first.", tuple(right[::-1])),
+            (
+                "you added up the marks, which are names, not amounts; count those that are not 0.",
+                tuple(int(learn_pag(PartialCorrelation(rho, n, alpha)).marks.sum()) for alpha in alphas),
+            ),
         ],
     )
     return "The same matrix, four graphs."
@@ -82,11 +94,10 @@ def find_sink(answer):
     A = example_attention(6)[:, [3, 1, 0, 2, 4, 5]]
     A = np.vstack([A[:-1], np.eye(6)[5]])  # the last token looks at itself only
     share = A.mean(axis=0)
-    got = call(answer, A.copy())
     rows = A.max(axis=1)
     expect(
         "Position and share of the sink",
-        tuple(np.ravel(np.asarray(got, dtype=float)).tolist()),
+        call(answer, A.copy(), to=numbers),
         (float(share.argmax()), float(share.max())),
         [
             ("position and share have changed places.", (float(share.max()), float(share.argmax()))),
@@ -107,6 +118,13 @@ def find_sink(answer):
                 "this is the token that looks hardest, not the one looked at.",
                 (float(rows.argmax()), float(rows.max())),
             ),
+            (
+                "this is the place of the largest single weight; take the mean over the tokens that look.",
+                (float(A.argmax()), float(A.max())),
+            ),
+            ("this is the least attended position.", (float(share.argmin()), float(share.min()))),
+            ("positions begin at 0.", (float(share.argmax()) + 1, float(share.max()))),
+            ("these are the shares of all positions; return the largest and where it is.", tuple(share)),
             ("this is the share only; return the position too.", (float(share.max()),)),
             ("this is the position only; return the share too.", (float(share.argmax()),)),
         ],
@@ -116,7 +134,7 @@ def find_sink(answer):
 
 def edge_share(answer):
     pags = []
-    for edges in ([(0, 1), (1, 2)], [(0, 1), (2, 3)], [(0, 1)], [(1, 2), (0, 1)]):
+    for edges in ([(0, 1), (2, 1)], [(1, 0), (2, 3)], [(0, 1)], [(1, 2), (1, 0)]):
         marks = np.zeros((4, 4), dtype=int)
         for i, j in edges:
             marks[i, j], marks[j, i] = 2, 3
@@ -124,10 +142,13 @@ def edge_share(answer):
     joined = np.array([pag.marks != 0 for pag in pags])
     expect(
         "The share of heads",
-        np.asarray(call(answer, pags), dtype=float),
+        call(answer, pags),
         joined.mean(axis=0),
         [
             ("these are counts; divide by the number of graphs.", joined.sum(axis=0)),
+            ("divide by the number of graphs that came, len(pags), not by 12.", joined.sum(axis=0) / 12),
+            ("this is one number for all pairs; take the mean over the graphs only (axis=0).", joined.mean()),
+            ("these are per cent; a share lies between 0 and 1.", 100 * joined.mean(axis=0)),
             ("you averaged the marks, which are names, not amounts; compare with 0 first.",
              np.mean([pag.marks for pag in pags], axis=0)),
             ("these are the edges of all graphs; a share lies between 0 and 1.", joined.any(axis=0)),

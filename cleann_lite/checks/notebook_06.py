@@ -4,7 +4,13 @@ from itertools import combinations
 
 import numpy as np
 
-from . import call, expect
+from . import call, expect, expect_each, numbers
+
+
+def _tuples(came):
+    if isinstance(came, set | frozenset):
+        raise TypeError
+    return tuple(s if isinstance(s, set | frozenset) else tuple(s) for s in came)
 
 
 def in_order(answer):
@@ -20,7 +26,7 @@ def in_order(answer):
     right = ordered(lambda s: (len(s), total(s), s))
     expect(
         "The order of the candidates",
-        tuple(tuple(s) for s in call(answer, list(sets), dict(distance))),
+        call(answer, list(sets), dict(distance), to=_tuples),
         right,
         [
             ("size comes first: a single word far away is tried before two near ones.",
@@ -34,6 +40,11 @@ def in_order(answer):
             ("ties are broken by the order of the list; compare the sets last.",
              ordered(lambda s: (len(s), total(s)))),
             ("the farthest come first; the nearest should.", ordered(lambda s: (len(s), -total(s), s))),
+            ("the largest come first; small sets should.", ordered(lambda s: (-len(s), total(s), s))),
+            ("the smallest distance decides here; the sum should.",
+             ordered(lambda s: (len(s), min(distance[z] for z in s), s))),
+            ("these are the keys that sort; return the sets.",
+             tuple((len(s), total(s), s) for s in right)),
             ("the order is reversed.", right[::-1]),
             ("the order has not changed.", tuple(sets)),
         ],
@@ -53,11 +64,11 @@ def changed(answer):
         ]
     )
     right = (1, 3, 5)
-    got = call(answer, P.copy(), 0)
-    got = tuple(sorted(got)) if isinstance(got, set) else tuple(np.ravel(got).tolist())
+    got = call(answer, P.copy(), 0, to=numbers)
+    in_any_order = isinstance(got, tuple) and len(got) == len(right) and not isinstance(got[0], bool)
     expect(
         "The rows in which another class wins",
-        got,
+        tuple(sorted(got)) if in_any_order else got,
         right,
         [
             (
@@ -71,6 +82,10 @@ def changed(answer):
                 (False, True, False, True, False, True),
             ),
             ("these are the winners, not the rows.", (1, 1, 2)),
+            ("positions begin at 0.", (2, 4, 6)),
+            ("these are rows of probabilities; return their numbers.", tuple(P[list(right)].ravel())),
+            ("the winner of each column was taken; axis=1 gives that of each row.", (0, 1, 2)),
+            ("the least probable class was taken, argmin; the winner is argmax.", (0, 2, 3, 4)),
             (
                 "these are the rows in which the original class is last.",
                 tuple(np.flatnonzero(P.argmin(1) == 0)),
@@ -78,6 +93,13 @@ def changed(answer):
         ],
     )
     return "With two classes it is the same as falling below one half; with more it is not."
+
+
+def _sorted_sets(came):
+    came = tuple(came)
+    if not all(np.ndim(s) or isinstance(s, set | frozenset) for s in came):
+        return came
+    return tuple(sorted((tuple(sorted(s)) for s in came), key=lambda s: (len(s), s)))
 
 
 def smallest_sets(answer):
@@ -89,7 +111,7 @@ def smallest_sets(answer):
         asked.append(tuple(s))
         return tuple(s) in working
 
-    got = tuple(tuple(s) if isinstance(s, tuple | list) else s for s in call(answer, sets, works))
+    got = call(answer, [list(of_size) for of_size in sets], works, to=_sorted_sets)
     expect(
         "The smallest working sets",
         got,
@@ -103,6 +125,14 @@ def smallest_sets(answer):
             ),
             ("you returned the last size that works, not the first.", ((0, 1, 2),)),
             ("these are the sets that do not work.", ((0,), (1,), (2,))),
+            ("all sets of the size came; return those that work.", ((0, 1), (0, 2), (1, 2))),
+            ("you returned after the first size, whether a set of it works or not.", ()),
+            ("these are places in the list; return the sets.", (1, 2)),
+            (
+                "the sets of every size came; return those of the first size that has one, in one list.",
+                ((), ((0, 1, 2),), ((0, 2), (1, 2))),
+            ),
+            ("these are the right sets in one list too many.", (((0, 2), (1, 2)),)),
         ],
     )
     expect(
@@ -111,7 +141,7 @@ def smallest_sets(answer):
         0,
         [("a larger size was tried although a smaller one works: each try costs the model a run.", 1)],
     )
-    expect("The answer when nothing works", tuple(call(answer, sets, lambda s: False)), ())
+    expect("The answer when nothing works", call(answer, sets, lambda s: False, to=tuple), ())
     return "All explanations of one size, and an honest empty list."
 
 
@@ -128,14 +158,14 @@ def is_minimal(answer):
 
     def verdicts(rule):
         return {
-            name: bool(rule(found, list(units), lambda s, working=working: tuple(s) in working))
+            name: rule(found, list(units), lambda s, working=working: tuple(s) in working)
             for name, (found, working) in cases.items()
         }
 
     right = verdicts(_minimal)
     got = verdicts(lambda *question: call(answer, *question))
-    expect(
-        "Whether the set is minimal",
+    expect_each(
+        "Minimal, where",
         got,
         right,
         [

@@ -2,19 +2,24 @@
 
 import numpy as np
 
-from . import WrongAnswer, call, expect
+from . import WrongAnswer, call, expect, numbers
 
 SCORES = np.array([0.05, 0.30, 0.10, 0.25, 0.02, 0.08, 0.20])
 SEEN = {1, 6, 4}
 
 
+def _in_order(came):
+    if isinstance(came, set | frozenset):
+        raise TypeError
+    return numbers(came)
+
+
 def top_unseen(answer):
     down = np.argsort(-SCORES).tolist()
     unseen = [film for film in down if film not in SEEN]
-    got = call(answer, SCORES.copy(), set(SEEN), 3)
     expect(
         "The three best unseen films",
-        tuple(np.ravel(got).tolist()),
+        call(answer, SCORES.copy(), set(SEEN), 3, to=_in_order),
         tuple(unseen[:3]),
         [
             ("seen films are still in the list.", tuple(down[:3])),
@@ -24,6 +29,10 @@ def top_unseen(answer):
             ("these are the scores; return the numbers of the films.", tuple(SCORES[unseen[:3]])),
             ("these are the seen films.", tuple(film for film in down if film in SEEN)),
             ("all unseen films came; cut to k.", tuple(unseen)),
+            ("the films are right; the best comes first.", tuple(unseen[:3][::-1])),
+            ("the films are right, but a set has no order: return a list, the best first.", set(unseen[:3])),
+            ("these are films with their scores; return the films' numbers.",
+             tuple(x for film in unseen[:3] for x in (film, SCORES[film]))),
             ("these are places among the unseen films only; return the films' own numbers.",
              tuple(np.argsort(-SCORES[[0, 2, 3, 5]])[:3])),
         ],
@@ -43,6 +52,11 @@ def rank_of(answer):
                 ("ranks begin at 1.", above),
                 ("seen films count as well here; leave them out.", 1 + int((SCORES[film] < SCORES).sum())),
                 ("you counted from the worst film up.", len(unseen) - above),
+                (
+                    "argsort lists films by rank; what stands at place `film` is another film.",
+                    int(np.argsort(-SCORES)[film]) + 1,
+                ),
+                ("this is the score of the film; count the unseen films that have more.", SCORES[film]),
                 ("the score itself was counted among the higher ones: use >, not >=.", above + 2),
             ],
         )
@@ -55,18 +69,19 @@ def attention_baseline(answer):
 
     def works(s):
         asked.append(tuple(sorted(int(x) for x in s)))
-        return {1, 3, 4} <= set(s)
+        return {1, 3, 4} <= set(s) or set(s) == {0}
 
-    got = call(answer, attention.copy(), works)
     expect(
         "The first prefix that works",
-        tuple(np.ravel(got).tolist()),
+        call(answer, attention.copy(), works, to=_in_order, none=True),
         (1, 3, 4),
         [
             ("the films are right; return them in ascending order.", (1, 3, 4)[::-1]),
-            ("the films are right; return them in ascending order.", (1, 3, 4)),
+            ("the films are right; return them as a tuple, in ascending order.", {1, 3, 4}),
             ("you began with the least attended film.", (0, 1, 2, 3, 4)),
-            ("the films were masked one at a time, not added to those before.", ()),
+            ("the films were masked one at a time, not added to those before.", (0,)),
+            ("this is how many films; return which.", (3,)),
+            ("return the tuple in the loop, as soon as it works.", None),
             ("this is the whole order; stop at the first prefix that works.", (1, 3, 4, 0, 2)),
             ("this is one film too many: test the prefix before you add the next.", (0, 1, 3, 4)),
         ],
@@ -76,7 +91,13 @@ def attention_baseline(answer):
             f"The most attended film alone was not tried; the first that was tried is {asked[0]}.\n"
             "Likely cause: begin with a prefix of size 1."
         )
-    nothing = answer(attention.copy(), lambda s: False)
+    expect(
+        "The prefix where only all films together work",
+        call(answer, attention.copy(), lambda s: len(s) == 5, to=_in_order, none=True),
+        (0, 1, 2, 3, 4),
+        [("the last prefix, all films, was not tried: go up to len(attention), included.", None)],
+    )
+    nothing = call(answer, attention.copy(), lambda s: False, none=True)
     if nothing is not None:
         raise WrongAnswer(
             f"Where nothing works, None was expected, and {nothing!r} came.\n"

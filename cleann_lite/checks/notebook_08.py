@@ -64,6 +64,11 @@ def count_free(answer):
                 tuple(T.shape[1] - rank(T) for T in values),
             ),
             (
+                "the ones belong beside T, as a column: one for each token.",
+                tuple(len(T) - rank(np.vstack([T, np.ones(T.shape[1])])) for T in values),
+            ),
+            ("n − d leaves the rank and the row sum out.", tuple(len(T) - T.shape[1] for T in values)),
+            (
                 "one was subtracted for the row sum even where the values fix it; take the rank of [T, 1].",
                 tuple(len(T) - rank(T) - 1 for T in values),
             ),
@@ -75,12 +80,12 @@ def count_free(answer):
 def longest_step(answer):
     row = np.array([0.40, 0.25, 0.20, 0.10, 0.05])
     shifts = np.array(
-        [[0.5, -0.5, 0.2, -0.4, 0.2], [-1.0, 0.25, 0.25, 0.25, 0.25], [0.1, 0.1, -0.1, -0.2, 0.1]]
+        [[0.5, -0.5, 0.2, -0.3, 0.1], [-1.0, 0.25, 0.25, 0.25, 0.25], [0.1, 0.1, -0.1, -0.2, 0.1]]
     )
     down = [shift < 0 for shift in shifts]
     expect(
         "The longest steps in three directions",
-        np.array([call(answer, row.copy(), shift.copy()) for shift in shifts], dtype=float),
+        [call(answer, row.copy(), shift.copy()) for shift in shifts],
         np.array([(row[d] / -shift[d]).min() for d, shift in zip(down, shifts, strict=True)]),
         [
             (
@@ -96,8 +101,16 @@ def longest_step(answer):
                 np.array([(row[d] / -shift[d]).max() for d, shift in zip(down, shifts, strict=True)]),
             ),
             (
-                "you divided by positive shifts too, and took the smallest: that goes the other way.",
+                "the sign: a weight shrinks by −shift; divided by shift, the smallest goes the other way.",
                 np.array([(row / shift).min() for shift in shifts]),
+            ),
+            (
+                "this is where the first weight to reach 0 stands; return how far the way to it is.",
+                np.array([np.where(shift < 0, row / -shift, np.inf).argmin() for shift in shifts]),
+            ),
+            (
+                "the ways of all shrinking weights were added; the shortest ends the way.",
+                np.array([(row[d] / -shift[d]).sum() for d, shift in zip(down, shifts, strict=True)]),
             ),
             (
                 "the smallest weight need not be the first to reach 0; it depends on how fast each shrinks.",
@@ -122,6 +135,15 @@ def effective(answer):
             ("projected from both sides; only the right side meets T.", keep @ A @ keep),
             ("this is the projection T T⁺ itself; multiply A with it.", keep),
             ("this is the output A T; multiply it with T⁺.", A @ T),
+            ("Tᵀ is not T⁺: the pseudo-inverse is numpy.linalg.pinv.", A @ T @ T.T),
+            (
+                "the column of ones belongs to the count of free directions; here only T is multiplied.",
+                A @ with_ones(T) @ np.linalg.pinv(with_ones(T)),
+            ),
+            (
+                "effective attention is no attention: its rows need not sum to 1; leave them as they are.",
+                (A @ keep) / (A @ keep).sum(axis=1, keepdims=True),
+            ),
             (
                 "did you centre the values? Take what is multiplied, as it is.",
                 A @ centred @ np.linalg.pinv(centred),
@@ -153,6 +175,7 @@ def jacobian(answer):
             ("the sign: diag(a) − a aᵀ, not a aᵀ − diag(a).", -right),
             ("a aᵀ is added; it is subtracted.", T.T @ (np.diag(a) + np.outer(a, a)) @ K),
             ("the softmax is missing: this is as if weights were logits.", T.T @ K),
+            ("leave out the factor 1/√d_k.", right / np.sqrt(K.shape[1])),
         ],
     )
     return "If its rank is that of the centred keys, no small change of the query keeps the output."
@@ -195,6 +218,14 @@ def layer_free(answer):
             (
                 "a number of directions is never below 0.",
                 count(lambda n, h, d: h * (n - d - 1), lambda n, h, d: h * (n - 1) - d),
+            ),
+            (
+                "a number of directions is never below 0.",
+                count(apart, lambda n, h, d: h * (n - 1) - d),
+            ),
+            (
+                '"concat" and "add" have changed places.',
+                count(lambda n, h, d: max(0, h * (n - 1) - d), apart),
             ),
             (
                 "concatenated heads stay apart: add up their own counts.",

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from . import WrongAnswer, call, expect
+from . import call, expect, expect_each, numbers
 from .notebook_01 import example_attention, normalised
 
 
@@ -11,12 +11,31 @@ def bic_independent(answer):
     cases += [(0.6, 20), (0.3, 20), (0.5, 1000), (0.13, 300)]
 
     def verdicts(rule):
-        return [bool(rule(r, n)) for r, n in cases]
+        return {f"at r = {r}, n = {n}": rule(r, n) for r, n in cases}
 
-    right = verdicts(lambda r, n: -n * np.log(1 - r**2) < np.log(n))
+    right = verdicts(lambda r, n: bool(-n * np.log(1 - r**2) < np.log(n)))
     got = verdicts(lambda r, n: call(answer, r, n))
     causes = [
-        ("True means independent: the gain is *less* than the price.", [not value for value in right]),
+        (
+            "True means independent: the gain is *less* than the price.",
+            {case: not value for case, value in right.items()},
+        ),
+        (
+            "the price is ln n, all of it, in the natural logarithm.",
+            verdicts(lambda r, n: -n * np.log(1 - r**2) < np.log(n) / 2),
+        ),
+        (
+            "the gain is −n ln(1 − r²), not half of it.",
+            verdicts(lambda r, n: -n / 2 * np.log(1 - r**2) < np.log(n)),
+        ),
+        (
+            "the price is ln n, the natural logarithm.",
+            verdicts(lambda r, n: -n * np.log(1 - r**2) < np.log2(n)),
+        ),
+        (
+            "a negative r counts like a positive one.",
+            verdicts(lambda r, n: r <= 0 or -n * np.log(1 - r**2) < np.log(n)),
+        ),
         (
             "the minus sign is missing: ln(1 − r²) is negative.",
             verdicts(lambda r, n: n * np.log(1 - r**2) < np.log(n)),
@@ -32,12 +51,10 @@ def bic_independent(answer):
             "the price is ln n; you compared with a constant.",
             verdicts(lambda r, n: -n * np.log(1 - r**2) < 1),
         ),
+        ("every case got the same answer.", dict.fromkeys(right, True)),
+        ("every case got the same answer.", dict.fromkeys(right, False)),
     ]
-    for (r, n), mine, yours in zip(cases, right, got, strict=True):
-        if mine != yours:
-            text = f"Independent at r = {r}, n = {n}? expected {mine}, and got {yours}"
-            cause = [f"Likely cause: {cause}" for cause, wrong in causes if wrong == got][:1]
-            raise WrongAnswer("\n".join([text, *cause]))
+    expect_each("Independent", got, right, causes)
     return "The larger n is, the smaller a correlation pays, without any α."
 
 
@@ -60,8 +77,17 @@ def without_sink(answer):
                 "the sink's row went too; only its column should, all tokens stay.",
                 normalised(square @ square.T),
             ),
-            ("a row was removed, not a column: axis=1.", normalised(row @ row.T)),
-            ("the first column was removed; the sink need not stand there.", normalised(first @ first.T)),
+            (
+                "a row was removed, of A or of its correlation; only the column of A goes: axis=1.",
+                normalised(row @ row.T),
+            ),
+            (
+                "the first column was removed; the sink need not stand there. (The mean of a row, axis=1, is "
+                "the same for all.)",
+                normalised(first @ first.T),
+            ),
+            ("this is the attention without its sink; return the correlation of the rows.", rest),
+            ("BᵀB compares columns; rows are the tokens: B Bᵀ.", normalised(rest.T @ rest)),
             ("the least attended column was removed.", normalised(least @ least.T)),
             ("the sink is still there.", normalised(A @ A.T)),
             ("this is the covariance; divide entry i, j by √(C_ii C_jj).", rest @ rest.T),
@@ -92,19 +118,31 @@ def score(answer):
         return (len(found & true) / len(found) if found else 0.0), len(found & true) / len(true)
 
     right = tuple(expected for _, expected in cases.values())
-    got = verdicts(lambda found, true: np.ravel(call(answer, found, true)))
     expect(
         f"(precision, recall) of {'; '.join(cases)}",
-        np.array(got) if all(len(pair) == 2 for pair in got) else got,
+        [call(answer, list(found), list(true), to=numbers) for found, _ in cases.values()],
         np.array(right),
         [
             ("precision and recall have changed places.", np.array(right)[:, ::-1]),
             ("the order of words in a set must not matter: use frozenset.", np.array(verdicts(strict))),
             ("whole sets count, not single words.", np.array(verdicts(by_word))),
             ("the same set twice counts once.", np.array(verdicts(_listed))),
+            ("with nothing found, precision is 0.", np.vstack([right[:-1], (1.0, 0.0)])),
+            ("with nothing found, precision is 0.", np.vstack([right[:-1], (np.nan, 0.0)])),
+            (
+                "precision divides by the sets that were found, recall by the true ones.",
+                _jaccard(cases, true),
+            ),
+            ("this is the precision only; return the recall too.", np.array(right)[:, :1]),
         ],
     )
     return "Now a variant has a number, and the number has a meaning."
+
+
+def _jaccard(cases, true):
+    true = set(map(frozenset, true))
+    pairs = [(set(map(frozenset, found)), true) for found, _ in cases.values()]
+    return np.array([[len(a & b) / len(a | b)] * 2 for a, b in pairs])
 
 
 def _listed(found, true):
