@@ -467,8 +467,9 @@ def _scene(boxes, at, lines, edges, view, labels, legend, stay):
     for (a, b, mark_a, mark_b, state, share), course, said in zip(
         edges, courses, _sentences(edges, view), strict=True
     ):
-        said += _CHANGE.get(state, "") + ("" if share is None else f" ({share:.0%})")
         label = labels.get(frozenset((a, b)), "")
+        said += f" ({label})" if label else ""
+        said += _CHANGE.get(state, "") + ("" if share is None else f" ({share:.0%})")
         drawn.append(Curve(a, b, course, mark_a, mark_b, state, share, label, said))
     width = max(width, 300.0 if legend and drawn and not view.directed else 60.0)
     rows, extra = legend_rows(_kinds(moved.values(), drawn, view), width, height) if legend else ((), 0.0)
@@ -476,7 +477,10 @@ def _scene(boxes, at, lines, edges, view, labels, legend, stay):
 
 
 def _sentences(edges, view):
-    """Each edge in words, as the graph itself would say it."""
+    """Each edge in words, as the graph itself would say it; an arrow of a DiGraph may mean anything."""
+    if view.directed:
+        ends = ((b, a) if mark_a == Mark.ARROW else (a, b) for a, b, mark_a, *_ in edges)
+        return [f"“{view.labels[a]}” --> “{view.labels[b]}”" for a, b in ends]
     marks = np.zeros_like(view.marks)
     for a, b, mark_a, mark_b, *_ in edges:
         marks[b, a], marks[a, b] = mark_a, mark_b

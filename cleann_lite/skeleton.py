@@ -31,7 +31,7 @@ class Step:
     kind
         "level" (a new size), "test", "remove" (the edge x *—* y) or "orient" (the mark at y on x *—* y).
     size
-        Size of the conditioning sets.
+        Size of the conditioning set; of an orientation, the size up to which sets were tried.
     x, y
         Variables.
     given
@@ -313,7 +313,7 @@ class Search:
             return None
 
         def listen(rule, before, after):
-            size = self.trace[-1].size if self.trace else 0
+            size = next((step.size for step in reversed(self.trace) if step.kind == "level"), 0)
             for i, j in np.argwhere(before != after).tolist():
                 mark = Mark(int(after[i, j]))
                 self._note(Step("orient", size, self.nodes[i], self.nodes[j], rule=rule, mark=mark))

@@ -64,9 +64,13 @@ def test_docstring_sections_become_lists():
 
 
 def test_links_stay_inside_the_book():
-    soup = BeautifulSoup('<h1>A</h1><h2>Same</h2><h2>Same</h2><a href="05_x.ipynb#Same">x</a>', "html.parser")
+    soup = BeautifulSoup(
+        '<h1>A</h1><h2>Same</h2><h2>Same</h2><a href="05_x.ipynb#Same">x</a>'
+        '<a href="../docs/prototype_a_variant.md">y</a>',
+        "html.parser",
+    )
     done = build_book.finished(soup, {"05_x"})
-    assert done.a["href"] == "05_x.html#Same"
+    assert [a["href"] for a in done.find_all("a")] == ["05_x.html#Same", "prototype_a_variant.html"]
     assert [h["id"] for h in done.find_all("h2")] == ["same", "same-2"]
 
 

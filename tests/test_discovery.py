@@ -98,6 +98,12 @@ def test_the_trace_tells_the_whole_story():
     assert {"level", "test", "remove", "orient"} == {step.kind for step in pag.trace}
 
 
+def test_a_mark_of_the_trace_belongs_to_the_size_that_was_tried():
+    film = nx.DiGraph([(0, 1), (0, 2), (1, 3), (2, 4), (5, 2), (5, 3), (6, 1), (6, 4)])  # of notebook 04
+    trace = cl.learn_pag(cl.DSeparation(film, range(5)), trace=True).trace
+    assert {step.size for step in trace if step.kind == "orient"} == {1, 3}
+
+
 def test_another_level_reuses_every_p_value(monkeypatch):
     test = cl.PartialCorrelation(sampled(2), 1000, 0.01)
     cl.learn_pag(test)

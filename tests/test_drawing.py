@@ -251,6 +251,11 @@ def test_a_picture_says_in_words_what_it_shows():
     assert draw(pag, outcome=1).scene.boxes[1].role == "outcome"
 
 
+def test_a_digraph_in_words_claims_no_more_than_its_arrows():
+    drawing = draw(nx.DiGraph([("rain", "wet"), ("wet", "slippery")]), edge_labels={("rain", "wet"): "0.9"})
+    assert drawing.words == ("“rain” --> “wet” (0.9)", "“wet” --> “slippery”")
+
+
 def test_ids_of_different_pictures_do_not_clash():
     one, two = draw(random_graph(1)), draw(random_graph(2))
     assert not set(re.findall(r'id="([^"]+)"', one.svg)) & set(re.findall(r'id="([^"]+)"', two.svg))

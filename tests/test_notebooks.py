@@ -57,6 +57,14 @@ def test_frame(source):
 
 
 @each
+def test_links_lead_somewhere(source):
+    notebook = build_notebooks.build(source)
+    text = "\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        assert target.startswith("https://") or (build_notebooks.NOTEBOOKS / target).is_file(), target
+
+
+@each
 def test_every_exercise_has_stub_check_and_solution(source):
     text = source.read_text(encoding="utf-8")
     stubs = re.findall(r'NotImplementedError\(\s*"Exercise (\d+\.\d+): ', text)
@@ -91,7 +99,10 @@ def shown(notebook):
 
 
 def assert_readable(notebook):
-    """Every picture says what it shows, and no graph shows more than about 25 edges at once."""
+    """Every picture says what it shows, no graph has more than about 25 edges, what prints says something."""
+    for cell in notebook.cells:
+        if cell.cell_type == "code" and re.search(r"^ *print\(", cell.source, re.M):
+            assert cell.outputs, f"prints nothing: {cell.source[:200]}"
     for page in shown(notebook):
         for tag in re.findall(r"<img\b[^>]*>", page):
             assert re.search(r'\balt="[^"]{20,}"', tag), tag[:200]

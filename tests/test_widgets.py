@@ -636,6 +636,11 @@ def test_every_comparison_is_drawn():
         IdentifiabilityExplorer(shown="all")
 
 
+def test_the_static_page_names_what_it_lists_in_words():
+    page = IdentifiabilityExplorer(n=12, d_k=4, d_v=6).static_html()
+    assert "12 weights in words" in page and "edges in words" not in page and ".;" not in page
+
+
 # --- what an explorer leaves on a page -----------------------------------------------------------
 
 

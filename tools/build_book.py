@@ -21,6 +21,7 @@ from api_pages import api_pages
 from bs4 import BeautifulSoup
 from latex2mathml.converter import convert as mathml
 from nbconvert import HTMLExporter
+from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 
 ROOT = Path(__file__).resolve().parent.parent
 STATIC = Path(__file__).resolve().parent / "book"
@@ -65,6 +66,7 @@ def notebook_body(notebook):
             output.get("data", {}).pop(WIDGET, None)
     notebook.metadata.pop("widgets", None)
     exporter = HTMLExporter(template_name="basic", exclude_input_prompt=True, exclude_output_prompt=True)
+    exporter.register_preprocessor(CoalesceStreamsPreprocessor, enabled=True)
     body, _ = exporter.from_notebook_node(notebook)
     soup = BeautifulSoup(body, "html.parser")
     for cell in soup.select(".celltag_solution"):
@@ -83,6 +85,8 @@ def finished(soup, names):
         target = link["href"].split("#")[0]
         if target.endswith(".ipynb") and "/" not in target and target[:-6] in names:
             link["href"] = link["href"].replace(".ipynb", ".html")
+        if target.removeprefix("../") in DOCUMENTS:
+            link["href"] = f"{Path(target).stem}.html"
         if "anchor-link" in link.get("class", ()):
             link["aria-label"] = "Link to this section"
     seen = set()

@@ -295,7 +295,7 @@ def _panel_texts(panels):
         if panel["kind"] == "text":
             yield name + panel["text"]
         elif panel["kind"] == "list":
-            yield name + "; ".join(panel["items"])
+            yield name + "; ".join(panel["items"]).replace(".; ", ". ")  # items may be sentences
         elif panel["kind"] == "bars":
             yield name + "; ".join(f"{item['text']} {item['note']}" for item in panel["items"])
         elif panel["kind"] == "table":

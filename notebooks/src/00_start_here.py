@@ -2,7 +2,7 @@
 # # Start here: explain a sentence within a minute
 #
 # A language model reads a review and says *negative*. Which words made it say so? This course opens a Transformer, reads its attention as a
-# causal model of that one input, and finds the smallest set of words without which the model would have decided otherwise. Then it
+# causal model of that one input, and finds a small set of words without which the model would have decided otherwise. Then it
 # checks: it masks them, and asks the model again.
 #
 # | | |
@@ -31,8 +31,8 @@ explanation = cl.explain(model, review)
 explanation
 
 # %% [markdown]
-# Read it from the top. First what the model **predicts**. Then the **smallest set** of words found: mask them, and the model changes its mind. The picture shows the
-# causal graph around the prediction in which the set was found.
+# Read it from the top. First what the model **predicts**. Then the **smallest set** of words found: mask them (put a blank, `[MASK]`, in their place), and the model changes its mind.
+# The picture shows the causal graph around the prediction in which the set was found. Its arrowheads and circles are the matter of notebook 03, and the α and *n* in the last line that of notebook 02; you need none of them yet.
 #
 # An explanation is a sentence about *the model*, not about the film and not about language: "had you not read these words, you would have said something else".
 #
@@ -81,7 +81,7 @@ for text, e in ((review, explanation), (my_text, mine)):
         print(f"    smaller, not proposed by any graph: {', '.join(found.units)}")
 
 # %% [markdown]
-# Such honesty is part of the course: the graph is a *proposal* which words matter together; the model's own answer decides.
+# Such honesty is part of the course: the graph *proposes* which words matter together; the model's own answer decides.
 #
 # ## How exercises work
 #
@@ -90,7 +90,7 @@ for text, e in ((review, explanation), (my_text, mine)):
 #
 # ### Exercise 0.1: mask a word
 #
-# Write a function that takes a text and a word, and returns the text with every occurrence of this *whole* word replaced by `[MASK]`. Words stand between spaces and punctuation.
+# Write a function that takes a text and a word, and returns the text with every occurrence of this *whole* word replaced by `[MASK]`. Words stand between spaces and punctuation, and capitals count: "Art" is not "art".
 #
 # <details><summary>Hint</summary><code>str.replace</code> would also hit the "art" in "party". <code>re.sub(r"\bart\b", "[MASK]", text)</code> replaces whole words; <code>re.escape</code> makes any word safe to put there.</details>
 
@@ -113,7 +113,7 @@ check("0.1", mask_word)
 # %% [markdown]
 # ## The map
 #
-# Each notebook teaches one idea and needs those with an arrow into it. The short way to the explanations is 00, 05, 06; the full way is in order.
+# Each notebook teaches one idea, and needs the one from which an arrow comes. If you are in a hurry, read 00 and 06, and take the graph of 06 on trust; the full way is in order.
 
 # %%
 steps = {

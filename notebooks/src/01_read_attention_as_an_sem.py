@@ -95,7 +95,7 @@ print(
 )
 show(
     heat_map(mixing, things, title="Total effects: row = effect, column = cause"),
-    f"Heat map of the total effects. Rain acts on slippery with {mixing[3, 0]:.2f}, by two paths. Upper half empty.",
+    f"Heat map of the total effects. Rain acts on slippery with {mixing[3, 0]:.2f}, by two paths. All is 0 above the diagonal.",
 )
 
 # %% [markdown]
@@ -165,8 +165,8 @@ check("1.2", correlation)
 #
 # So read A as $(I-G)^{-1}\Lambda$. Nobody hands us G, but we get the correlation of the tokens, $A A^{\mathsf T}$
 # scaled to a diagonal of ones, and from correlations graphs can be learned. This reading is due to Rohekar, Gurwicz and
-# Nisimov (2023). It rests on one assumption to keep in mind: the columns of V count as uncorrelated samples of
-# variance 1.
+# Nisimov (2023). Keep in mind what it assumes: that the columns of V count as samples of uncorrelated causes of
+# variance 1, and that the mixing came from a graph without cycles, some of whose causes may be hidden.
 #
 # Here is a real head: one of twelve in the last layer of a small pre-trained BERT, recorded for this course.
 
@@ -302,7 +302,7 @@ show(
 # **The left half**: at an *n* that people use for Transformers (the hidden size, the number of columns of V), fewer than
 # half of the graphs are exact. Why? Ask each true edge how weak it can get: the smallest correlation of its two ends that remains when some
 # set of other variables is held fixed (a *partial* correlation; notebook 02 explains it). An edge survives only if even this is
-# larger than what the test can see at the given *n*.
+# larger than what the test can see at the given *n*. We try every set, on the first twelve graphs.
 
 # %%
 from itertools import chain, combinations
@@ -316,7 +316,7 @@ def partial(correlation, x, y, given):
 
 def weakest(sem, x, y):
     others = [k for k in range(len(sem.weights)) if k not in (x, y)]
-    sets = chain.from_iterable(combinations(others, size) for size in range(4))
+    sets = chain.from_iterable(combinations(others, size) for size in range(len(others) + 1))
     return min(abs(partial(sem.correlation, x, y, given)) for given in sets)
 
 
@@ -346,15 +346,15 @@ show(
 )
 
 # %% [markdown]
-# The dotted line is the smallest correlation that the test can tell from zero at this *n*. An edge to its right cannot be lost. An
-# edge to its left goes as soon as the search tries the set that makes it so weak; those still found there had luck, since a search does not
-# try every set. That is no bug; it is what a finite *n* means. Notebook 02 shows where the line comes from.
+# The dotted line is the smallest correlation that the test can tell from zero at this *n*. An edge to its right is never lost: no
+# set makes it invisible. An edge to its left goes as soon as the search tries a set that makes it so weak; those still found there had luck,
+# since a search does not try every set. That is no bug; it is what a finite *n* means. Notebook 02 shows where the line comes from.
 #
 # ### Exercise 1.4: what kind of error?
 #
-# "Not exact" can mean an edge is missing, or that one is there that should not be. Write a function from the true weights G
-# (row: effect, column: cause) and the learner's marks (a k × k matrix, nonzero in **both** [i, j] and [j, i] where
-# there is an edge) to a pair: the number of missing edges, the number of extra edges.
+# "Not exact" can mean an edge is missing, or that one is there that should not be. (The edges of a graph, whatever their arrowheads,
+# are called its **skeleton**.) Write a function from the true weights G (row: effect, column: cause) and the learner's marks (a k × k matrix,
+# nonzero in **both** [i, j] and [j, i] where there is an edge) to a pair: the number of missing edges, the number of extra edges.
 #
 # <details><summary>Hint</summary><code>(G != 0) | (G != 0).T</code> has an edge in both places, as the marks do.
 # Count in one triangle only: <code>np.triu</code>.</details>

@@ -13,6 +13,8 @@
 # | **Time** | 45 minutes to work through; the cells run for about five seconds on two CPU cores and stay below 0.5 GB |
 
 # %% tags=["setup"]
+import itertools
+
 import matplotlib.pyplot as plt
 import networkx as nx
 import numpy as np
@@ -64,15 +66,16 @@ figure, axes = plt.subplots(1, 3, figsize=(9.6, 3.2), layout="constrained")
 told = []
 for ax, (shape, edges) in zip(axes, shapes.items(), strict=True):
     data = draw_samples(edges, 3000)
-    x, y = (data[name] for name in dict.fromkeys(n for e in edges for n in e) if name != middle[shape])
+    outer = [name for name in dict.fromkeys(itertools.chain(*edges)) if name != middle[shape]]
+    x, y = (data[name] for name in outer)
     near = np.abs(data[middle[shape]]) < 0.2
     r_all, r_near = np.corrcoef(x, y)[0, 1], np.corrcoef(x[near], y[near])[0, 1]
     ax.plot(x, y, ".", color="#c9d0d6", markersize=3, label=f"all samples: r = {r_all:.2f}")
     ax.plot(
         x[near], y[near], "x", color="#0072B2", markersize=4, label=f"{middle[shape]} ≈ 0: r = {r_near:.2f}"
     )
-    ax.set(title=shape, xticks=[], yticks=[])
-    ax.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.02), frameon=False)
+    ax.set(title=shape, xticks=[], yticks=[], xlabel=outer[0], ylabel=outer[1])
+    ax.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.12), frameon=False)
     told.append(
         f"{shape}: correlation {r_all:.2f} over all samples, {r_near:.2f} where the middle is near zero"
     )
@@ -237,7 +240,8 @@ show(
 # survives matrices that cannot be inverted. Here is the fork again, asked from its exact correlations.
 
 # %%
-C = np.array([[1, 0.5, 0.7], [0.5, 1, 0.7], [0.7, 0.7, 1]])  # ice cream, sunburn, sun
+r = np.sqrt(0.5)  # of the sun with either; all arrows have the weight 1
+C = np.array([[1, 0.5, r], [0.5, 1, r], [r, r, 1]])  # ice cream, sunburn, sun
 test = cl.PartialCorrelation(C, n_samples=100, alpha=0.01)
 print(
     f"ice cream and sunburn:            p = {test.p_value(0, 1):.2g}, independent: {test.independent(0, 1)}"

@@ -295,6 +295,8 @@ clinic_pag = cl.learn_pag(cl.DSeparation(ring, diseases, selection=clinics), lab
 cl.draw(clinic_pag, title="A ring of selections: tails at every end")
 
 # %% [markdown]
+# So where a selection may be at work, a tail says a little less than before: x causes y, **or what the data were selected by**. Read "causes" in the lists above with this in mind.
+#
 # A sentence is a selection too: words do not meet by chance. This is why the package allows for selection unless told otherwise (`selection_bias=False`).
 #
 # ## In practice

@@ -24,6 +24,7 @@ from cleann_lite.course import plot_style, recorded, show
 from cleann_lite.drawing import heat_map
 from cleann_lite.sem import words_attention
 from cleann_lite.widgets import ThresholdExplorer
+from cleann_lite.widgets.explorer import distinct
 
 plot_style()
 rng = np.random.default_rng(5)
@@ -90,7 +91,7 @@ def learn_head(r, head, n=384, alpha=0.01, attention=None):
     A = r.attention[head] if attention is None else attention
     rho = cl.attention_correlation(words_attention(A, r.groups))
     test = cl.PartialCorrelation(rho, n_samples=n, alpha=alpha)
-    return cl.learn_pag(test, nodes=range(len(r.words)), labels=r.words)
+    return cl.learn_pag(test, nodes=range(len(r.words)), labels=distinct(r.words))  # the₁, the₂
 
 
 def n_edges(pag):
@@ -172,7 +173,6 @@ correlations = [cl.attention_correlation(words_attention(A, r.groups))[:k, :k] f
 ThresholdExplorer(correlation=np.array(correlations), words=r.words, n=384, alpha=1e-5)
 
 # %% [markdown]
-#
 # ## The sink
 #
 # In many heads most tokens look at one place, often [CLS] or [SEP]: an **attention sink**.
@@ -267,7 +267,7 @@ graphs = [learn_head(r, h) for h in range(12)]
 share = np.mean([g.marks != 0 for g in graphs], axis=0)
 often = np.argwhere(np.triu(share >= 8 / 12, 1))
 for i, j in sorted(often, key=lambda ij: -share[tuple(ij)]):
-    print(f"{r.words[i]} – {r.words[j]}: {share[i, j] * 12:.0f} of 12 heads")
+    print(f"{graphs[0].labels[i]} – {graphs[0].labels[j]}: {share[i, j] * 12:.0f} of 12 heads")
 
 # %% [markdown]
 # Is that many? Chance must answer. Take the same twelve graphs and shuffle the names of the words in each: the graphs keep their shape, but which
@@ -305,11 +305,19 @@ print(f"pairs joined by 8 heads or more: {seen[8:].sum()}, by chance {shuffled[8
 print(f"pairs joined by no head: {seen[0]}, by chance {shuffled[0]:.1f}")
 
 # %% [markdown]
+# More pairs are shared by many heads than chance would give, so the heads agree on something. But go back to the list: it is mostly the small words that they agree on.
+#
 # ## Attention that means nothing
 #
-# One more control. Shuffle the weights inside each row of A: every token still spreads its attention as before, but over random tokens. Whatever graph comes out says nothing about the sentence.
+# One more control. Shuffle the weights inside each row of A: every token still spreads its attention as before, but over random tokens (so the sink goes, too). Whatever graph comes out says nothing about the sentence.
 
 # %%
+def both_arrowheads(graph):
+    """For each edge of a graph: has it an arrowhead at both ends?"""
+    first, second = np.nonzero(np.triu(graph.marks))
+    return (graph.marks[first, second] == 2) & (graph.marks[second, first] == 2)
+
+
 noise = [learn_head(r, h, attention=rng.permuted(A, axis=1)) for h, A in enumerate(r.attention)]
 print(
     f"edges a head: {np.mean([n_edges(g) for g in graphs]):.1f} real, {np.mean([n_edges(g) for g in noise]):.1f} from shuffled rows"
@@ -318,11 +326,12 @@ marks = {"real": graphs, "shuffled": noise}
 for kind, of_kind in marks.items():
     ends = np.concatenate([g.marks[g.marks != 0] for g in of_kind])
     print(
-        f"{kind:>8}: {np.mean(ends == 1):.0%} circles, {np.mean(ends == 2):.0%} arrowheads, {np.mean(ends == 3):.0%} tails"
+        f"{kind:>8}: {np.mean(ends == 1):.0%} circles, {np.mean(ends == 2):.0%} arrowheads, {np.mean(ends == 3):.0%} tails;",
+        f"arrowheads at both ends of {np.mean([two for g in of_kind for two in both_arrowheads(g)]):.0%} of the edges",
     )
 
 # %% [markdown]
-# Meaningless attention gives graphs too, with edges, arrowheads and tails. And the real ones are full of arrowheads: nearly every edge claims a hidden common cause, which
+# Meaningless attention gives graphs too, with edges, arrowheads and tails. And the real ones are full of arrowheads: most edges claim a hidden common cause, which
 # is no wonder, since all that the earlier layers did is hidden. **A graph is not evidence by being there.** This is the reason for the next notebook: a graph earns trust by what it predicts.
 # CLEANN uses it to *propose* small sets of words, and then masks them and asks the model. The model's answer is evidence.
 #

@@ -44,7 +44,7 @@ attention = model.attention(encoded)
 print(f"attention of the last layer: {attention.shape[0]} heads, {attention.shape[1]} tokens")
 
 # %% [markdown]
-# ## Step 1 and 2: one graph per head, with the outcome in it
+# ## Steps 1 and 2: one graph per head, with the outcome in it
 #
 # For each head: merge word-pieces into words, correlate, learn a PAG (notebook 05), over the content words and the outcome. Function words such as *a* and *with* stay in
 # the input and in the mixing; they are left out of the graph and become hidden causes.
@@ -215,7 +215,7 @@ check("6.4", is_minimal)
 # %% [markdown]
 # ## How often does it work?
 #
-# One example proves nothing. Here are the shorter ones among the forty reviews that were written for this course.
+# One example proves nothing. Here are the shorter ones among the reviews that were written for this course.
 
 # %%
 texts = [r["text"] for r in load_reviews() if len(r["text"].split()) <= 18][:14]

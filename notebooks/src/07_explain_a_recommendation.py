@@ -78,7 +78,7 @@ print(f"outcome: {encoded.outcome}; {attention.shape[0]} heads over {attention.s
 last = attention[0][-1]
 show(
     heat_map(attention[0], short, title="Head 0; the last row and column are the recommended film"),
-    f"Attention of head 0 among the films. The recommended film looks most at {short[int(last.argmax())]} ({last.max():.2f}).",
+    f"Attention of head 0 among the films. Of the history, the recommended film looks most at {short[int(last[:-1].argmax())]} ({last[:-1].max():.2f}).",
 )
 
 # %% [markdown]
@@ -182,7 +182,7 @@ for name, films in histories.items():
     graph, simple = cl.explain(model, films), explain_by(model, films, "attention")
     rows.append((name, graph, simple))
     both = [
-        f"{len(e.sets[0].units)} films, rank {e.sets[0].rank}" if e.success else "none found"
+        f"set of {len(e.sets[0].units)}, rank {e.sets[0].rank}" if e.success else "none found"
         for e in (graph, simple)
     ]
     print(f"{name:<22} {len(films)} films   graph: {both[0]:<18} attention: {both[1]}")
@@ -198,15 +198,13 @@ for shift, (method, values), colour, hatch in zip(
         np.arange(len(rows)) + shift, values, 0.4, color=colour, hatch=hatch, edgecolor="white", label=method
     )
 axes.set_xticks(range(len(rows)), [name for name, _, _ in rows], rotation=40, ha="right", fontsize=8)
-axes.set(ylabel="films in the set")
-axes.legend(frameon=False, fontsize=8)
-means = {method: np.nanmean(values) for method, values in size.items()}
-show(
-    figure,
-    "Films in the explanation of each history, for both methods. Means: "
-    + ", ".join(f"{m} {v:.2f}" for m, v in means.items())
-    + ".",
-)
+axes.set(ylabel="films in the set", yticks=range(int(np.nanmax([*size.values()])) + 1))
+axes.legend(frameon=False, fontsize=8, title="no bar: none found", title_fontsize=8)
+told = [
+    f"{name} {', '.join('none' if np.isnan(v) else f'{v:.0f}' for v in values)}"
+    for (name, _, _), *values in zip(rows, *size.values(), strict=True)
+]
+show(figure, f"Films in the explanation of each history, by graph and by attention: {'; '.join(told)}.")
 
 # %%
 by_both = [row for row in rows if row[1].success and row[2].success]
@@ -222,7 +220,7 @@ for k, method in enumerate(size, start=1):
 # ## In practice
 #
 # - **Say what is explained**: the model's top film for this history. Not why people like it.
-# - **The order matters**: the last film weighs more than the first. Change the order, and both recommendation and explanation change.
+# - **The order matters**: a history is a sequence, and the films seen last often weigh most. Change the order, and recommendation and explanation may change with it.
 # - Titles are matched forgivingly: `cl.explain(model, ["matrix", "alien"])`. In a terminal: `cleann-lite recommend --history "Alien (1979); Aliens (1986)"`.
 # - Hiding a film by [MASK] and removing it are different questions: `cl.bert4rec.BERT4Rec.load(folder, masking="remove")` asks the second.
 #

@@ -10,7 +10,7 @@
 # | **You will do** | count the free directions of a head, move its weights without moving its output, test which moves the head can make, compare two ways to combine heads, shake a causal graph |
 # | **You will learn** | null space and effective attention; why *any attention* and *attention that the head can make* are two questions; what small keys and added heads change, and what they do not |
 # | **You need** | notebook 05; ranks of matrices |
-# | **Time** | 50 minutes to work through; the cells run for about a minute on two CPU cores and stay below 1.5 GB |
+# | **Time** | 50 minutes to work through; the cells run for about half a minute on two CPU cores and stay below 1.5 GB |
 
 # %% tags=["setup"]
 import matplotlib.pyplot as plt
@@ -176,7 +176,7 @@ show(
 #
 # $$A^{\perp} = A\,T\,T^{+},$$
 #
-# with $T^{+}$ the pseudo-inverse: $T T^{+}$ projects on what T can see. Of all matrices with the same output it is the smallest. It is unique, and it pays for that: its rows have negative entries and do not sum to 1.
+# with $T^{+}$ the pseudo-inverse: $T T^{+}$ projects on what T can see. Of all matrices with the same output it is the smallest. It is unique, and it pays for that: its rows may have negative entries and need not sum to 1.
 #
 # ### Exercise 8.3: effective attention
 #
@@ -213,22 +213,22 @@ print(
 # %% [markdown]
 # ## A second question: could the head have made it?
 #
-# The solver may write any numbers into a row. A head may not: with its keys K (n × d_k) in place, a row is $a = \mathrm{softmax}(K q/\sqrt{d_k})$, and only the *d_k* numbers of the query are free, however long
-# the text. The output has *d* numbers. Count again: if d_k ≤ d, a small change of the query should show in the output; if d_k > d there are too few outputs to tell, at any length.
+# The solver may write any numbers into a row. A head may not: with its keys K (n × $d_k$) in place, a row is $a = \mathrm{softmax}(K q/\sqrt{d_k})$, and only the $d_k$ numbers of the query are free, however long
+# the text. The output has *d* numbers. Count again: if $d_k \le d$, a small change of the query should show in the output; if $d_k > d$ there are too few outputs to tell, at any length.
 #
 # The two questions have different answers, so do not mix them:
 #
 # | | any attention | attention that the head can make |
 # |---|---|---|
-# | free numbers | n weights | d_k numbers of the query |
-# | determined, in general, if | n ≤ d + 1 | d_k ≤ d |
+# | free numbers | $n$ weights | $d_k$ numbers of the query |
+# | determined, in general, if | $n \le d + 1$ | $d_k \le d$ |
 # | depends on the length | yes | no |
 #
 # "In general" has a sharp form: the derivative of the output with the query must have full rank.
 #
 # ### Exercise 8.4: the change of the output with the query
 #
-# Write a function that takes a row *a*, keys K (n × d_k) and values T (n × d) and returns the matrix (d × d_k) of derivatives of the output with the query (leave out the factor $1/\sqrt{d_k}$).
+# Write a function that takes a row *a*, keys K (n × $d_k$) and values T (n × d) and returns the matrix (d × $d_k$) of derivatives of the output with the query (leave out the factor $1/\sqrt{d_k}$).
 #
 # <details><summary>Hint</summary>The output is Tᵀa, the logits are K q, and the derivative of a softmax with its logits is diag(a) − a aᵀ. Chain rule.</details>
 
@@ -321,7 +321,7 @@ check("8.5", layer_free)
 
 # %% [markdown]
 # So wide values buy nothing here. Concatenated, every narrow head has free directions of its own. Added, a wide head has fewer or none, if you could look at its output alone; but the layer leaves exactly as many open as before: what head 1 does, head 2 may take back. The same holds for attention that heads can make:
-# d_k ≤ d_model / heads in both. Adding heads moves the uncertainty from inside the heads to between them. Small keys are another matter: they help in the count of what heads can make, either way.
+# $d_k$ ≤ `d_model` / `heads` in both. Adding heads moves the uncertainty from inside the heads to between them. Small keys are another matter: they help in the count of what heads can make, either way.
 #
 # ## The experiment
 #
@@ -406,7 +406,7 @@ Markdown("\n".join(f"- {sentence}" for sentence in robust_record.verdict(lines))
 # ## On your own
 #
 # 1. Give `equivalent_attention` the heads of an earlier layer. Are they freer or less free?
-# 2. Set `value_size` of a `DecoupledEncoderLayer` to 2 · d_model and add with an output projection. Which of the four shares change?
+# 2. Set `value_size` of a `DecoupledEncoderLayer` to twice `d_model` and add with an output projection. Which of the four shares change?
 # 3. Exercise 8.5 counts a layer. What does the count become if the *residual* connection and the next layer are taken in too?
 #
 # ## Further reading

@@ -79,7 +79,7 @@ for row in run.summary():
 # | bold | 1 | 1 | – | – | – | – |
 # | careful | 1 | 1 | 3 | 3 | 4 | 4 |
 #
-# By its mean size, 1.0 against 2.7, the bold one. It found *less*, though. So a failure gets a stated cost: here, the largest size that was tried, plus one.
+# By its mean size, the bold one. It found *less*, though. So a failure gets a stated cost: here, the largest size that was tried, plus one.
 #
 # ### Exercise 9.1: count failures
 #
@@ -212,7 +212,7 @@ print(f"{'a random ranking':>24}: comprehensiveness {ranking[0]:.3f}, sufficienc
 # cleann-lite evaluate recommend --n 500 --from-file YOUR_COPY_OF_MOVIELENS
 # ```
 #
-# It uses all cores, goes on where it stopped when it is killed, and writes a table and a report. The recording holds numbers only.
+# Each uses all cores, goes on where it stopped when it is killed, and writes a table and a report. The recording holds numbers only.
 
 # %%
 large = {task: Evaluation.read(data_path("recorded", f"evaluation_{task}.jsonl.gz")) for task in ("sentiment", "recommend")}
@@ -267,6 +267,8 @@ for row in mine.summary():
     print(f"{row['method']:>15}: explained {row['success']}, words {row['size']}, calls {row['calls']}")
 
 # %% [markdown]
+# Not bad, for a rule that knows nothing; and see how far the intervals overlap: ten texts do not tell a good method from a naive one.
+#
 # `case.first_that_works(sets)` runs sets in an order of yours; `case.explain(alpha=0.1)` runs CLEANN with other settings. The evaluation runs every reported set again, so a method cannot claim what is not so.
 #
 # ## Graphs can be measured too

@@ -130,7 +130,7 @@ def sinkless(A):
 
 
 head = words_attention(recorded("plot").attention[5], recorded("plot").groups)
-upper = np.triu_indices(14, 1)
+upper = np.triu_indices(len(recorded("plot").words), 1)
 before, after = cl.attention_correlation(head)[upper], sinkless(head)[upper]
 print(
     f"head 5 of the recorded text: median correlation {np.median(before):.2f} with the sink, {np.median(after):.2f} without"
@@ -326,4 +326,4 @@ cl.explain(gpt, "The acting is terrible, and the plot makes no")
 # - K. Zhang, J. Peters, D. Janzing, B. Schölkopf. *Kernel-based conditional independence test and application in causal discovery.* UAI 2011. arXiv:1202.3775.
 # - S. Abnar, W. Zuidema. *Quantifying Attention Flow in Transformers.* ACL 2020. arXiv:2005.00928.
 #
-# **This is the last notebook.** The one-page guide for researchers is `docs/prototype_a_variant.md`. Back to the [map](00_start_here.ipynb).
+# **This is the last notebook.** The one-page guide for researchers is [prototype a variant](../docs/prototype_a_variant.md). Back to the [map](00_start_here.ipynb).
