@@ -4,6 +4,7 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 const KEYS = "data-lm-suppress-shortcuts"; // on what has the focus: JupyterLab would take its keys
+const UNHEARD = "Still waiting for Python: is the kernel busy or stopped?";
 const FOCUSED = ["input", "select", "textarea", "button", "summary"];
 
 function make(tag, attributes = {}, ...children) {
@@ -42,9 +43,13 @@ class Line {
     this.waiting = asked = Math.max(asked, this.model.get("view").sequence) + 1;
     const request = { kind: "request", sequence: this.waiting, ...this.pending };
     this.pending = null;
-    this.model.send(request);
     this.timer = setTimeout(() => this.onBusy("late"), 8000);
     this.slow = setTimeout(() => this.onBusy("busy"), 250);
+    try {
+      this.model.send(request);
+    } catch {
+      this.onBusy("late"); // no kernel is there to hear it
+    }
   }
   answered(sequence) {
     if (sequence !== this.waiting) return;
@@ -407,16 +412,23 @@ function render({ model, el }) {
       return;
     }
     root.setAttribute("aria-busy", mood === "idle" ? "false" : "true");
-    if (mood === "late") error.textContent = "Still waiting for Python: is the kernel busy or stopped?";
+    if (mood === "late") error.textContent = UNHEARD;
   });
   const event = (name, item = null) => line.send({ event: { name, item }, start: true });
   const picture = new Picture(id, (key) => line.send({ event: { name: "select", item: key } }), (key) => showDetail(key));
 
+  const saveJson = () => {
+    try {
+      model.send({ kind: "export", for: id });
+    } catch {
+      error.textContent = UNHEARD;
+    }
+  };
   const buttons = make("div", { class: "cl-row cl-save", role: "group", "aria-label": "Save what is shown" },
     make("span", {}, "Save as"),
     make("button", { type: "button", onclick: () => save(view.name + ".svg", new Blob([view.svg], { type: "image/svg+xml" })) }, "SVG"),
     make("button", { type: "button", onclick: () => savePng(view.name + ".png", view.svg) }, "PNG"),
-    make("button", { type: "button", onclick: () => model.send({ kind: "export", for: id }) }, "JSON"));
+    make("button", { type: "button", onclick: saveJson }, "JSON"));
   const heading = make("h3", { id: id + "-title" }, spec.title);
   const hint = make("p", { class: "cl-hint", id: id + "-hint" }, spec.hint || "");
   const stage = make("div", { class: "cl-stage" }, make("div", { class: "cl-main" }, picture.node, detail), side);

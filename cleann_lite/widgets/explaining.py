@@ -147,7 +147,9 @@ def score_text(explanation, mask, flipped, replacement, noun):
     if not count:
         if best is None:
             return f"Click {noun}s to mask them: can you change the prediction?"
-        return f"The smallest sets in the graph have {best} {noun}{'s' * (best != 1)}. Can you do with fewer?"
+        if best == 1:
+            return f"The smallest sets in the graph have 1 {noun}. Can you find another {noun} that does it?"
+        return f"The smallest sets in the graph have {best} {noun}s. Can you do with fewer?"
     if not flipped:
         return f"You masked {many}: the prediction stands."
     if best is None:

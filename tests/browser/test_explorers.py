@@ -296,3 +296,12 @@ def test_identifiability_explorer(open_notebook):
     assert root.locator("footer li").count() == 64
     check_page(book)
     check_keyboard(book, graph=False)
+    # without a kernel every control says so, and none fails in silence
+    book.page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.shutdown()")
+    book.page.wait_for_timeout(1000)
+    for name in ("JSON", "Draw another head"):
+        root.locator("[role=alert]").evaluate("(node) => (node.textContent = '')")
+        root.get_by_role("button", name=name).click()
+        book.page.wait_for_timeout(200)
+        assert "is the kernel busy or stopped?" in root.locator("[role=alert]").inner_text()
+    assert book.problems == []
