@@ -44,10 +44,10 @@ notebooks: $(STAMP)  ## regenerate notebooks/*.ipynb from notebooks/src
 	@$(BIN)/python tools/build_notebooks.py
 
 lint: $(STAMP)  ## ruff
-	@$(BIN)/python -m ruff check . && $(BIN)/python -m ruff format --check cleann_lite tests tools
+	@$(BIN)/python -m ruff check . && $(BIN)/python -m ruff format --check cleann_lite tests tools benchmarks
 
 lock: $(STAMP)  ## resolve pyproject.toml into requirements.lock
 	@$(BIN)/python tools/make_lock.py
 
 clean:  ## remove what make made, the environment too
-	rm -rf $(VENV) _site build dist .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) _site build dist demo.html .pytest_cache .ruff_cache .hypothesis

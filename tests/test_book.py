@@ -57,7 +57,7 @@ def test_docstring_sections_become_lists():
     --------
     >>> 1 < 2
     True
-    """, 2)  # fmt: skip
+    """)  # fmt: skip
     soup = BeautifulSoup(page, "html.parser")
     assert soup.dt.get_text() == "x : int" and soup.dd.get_text().strip() == "How many."
     assert "1 < 2" in soup.pre.get_text() and soup.code and not soup.em

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -33,6 +34,24 @@ def test_it_carries_the_data_and_nothing_else_of_the_clone(unpacked):
     assert shipped <= names
     assert not [n for n in names if n.startswith(("tests/", "notebooks/", "tools/"))]
     assert {n.split("/")[0] for n in names} == {"cleann_lite", "cleann_lite-0.1.0.dist-info"}
+
+
+def test_the_source_archive_carries_what_the_tests_read(tmp_path):
+    subprocess.check_call(
+        [sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", tmp_path], cwd=ROOT
+    )
+    (archive,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(archive) as tar:
+        names = {name.partition("/")[2] for name in tar.getnames()}
+    needed = {
+        "Makefile",
+        "environment.yml",
+        "requirements.lock",
+        "tools/set_address.py",
+        "docs/first_light.svg",
+    }
+    assert needed <= names
+    assert not [n for n in names if n.startswith((".venv", ".git/"))]
 
 
 @pytest.mark.slow

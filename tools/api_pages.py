@@ -56,7 +56,7 @@ def fields_html(text):
     return f"<dl>{''.join(out)}</dl>"
 
 
-def docstring_html(text, level):
+def docstring_html(text):
     """A numpydoc docstring as HTML; its sections become bold lines, so that headings stay in order."""
     text = inspect.cleandoc(text or "")
     pieces = SECTION.split(text)
@@ -93,7 +93,7 @@ def thing_html(name, thing):
         f"<h2>{html.escape(name)}</h2>",
         f'<pre class="signature">{kind} {html.escape(name + signature(thing))}</pre>',
     ]
-    out.append(docstring_html(thing.__doc__, 3))
+    out.append(docstring_html(thing.__doc__))
     if inspect.isclass(thing):
         for method, value in vars(thing).items():
             call = value.__func__ if isinstance(value, classmethod | staticmethod) else value
@@ -103,9 +103,9 @@ def thing_html(name, thing):
             if inspect.isfunction(call):
                 out.append(f"<h3>{html.escape(f'{name}.{method}')}</h3>")
                 out.append(f'<pre class="signature">{html.escape(method + signature(call))}</pre>')
-                out.append(docstring_html(documented, 4))
+                out.append(docstring_html(documented))
             elif isinstance(call, property):
-                out.append(f"<h3>{html.escape(f'{name}.{method}')}</h3>{docstring_html(documented, 4)}")
+                out.append(f"<h3>{html.escape(f'{name}.{method}')}</h3>{docstring_html(documented)}")
     return "\n".join(out)
 
 
@@ -120,7 +120,7 @@ def api_pages():
                 raise
             continue
         things = members(module)
-        body = f"<h1>cleann_lite.{name}</h1>{docstring_html(module.__doc__, 2)}"
+        body = f"<h1>cleann_lite.{name}</h1>{docstring_html(module.__doc__)}"
         body += "".join(thing_html(n, t) for n, t in things)
         pages.append((f"api_{name}", f"cleann_lite.{name}", body))
         summary = inspect.cleandoc(module.__doc__ or "").split("\n")[0]
