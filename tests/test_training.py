@@ -131,6 +131,10 @@ def test_usage_and_unknown_names(capsys):
     assert main([]) == 2 and "pocket-sentiment" in capsys.readouterr().err
     assert main(["pocket-masked-word", "--data", "/nowhere"]) == 2
     assert "imdb/imdb_train.csv.gz" in capsys.readouterr().err
+    assert main(["pocket-gpt", "--start", "/nowhere"]) == 2
+    assert capsys.readouterr().err == "--start must be the folder of a model: /nowhere has no config.json\n"
+    assert main(["evaluate", "pocket-sentiment", "--model", "/nowhere"]) == 2
+    assert "--model must be the folder of a model" in capsys.readouterr().err
 
 
 def test_devices_and_folders_that_are_none(tmp_path, capsys):

@@ -34,6 +34,7 @@ def main(argv: list[str] | None = None) -> int:
     args.name = argv[0]
     try:
         _check_device(args.device)
+        _check_folders(args)
         if not evaluates:
             _prepare(args)
         (module.evaluate if evaluates else module.run)(args)
@@ -55,6 +56,13 @@ def _check_device(name: str) -> None:
         torch.empty(0, device=name)
     except (RuntimeError, AssertionError):
         raise ValueError(f"--device must be cpu, or cuda where PyTorch finds a GPU: got {name!r}") from None
+
+
+def _check_folders(args) -> None:
+    for name in ("start", "teacher", "model"):
+        folder = getattr(args, name, None)
+        if folder is not None and not (folder / "config.json").is_file():
+            raise ValueError(f"--{name} must be the folder of a model: {folder} has no config.json")
 
 
 def _prepare(args) -> None:
