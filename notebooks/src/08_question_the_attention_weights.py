@@ -152,15 +152,17 @@ print(
 
 pieces = model.tokenizer.convert_ids_to_tokens(model.encode(review).data.ids)
 i = int(np.argmax(moved))  # the row that can move farthest
+heavy = np.sort(np.argsort(-np.maximum(A[i], other[i]))[:32])  # the heaviest tokens of both, in their order
 figure, axes = plt.subplots(2, 1, figsize=(9, 3.6), sharex=True, sharey=True, layout="constrained")
 for axis, weights, name, colour in (
     (axes[0], A, "as computed", "#0072B2"),
     (axes[1], other, "another, same output", "#D55E00"),
 ):
-    axis.bar(range(n), weights[i], color=colour)
+    axis.bar(range(len(heavy)), weights[i, heavy], color=colour)
     axis.set_title(f"attention of “{pieces[i]}”, {name}", fontsize=9)
     axis.set_ylabel("weight")
-axes[1].set_xticks(range(n), pieces, rotation=90, fontsize=6)
+axes[1].set_xticks(range(len(heavy)), [pieces[j] for j in heavy], rotation=60, fontsize=8)
+axes[1].set_xlabel(f"the {len(heavy)} heaviest of {n} tokens")
 top = [", ".join(pieces[j] for j in np.argsort(-weights[i])[:5]) for weights in (A, other)]
 show(
     figure,

@@ -37,7 +37,7 @@ rng = np.random.default_rng(9)
 # 4. **Pairs.** Two methods are compared on inputs that *both* explained, and separately over all inputs.
 # 5. **Intervals.** Another draw of inputs would give another mean. How different?
 #
-# Here is a run made on the spot, on ten short texts. A method is one row of the table.
+# Here is a run made on the spot, on ten short texts. Each row of the table is one method on one text.
 
 # %%
 texts = [
@@ -52,7 +52,7 @@ run = evaluate("sentiment", len(texts), data=texts, methods=methods)
 run.frame()[["input", "method", "success", "size", "rank", "calls", "minimal"]].head(14)
 
 # %% [markdown]
-# The rows:
+# The columns: *success* (1 or 0), *size* (words in the set), *rank* of the replacement (with two classes always 2), *calls* of the model, and *minimal*: 1 if no smaller set works, 0 if one does, `<NA>` where there is no set or no proof. The methods:
 #
 # | name | what it does |
 # |---|---|
