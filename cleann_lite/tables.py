@@ -1,9 +1,12 @@
 """Read a correlation matrix or a table of samples from a file, with one clear sentence when it is neither."""
 
 import csv
+import io
 from pathlib import Path
 
 import numpy as np
+
+_MISSING = {"", "na", "n/a", "nan", "null", "none", "?"}  # how tables write that a value is missing
 
 
 def read_correlation(path, n_samples=None):
@@ -12,8 +15,8 @@ def read_correlation(path, n_samples=None):
     Parameters
     ----------
     path : str or path
-        ``.csv`` (comma, semicolon or tab; a header line and a first column of names are recognised) or
-        ``.npy``. A square table that is symmetric, or that comes with a sample size, is a correlation
+        ``.csv`` (comma, semicolon or tab; a header line and a first column, of names or of numbers that
+        count, are recognised) or ``.npy``. A square table that is symmetric, or that comes with a sample size, is a correlation
         matrix; anything else is a table with a row per sample.
     n_samples : int, optional
         Sample size behind a correlation matrix; for a table the default is its number of rows.
@@ -75,9 +78,12 @@ def _refuse_other_than_correlation(name, values):
 
 def _read_npy(path):
     try:
-        return np.asarray(np.load(path, allow_pickle=False), dtype=np.float64)
+        values = np.asarray(np.load(path, allow_pickle=False))
+        if values.dtype.kind in "biuf":
+            return values.astype(np.float64)
     except (ValueError, OSError, EOFError, TypeError):
-        raise ValueError(f"{path.name} is no array of numbers as numpy.save writes it") from None
+        pass
+    raise ValueError(f"{path.name} is no array of numbers as numpy.save writes it")
 
 
 def _read_csv(path):
@@ -85,18 +91,24 @@ def _read_csv(path):
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise ValueError(f"{path.name} is not text in UTF-8") from None
-    delimiter = max(",;\t", key=text.split("\n", 1)[0].count)
-    rows = [row for row in csv.reader(text.splitlines(), delimiter=delimiter) if any(c.strip() for c in row)]
+    delimiter = max(",;\t", key=text.lstrip("\r\n").split("\n", 1)[0].count)
+    try:
+        lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
+    except csv.Error as error:
+        raise ValueError(f"{path.name} is no table: {error}") from None
+    rows = [[cell.strip() for cell in row] for row in lines if any(cell.strip() for cell in row)]
     if not rows:
         raise ValueError(f"{path.name} is empty")
     labels = None
-    if not all(_is_number(c) for c in rows[0]):
-        labels, rows = [c.strip() for c in rows[0]], rows[1:]
-    if rows and not _is_number(rows[0][0]):  # a column of names
+    if _is_header(rows):
+        labels, *rows = rows
+    names = [row[0] for row in rows]
+    if rows and _are_names(names, labels, len(rows[0])):
         rows = [row[1:] for row in rows]
-        labels = labels[1:] if labels and len(labels) == len(rows[0]) + 1 else labels
-    elif labels and rows and labels[0] == "" and len(labels) == len(rows[0]):  # a numbered index column
-        labels, rows = labels[1:], [row[1:] for row in rows]
+        if labels is None and len(rows) == len(rows[0]):
+            labels = names
+        elif labels and len(labels) > len(rows[0]):
+            labels = labels[1:]
     widths = {len(row) for row in rows}
     if len(widths) > 1 or (labels and widths and len(labels) not in widths):
         raise ValueError(f"the lines of {path.name} differ in length: {sorted(widths)} values")
@@ -105,6 +117,36 @@ def _read_csv(path):
             if not _is_number(cell):
                 raise ValueError(f"row {number} of {path.name} holds {cell!r}, which is not a number")
     return np.array(rows, dtype=np.float64), labels
+
+
+def _is_header(rows):
+    """Whether the first line holds names, or the numbers of the columns, rather than values."""
+    first, below = rows[0], rows[1:]
+    corner, counts = first[0], _counts(first[1:])
+    if below and all(_is_name(row[0]) for row in below) and not any(map(_is_name, first[1:])):
+        return not _is_name(corner) or counts  # else: names down the side only
+    if corner == "" and all(map(_is_number, first[1:])):
+        return _counts([row[0] for row in below])  # the lines are numbered too; else a missing value
+    numbered = _counts(first) and below and not any(all(c.isdecimal() for c in row) for row in below)
+    return numbered or any(map(_is_name, first))
+
+
+def _are_names(column, labels, width):
+    """Whether the first column holds the names or numbers of the lines rather than values."""
+    if width == 1:
+        return False
+    if labels and (labels[0] == "" or len(labels) < width or labels[1:] == column):
+        return True
+    return all(map(_is_name, column))
+
+
+def _counts(cells):
+    """Whether cells read 0, 1, 2, … or 1, 2, 3, …"""
+    return len(cells) > 1 and any(cells == [str(i + start) for i in range(len(cells))] for start in (0, 1))
+
+
+def _is_name(cell):
+    return cell.lower() not in _MISSING and not _is_number(cell)
 
 
 def _is_number(cell):

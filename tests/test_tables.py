@@ -37,6 +37,33 @@ def test_an_index_column_is_left_out(tmp_path):
     assert labels == ["a", "b"]
 
 
+@pytest.mark.parametrize("corner", ["", "word,", ","])
+@pytest.mark.parametrize("names", [["0", "1", "2"], ["the", "3", "films"], ["3", "the", "films"]])
+def test_names_may_be_numbers(tmp_path, corner, names):
+    matrix = np.corrcoef(DATA.T).tolist()
+    side = [f"{name}," if corner else "" for name in names]
+    lines = [corner + ",".join(names), *(s + ",".join(map(repr, r)) for s, r in zip(side, matrix, strict=True))]
+    correlation, n, labels = read_correlation(write(tmp_path, "\n".join(lines)), 77)
+    np.testing.assert_array_equal(correlation, matrix)
+    assert (n, labels) == (77, names)
+
+
+def test_names_may_stand_down_the_side_only(tmp_path):
+    matrix = np.corrcoef(DATA.T).tolist()
+    lines = [f"{name}," + ",".join(map(repr, row)) for name, row in zip("pqr", matrix, strict=True)]
+    correlation, _, labels = read_correlation(write(tmp_path, "\n".join(lines)), 77)
+    np.testing.assert_array_equal(correlation, matrix)
+    assert labels == ["p", "q", "r"]
+
+
+@pytest.mark.parametrize("header", ["a,b,c\n", ""])
+@pytest.mark.parametrize("first", [",1,2", "NA,1,2", "1,,2", "1,NA,2", "?,?,?"])
+def test_a_missing_value_is_refused_wherever_it_stands(tmp_path, header, first):
+    rows = [",".join(map(repr, row)) for row in DATA.tolist()]
+    with pytest.raises(ValueError, match="^row 1 of x.csv holds '.{0,2}', which is not a number$"):
+        read_correlation(write(tmp_path, header + "\n".join([first, *rows])))
+
+
 def test_npy_round_trip(tmp_path):
     np.save(tmp_path / "c.npy", np.corrcoef(DATA.T))
     correlation, n, labels = read_correlation(tmp_path / "c.npy", 50)
@@ -53,6 +80,8 @@ def test_npy_round_trip(tmp_path):
         ("a,b\n1,2\n1,4\n", "'a' of x.csv is constant"),
         ("1,0.5\n0.5,1", "--n-samples"),
         ("a\n1\n2\n", "two or more rows and columns"),
+        ("a b c\n1 2 3\n4 5 7\n", "'a b c', which is not a number"),
+        ('a,b\n"1,2\n' + "3,4\n" * 40_000, "no table: field larger"),
     ],
 )
 def test_bad_files_get_one_clear_sentence(tmp_path, text, sentence):
@@ -80,6 +109,7 @@ def test_a_covariance_is_not_taken_for_data(tmp_path):
 def test_the_sample_size_of_a_table_can_be_said(tmp_path):
     lines = [",".join(f"{v:.4f}" for v in row) for row in DATA]
     assert read_correlation(write(tmp_path, "\n".join(lines)), 77)[1] == 77
+    assert read_correlation(write(tmp_path, "\n".join(lines)), 0)[1] == 0  # which the test then refuses
 
 
 def test_missing_unknown_and_pickled_files_are_refused(tmp_path):
@@ -90,6 +120,9 @@ def test_missing_unknown_and_pickled_files_are_refused(tmp_path):
     np.save(tmp_path / "o.npy", np.array([{}], dtype=object), allow_pickle=True)
     with pytest.raises(ValueError, match="no array of numbers"):
         read_correlation(tmp_path / "o.npy")
+    np.save(tmp_path / "c.npy", DATA + 1j)
+    with pytest.raises(ValueError, match="no array of numbers"):
+        read_correlation(tmp_path / "c.npy")
     (tmp_path / "p.npy").write_bytes(bytes(range(1, 200)))
     with pytest.raises(ValueError, match=r"^p.npy is no array of numbers as numpy.save writes it$"):
         read_correlation(tmp_path / "p.npy")
