@@ -44,7 +44,7 @@ def learn_pag(
     confirm_colliders: bool = True,
     max_tests: int = 1_000_000,
     trace: bool = False,
-    progress: Callable[[int, int, int], None] | None = None,
+    progress: Callable[[int, int, int | None], None] | None = None,
 ) -> PAG:
     """Learn a PAG from conditional-independence tests.
 
@@ -77,7 +77,8 @@ def learn_pag(
     trace
         Keep every step in the graph's ``trace`` (slower).
     progress
-        Called before each size with (size, edges left, candidate sets).
+        Called before each size with (size, edges left, candidate sets); the last is None with
+        ``order_independent=False``, where each deletion changes the candidates to come.
 
     Raises
     ------

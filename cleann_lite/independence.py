@@ -10,7 +10,7 @@ given Z, so ``p = 2 (1 − Φ(…))``; they count as independent when p > α.
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Protocol, runtime_checkable
 
@@ -260,7 +260,8 @@ class PartialCorrelation(BatchedTest):
     Attributes
     ----------
     n_singular
-        Tests whose block could not be solved, or whose |r| reached 1: they count as dependent.
+        How many of the distinct tests asked so far had a block that cannot be solved, or |r| = 1: they count
+        as dependent.
 
     Raises
     ------
@@ -277,11 +278,10 @@ class PartialCorrelation(BatchedTest):
     def __init__(self, correlation, n_samples: int, alpha: float = 0.01, one_sided: bool = False):
         self.correlation = _checked_correlation(correlation)
         super().__init__(len(self.correlation), alpha)
-        if not n_samples > 3:
-            raise ValueError(f"n_samples must be above 3: got {n_samples}")
+        if not 3 < n_samples < 1e300:
+            raise ValueError(f"n_samples must be above 3 and finite: got {n_samples}")
         self.n_samples = n_samples
         self.one_sided = bool(one_sided)
-        self.n_singular = 0
         # size 0 and 1 -> which tests were asked, (n, n) and (n, n, n) bool
         self._asked_small: dict[int, np.ndarray] = {}
 
@@ -319,14 +319,12 @@ class PartialCorrelation(BatchedTest):
         -------
         (m,) float64.
         """
-        r = self.partial_correlations(x, y, sets)
-        self.n_singular += int(np.isnan(r).sum())
-        return self._p_of(r, np.shape(sets)[1])
+        return self._p_of(self.partial_correlations(x, y, sets), np.shape(sets)[-1])
 
     def partial_correlations(self, x, y, sets) -> np.ndarray:
         """(m,) partial correlations; NaN where the block cannot be solved. Arguments as ``p_values``."""
         x, y = np.asarray(x, dtype=np.intp), np.asarray(y, dtype=np.intp)
-        sets = np.asarray(sets, dtype=np.intp).reshape(len(x), -1)
+        sets = np.asarray(sets, dtype=np.intp).reshape(len(x), np.shape(sets)[-1])
         chunks = [slice(start, start + _CHUNK) for start in range(0, len(x), _CHUNK)]
         parts = [_partial_correlations(self.correlation, x[c], y[c], sets[c]) for c in chunks]
         return np.concatenate(parts) if parts else np.empty(0)
@@ -338,12 +336,37 @@ class PartialCorrelation(BatchedTest):
         return abs(float(self.correlation[x, y]))
 
     def compute_each(self, x, y, sets):
-        p, sizes = np.empty(len(sets)), np.array([members.bit_count() for members in sets])
-        for size in np.unique(sizes).tolist():
-            same = np.flatnonzero(sizes == size)
-            members = members_of([sets[i] for i in same.tolist()], self.n_variables, size)
+        p = np.empty(len(sets))
+        for same, members in self._by_size(sets):
             p[same] = self.p_values(x[same], y[same], members)
         return p
+
+    def singular_each(self, x, y, sets) -> np.ndarray:
+        """(m,) bool: whether the block of x[i], y[i] and sets[i] (a set as an integer) cannot be solved."""
+        x, y, singular = np.asarray(x), np.asarray(y), np.empty(len(sets), dtype=bool)
+        for same, members in self._by_size(sets):
+            singular[same] = np.isnan(self.partial_correlations(x[same], y[same], members))
+        return singular
+
+    def _by_size(self, sets: Sequence[int]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """For each size: the positions of the sets of this size, and their members."""
+        sizes = np.array([members.bit_count() for members in sets])
+        for size in np.unique(sizes).tolist():
+            same = np.flatnonzero(sizes == size)
+            yield same, members_of([sets[i] for i in same.tolist()], self.n_variables, size)
+
+    @property
+    def n_singular(self) -> int:
+        n = self.n_variables
+        larger = list(self._asked)
+        pairs = np.array([key % (n * n) for key in larger], dtype=np.intp)
+        found = int(self.singular_each(pairs // n, pairs % n, [key // (n * n) for key in larger]).sum())
+        for size, asked in self._asked_small.items():
+            for x, row in enumerate(asked):
+                y, *given = np.nonzero(row)
+                sets = np.array(given, dtype=np.intp).reshape(size, len(y)).T
+                found += int(np.isnan(self.partial_correlations(np.full(len(y), x), y, sets)).sum())
+        return found
 
     def _tick_off(self, keys: list[int]) -> None:
         n = self.n_variables
@@ -383,7 +406,6 @@ class PartialCorrelation(BatchedTest):
             found[c] = np.where(some, best, -1)
             reach = np.where(some, strength[each, best], -1.0)
             asked[x[c], y[c]] |= near[c] & (strength >= reach[:, None])
-            self.n_singular += int((np.isnan(r) & near[c]).sum())
         return found
 
     def independent_pairs(self) -> np.ndarray:

@@ -21,7 +21,8 @@ between two.
 R0 and R4 conclude a collider from its absence in one separating set; if the data missed a weak dependence,
 one false collider misleads all that follows. So a collider is believed only after a second look: with the
 collider added to the separating set the two ends must depend on each other. A perfect test always confirms
-(the path through a collider opens when it is conditioned on), so nothing is lost.
+(the path through a collider opens when it is conditioned on), so nothing is lost. A twin, a variable that
+repeats one of the separating set, cannot be asked about and stays unconfirmed.
 """
 
 from collections.abc import Callable, Mapping

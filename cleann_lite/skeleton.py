@@ -77,7 +77,8 @@ class Search:
     max_tests
         Most candidate sets of one size.
     progress
-        Called before each size with (size, edges left, candidate sets), or None.
+        Called before each size with (size, edges left, candidate sets), or None; candidate sets are None
+        where edges are deleted at once, since they change with each.
     trace
         Steps so far; None keeps none.
     """
@@ -90,7 +91,7 @@ class Search:
     confirm_colliders: bool
     max_size: int | None
     max_tests: int
-    progress: Callable[[int, int, int], None] | None
+    progress: Callable[[int, int, int | None], None] | None
     trace: list[Step] | None
 
     def __post_init__(self):
@@ -104,13 +105,11 @@ class Search:
 
     def may_use(self, size: int) -> bool:
         """Whether conditioning sets may have this size."""
-        if size > self.k - 2 or (self.max_size is not None and size > self.max_size):
-            return False
-        n_samples = getattr(self.test, "n_samples", math.inf)
-        if n_samples - size - 3 <= 0:
-            self.notes.append(f"stopped before conditioning sets of {size}: {n_samples} samples are too few")
-            return False
-        return True
+        return size <= self.k - 2 and (self.max_size is None or size <= self.max_size)
+
+    def too_few_samples(self, size: int) -> bool:
+        """Whether the test cannot answer sets of this size."""
+        return getattr(self.test, "n_samples", math.inf) - size - 3 <= 0
 
     def edges(self) -> list[Edge]:
         """The edges left, (i, j) with i < j."""
@@ -122,6 +121,8 @@ class Search:
         if at_once is None or self.trace is not None:
             self.delete_separated(0, lambda x, y: (0,))
             return
+        n_pairs = self.k * (self.k - 1) // 2
+        self._report(0, n_pairs, n_pairs)
         independent = at_once()[np.ix_(self.nodes, self.nodes)]
         for x, y in np.argwhere(np.triu(independent, 1)).tolist():
             self.remove(x, y, 0)
@@ -144,6 +145,11 @@ class Search:
             self.delete_separated(1, singles, most=math.inf)
             return
         self._report(1, len(edges), int(candidates.sum()))
+        if not candidates.any():
+            return
+        if self.too_few_samples(1):
+            self._stop_for_samples(1)
+            return
         nodes = np.array(self.nodes)
         wide = np.zeros((len(x), self.test.n_variables), dtype=bool)
         wide[:, nodes] = candidates
@@ -166,8 +172,12 @@ class Search:
         self._note(Step("level", size))
         edges, n_candidates = self.edges(), 0
         if not self.order_independent:
+            self._report(size, len(edges), None)
             for x, y in edges:
                 sets = list(candidates(x, y))
+                if sets and self.too_few_samples(size):
+                    self._stop_for_samples(size)
+                    return False
                 n_candidates += len(sets)
                 if n_candidates > most:
                     raise TooManySets
@@ -184,21 +194,32 @@ class Search:
             if sets:
                 queries.append((x, y, sets))
         self._report(size, len(edges), n_candidates)
+        if queries and self.too_few_samples(size):
+            self._stop_for_samples(size)
+            return False
         for (x, y, sets), first in zip(queries, self._first_separating(queries), strict=True):
             if first is not None:
                 self.remove(x, y, sets[first])
         return n_candidates > 0
 
     def opened(self, triples: list[tuple[int, int, int]]) -> list[int]:
-        """For each (x, y, nodes): those that make x and y dependent when added to their separating set."""
-        added = [(i, z) for i, (_, _, nodes) in enumerate(triples) for z in bits(nodes)]
-        questions = []
-        for i, z in added:
-            x, y, _ = triples[i]
-            questions.append((x, y, self.separators[(x, y) if x < y else (y, x)] | 1 << z))
-        opened = [nodes for _, _, nodes in triples]
-        for (i, z), independent in zip(added, self.independent_each(questions), strict=True):
-            if independent:
+        """For each (x, y, nodes): those that make x and y dependent when added to their separating set.
+
+        None where the samples are too few to ask, nor where the block cannot be solved: there no test can tell.
+        """
+        opened, added, questions = [0] * len(triples), [], []
+        for i, (x, y, nodes) in enumerate(triples):
+            separator = self.separators[(x, y) if x < y else (y, x)]
+            if not self.too_few_samples(separator.bit_count() + 1):
+                opened[i] = nodes
+                added += [(i, z) for z in bits(nodes)]
+                questions += [(x, y, separator | 1 << z) for z in bits(nodes)]
+        closed = self.independent_each(questions)
+        singular_each = getattr(self.test, "singular_each", None)
+        if singular_each is not None and questions:
+            closed = np.array(closed) | singular_each(*self._of_the_test(questions))
+        for (i, z), shut in zip(added, closed, strict=True):
+            if shut:
                 opened[i] &= ~(1 << z)
         return opened
 
@@ -207,11 +228,15 @@ class Search:
         at_once = getattr(self.test, "independent_each", None)
         if at_once is None or self.trace is not None or not questions:
             return [self._ask(*question) for question in questions]
+        return at_once(*self._of_the_test(questions))
+
+    def _of_the_test(self, questions: list[tuple[int, int, int]]) -> tuple[Sequence, Sequence, Sequence]:
+        """x, y and sets of many questions, in the numbers of the test."""
         x, y, sets = zip(*questions, strict=True)
         if self._renumbered:
             x, y = [self.nodes[i] for i in x], [self.nodes[i] for i in y]
             sets = [self._variables(given) for given in sets]
-        return at_once(x, y, sets)
+        return x, y, sets
 
     def remove(self, x: int, y: int, given: int) -> None:
         """Delete an edge and keep what separates its ends."""
@@ -227,6 +252,12 @@ class Search:
         self.notes.append(
             f"stopped {where} conditioning sets of {size}: over {self.max_tests} candidate sets"
         )
+
+    def _stop_for_samples(self, size: int) -> None:
+        """Note once that the samples are too few for sets of this size, and so for larger ones."""
+        if not self.notes:
+            n_samples = self.test.n_samples
+            self.notes.append(f"stopped before conditioning sets of {size}: {n_samples} samples are too few")
 
     def oriented(self) -> np.ndarray:
         """Marks of the present skeleton."""
@@ -300,7 +331,7 @@ class Search:
     def _named(self, x, y, given) -> tuple[int, int, tuple[int, ...]]:
         return self.nodes[x], self.nodes[y], tuple(self.nodes[z] for z in bits(given))
 
-    def _report(self, size: int, n_edges: int, n_candidates: int) -> None:
+    def _report(self, size: int, n_edges: int, n_candidates: int | None) -> None:
         if self.progress:
             self.progress(size, n_edges, n_candidates)
 

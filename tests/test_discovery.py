@@ -138,6 +138,37 @@ def test_a_cap_ends_the_search_and_the_graph_says_so():
     assert cl.learn_pag(test, max_size=1).complete
 
 
+def test_too_few_samples_are_said_once_and_only_where_a_set_was_left_untested():
+    assert cl.learn_pag(cl.PartialCorrelation(np.eye(5), 4)).notes == ()
+    dense = np.full((5, 5), 0.99) + 0.01 * np.eye(5)
+    for method in ("icd", "fci", "ordered-icd"):
+        order = {"order": range(5)} if method == "ordered-icd" else {}
+        for order_independent in (True, False):
+            options = {"order_independent": order_independent, **order}
+            for n_samples, size in ((4, 1), (5, 2)):
+                pag = cl.learn_pag(cl.PartialCorrelation(dense, n_samples, 0.5), method, **options)
+                if n_samples == 4 or not pag.complete:
+                    assert pag.notes == (
+                        f"stopped before conditioning sets of {size}: {n_samples} samples are too few",
+                    )
+    # R0's second look would condition on one variable more than 4 samples allow
+    collider = [[1, 0, 0.69], [0, 1, 0.69], [0.69, 0.69, 1]]
+    pag = cl.learn_pag(cl.PartialCorrelation(collider, 4, 0.5))
+    assert str(pag).splitlines() == ["0 o-o 2", "1 o-o 2"]
+
+
+@pytest.mark.parametrize("method", ["icd", "fci"])
+def test_a_twin_is_no_collider(method):
+    # x -> a -> y, and b repeats a: given a, nothing can be asked about b
+    a_row = planted_sem(nx.path_graph(3, create_using=nx.DiGraph), np.random.default_rng(0)).correlation
+    for names in ("xayb", "xbya", "byax"):
+        numbers = ["xaybb".index(name) % 3 if name != "b" else 1 for name in names]
+        pag = cl.learn_pag(cl.PartialCorrelation(a_row[np.ix_(numbers, numbers)], 1000), method, labels=names)
+        assert sorted(map(sorted, (edge.split(" o-o ") for edge in str(pag).splitlines()))) == [
+            ["a", "b"], ["a", "x"], ["a", "y"], ["b", "x"], ["b", "y"],
+        ]  # fmt: skip
+
+
 def test_graphs_too_dense_to_search_end_soon_and_say_so():
     rng = np.random.default_rng(1)
     correlation = np.corrcoef(rng.normal(size=(1, 300)) + rng.normal(size=(60, 300)))
@@ -166,8 +197,12 @@ def test_progress_hears_of_each_size():
     heard = []
     cl.learn_pag(cl.PartialCorrelation(sampled(3), 1000), progress=lambda *now: heard.append(now))
     sizes, edges, candidates = zip(*heard, strict=True)
-    assert sizes == tuple(range(1, len(heard) + 1)) and list(edges) == sorted(edges, reverse=True)
-    assert candidates[-1] == 0 or len(heard) == max(sizes)
+    assert sizes == tuple(range(len(heard))) and list(edges) == sorted(edges, reverse=True)
+    assert candidates[-1] == 0
+    one_by_one = []
+    test = cl.PartialCorrelation(sampled(3), 1000)
+    cl.learn_pag(test, order_independent=False, progress=lambda *now: one_by_one.append(now))
+    assert [size for size, _, _ in one_by_one] == list(sizes) and one_by_one[1][2] is None
 
 
 @needs_shared

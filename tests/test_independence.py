@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from cleann_lite.discovery import learn_pag
 from cleann_lite.independence import GSquared, IndependenceTest, PartialCorrelation
 from cleann_lite.separation import as_bits
 
@@ -30,6 +31,12 @@ def test_p_values_equal_the_textbook_formula(correlation, one_sided):
         want = [textbook(correlation, 60, 0, 1, given, one_sided) for given in sets]
         assert np.allclose(many, want, rtol=1e-9, atol=1e-14)
         assert np.allclose([test.p_value(1, 0, given) for given in sets], want, rtol=1e-9, atol=1e-14)
+
+
+def test_no_question_has_no_answer(correlation):
+    test = PartialCorrelation(correlation, 60)
+    for sets in ([], np.empty((0, 2), int)):
+        assert test.p_values([], [], sets).shape == test.partial_correlations([], [], sets).shape == (0,)
 
 
 def test_every_way_of_asking_gives_the_same_answer(correlation):
@@ -88,6 +95,25 @@ def test_singular_blocks_are_dependent_and_counted():
     test = PartialCorrelation(twins, 100)
     assert test.p_value(0, 1) == 0.0 and test.p_value(0, 2, [1]) == 0.0 and test.p_value(0, 1, [2]) == 0.0
     assert test.n_singular == 3
+    test.p_value(1, 2, [0])
+    test.p_value(0, 1)
+    assert test.n_singular == 4 and test.with_alpha(0.05).n_singular == 0
+
+
+def test_singular_tests_are_counted_once_however_they_are_asked():
+    rng = np.random.default_rng(0)
+    rows = rng.random((6, 40))
+    correlation = np.corrcoef(np.vstack([rows, rows[:2], rows[0] + rows[1]]))
+    fast, traced = PartialCorrelation(correlation, 40), PartialCorrelation(correlation, 40)
+    learn_pag(fast)
+    once = fast.n_singular
+    learn_pag(fast)
+    learn_pag(traced, trace=True)
+    assert fast.n_singular == traced.n_singular == once > 0
+    asked = [step for step in learn_pag(traced, trace=True).trace if step.kind == "test"]
+    sets = {(step.x, step.y, step.given) for step in asked}
+    alone = [np.isnan(traced.partial_correlations([x], [y], [given])[0]) for x, y, given in sets]
+    assert sum(alone) == once
 
 
 @pytest.mark.parametrize(
