@@ -17,7 +17,7 @@ from itertools import combinations
 import networkx as nx
 import numpy as np
 
-from .graphs import Mark, reachable
+from .graphs import PAG, Mark, reachable
 from .separation import DAGSeparation, MixedSeparation, as_bits
 
 
@@ -63,12 +63,20 @@ def is_mag(marks) -> bool:
     Ancestral: no arrowhead points at an ancestor of the other end, nor at an end of an undirected edge.
     Maximal: any two nodes that are not adjacent can be separated.
 
+    Raises
+    ------
+    ValueError
+        If the marks are no graph at all (``PAG``).
+
     Examples
     --------
     >>> is_mag([[0, 2, 0], [3, 0, 2], [0, 3, 0]]), is_mag([[0, 3, 0], [3, 0, 2], [0, 2, 0]])
     (True, False)
     """
-    marks = np.asarray(marks)
+    return _is_mag(PAG(marks).marks)
+
+
+def _is_mag(marks: np.ndarray) -> bool:
     if (marks == Mark.CIRCLE).any():
         return False
     arrow = marks == Mark.ARROW
@@ -155,13 +163,13 @@ def members(marks, limit: int | None = None, selection_bias: bool = True) -> Ite
     """
     marks = np.asarray(marks, dtype=np.int8)
     reference = a_member(marks)
-    if not is_mag(reference):
+    if not _is_mag(reference):
         return
     found = 0
     for candidate in _fillings(marks, reference, selection_bias):
         if limit is not None and found >= limit:
             return
-        if is_mag(candidate) and markov_equivalent(candidate, reference):
+        if _is_mag(candidate) and markov_equivalent(candidate, reference):
             found += 1
             yield candidate
 
@@ -182,7 +190,7 @@ def pag_by_enumeration(mag, selection_bias: bool = True) -> np.ndarray:
     shared = mag.copy()
     for candidate in _fillings((mag > 0) * np.int8(Mark.CIRCLE), mag, selection_bias):
         news = (candidate != shared) & (shared != Mark.CIRCLE)
-        if news.any() and is_mag(candidate) and markov_equivalent(candidate, mag):
+        if news.any() and _is_mag(candidate) and markov_equivalent(candidate, mag):
             shared[news] = Mark.CIRCLE
     return shared
 
@@ -190,14 +198,22 @@ def pag_by_enumeration(mag, selection_bias: bool = True) -> np.ndarray:
 def is_pag(marks, selection_bias: bool = True) -> bool:
     """Whether these marks are the PAG of some MAG, by enumeration (``pag_by_enumeration``).
 
+    Slow beyond about eight edges. There the rules tell: marks are a PAG when ``a_member(marks)`` is a MAG and
+    ``orientation.pag_of_mag`` gives the marks back from it.
+
+    Raises
+    ------
+    ValueError
+        If the marks are no graph at all (``PAG``).
+
     Examples
     --------
     >>> is_pag([[0, 2, 0], [1, 0, 1], [0, 2, 0]]), is_pag([[0, 2], [1, 0]])
     (True, False)
     """
-    marks = np.asarray(marks, dtype=np.int8)
+    marks = PAG(marks).marks
     mag = a_member(marks)
-    return is_mag(mag) and np.array_equal(pag_by_enumeration(mag, selection_bias), marks)
+    return _is_mag(mag) and np.array_equal(pag_by_enumeration(mag, selection_bias), marks)
 
 
 def _fillings(marks, reference, selection_bias: bool) -> Iterator[np.ndarray]:

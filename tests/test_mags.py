@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from oracle_cases import SHARED, dag_of, oracle_cases
 
 from cleann_lite.mags import (
+    a_member,
     is_mag,
     is_pag,
     mag_of_dag,
@@ -114,3 +115,25 @@ def test_members_of_the_recorded_pags():
 def test_the_recorded_mag_of_every_recorded_dag():
     for case in oracle_cases():
         assert (mag_of_dag(dag_of(case), case["observed"], case["selection"]) == case["mag"]).all()
+
+
+@pytest.mark.parametrize("marks", [[[0, 2], [0, 0]], [[0, 7], [7, 0]], [[3]], [[0, 2, 2], [2, 0, 2]]])
+def test_what_is_no_graph_is_neither_mag_nor_pag(marks):
+    for check in (is_mag, is_pag):
+        with pytest.raises(ValueError):
+            check(marks)
+
+
+def test_the_rules_know_a_pag_as_enumeration_does():
+    rng = np.random.default_rng(0)
+    found = set()
+    for _ in range(60):
+        marks = pag_of_mag(drawn(int(rng.integers(10**6)), 6).mag)
+        if marks.any() and rng.random() < 0.7:  # spoil one mark
+            i, j = rng.permutation(np.argwhere(marks))[0]
+            marks[i, j] = rng.integers(1, 4)
+        member = a_member(marks)
+        told = is_mag(member) and np.array_equal(pag_of_mag(member), marks)
+        assert told == is_pag(marks)
+        found.add(told)
+    assert found == {True, False}
