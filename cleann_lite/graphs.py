@@ -129,7 +129,8 @@ class PAG:
             raise ValueError(f"an edge has a mark at both ends: that between {i} and {j} has one")
         marks = given.astype(np.int8)
         marks.flags.writeable = False
-        nodes = tuple(range(len(marks))) if self.nodes is None else tuple(self.nodes)
+        nodes = range(len(marks)) if self.nodes is None else self.nodes
+        nodes = tuple(node.item() if isinstance(node, np.generic) else node for node in nodes)
         if len(nodes) != len(marks) or len(set(nodes)) != len(nodes):
             raise ValueError(f"{len(marks)} different nodes are needed: got {nodes}")
         labels = None if self.labels is None else tuple(str(label) for label in self.labels)
@@ -213,10 +214,11 @@ class PAG:
         """(k, k) bool: [i, j] is True when i is j or a possibly directed path leads from i to j."""
         return reachable(possibly_directed(self.marks))
 
-    def members(self, limit: int | None = 100) -> list["PAG"]:
+    def members(self, limit: int | None = 100, selection_bias: bool = True) -> list["PAG"]:
         """The MAGs that this PAG stands for: its circles filled in every way that keeps the separations.
 
-        Empty if the marks, as may happen with data, are no PAG.
+        Empty if the marks, as may happen with data, are no PAG. False for ``selection_bias``, as for a graph
+        learned so, leaves out the MAGs with undirected edges.
 
         Examples
         --------
@@ -229,7 +231,7 @@ class PAG:
         """
         from .mags import members  # mags builds on this module
 
-        return [PAG(marks, self.nodes, self.labels) for marks in members(self.marks, limit)]
+        return [PAG(marks, self.nodes, self.labels) for marks in members(self.marks, limit, selection_bias)]
 
     def to_networkx(self) -> nx.DiGraph:
         """A DiGraph with an arc each way: ``g[x][y]["mark"]`` is the mark at y. Nodes carry ``label``."""
@@ -251,7 +253,11 @@ class PAG:
         return "\n".join([*lines, "}"]) + "\n"
 
     def describe(self) -> list[str]:
-        """Each edge as a sentence."""
+        """Each edge as a sentence, for data that were not selected.
+
+        Under selection, "x causes y" with no arrowhead at x may mean that x causes what the data were
+        selected by, and a hidden cause of x and one of y may be joined by selection alone.
+        """
         sentences = []
         for x, y, at_x, at_y in self.edges():
             if (at_x, at_y) not in _SENTENCE:
@@ -262,13 +268,14 @@ class PAG:
         return sentences
 
     def to_json(self) -> str:
-        """JSON text that ``from_json`` reads back (without the trace)."""
+        """JSON text that ``from_json`` reads back (without the trace). Nodes are numbers or texts."""
+        separated = sorted(self.separating_sets.items(), key=lambda item: [*map(self._index, item[0])])
         return json.dumps(
             {
                 "nodes": list(self.nodes),
                 "labels": None if self.labels is None else list(self.labels),
                 "marks": self.marks.tolist(),
-                "separating_sets": [[x, y, list(z)] for (x, y), z in sorted(self.separating_sets.items())],
+                "separating_sets": [[x, y, list(z)] for (x, y), z in separated],
                 "notes": list(self.notes),
             },
             ensure_ascii=False,
@@ -289,14 +296,15 @@ class PAG:
             raise ValueError("a PAG in JSON needs the field 'marks'")
         nodes, labels = content.get("nodes"), content.get("labels")
         try:
+            marks = np.array(content["marks"], dtype=float)
             return cls(
-                np.array(content["marks"], dtype=int).reshape((len(content["marks"]),) * 2),
+                marks if marks.size else marks.reshape(0, 0),
                 None if nodes is None else tuple(nodes),
                 None if labels is None else tuple(labels),
-                {(x, y): tuple(given) for x, y, given in content.get("separating_sets", ())},
-                tuple(content.get("notes", ())),
+                {(x, y): tuple(given) for x, y, given in content.get("separating_sets") or ()},
+                tuple(content.get("notes") or ()),
             )
-        except TypeError as error:
+        except (TypeError, ValueError) as error:
             raise ValueError(f"this is not the JSON of a PAG: {error}") from None
 
     def __str__(self):

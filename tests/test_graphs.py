@@ -36,6 +36,32 @@ def test_json_of_something_else_is_refused(text):
         PAG.from_json(text)
 
 
+def test_json_of_any_numbers_and_names():
+    numbered = PAG([[0, 1], [1, 0]], nodes=np.array([3, 4]))
+    assert PAG.from_json(numbered.to_json()) == numbered
+    mixed = PAG(np.zeros((3, 3), int), ("b", 1, "a"), separating_sets={("b", "a"): (1,), ("b", 1): ()})
+    back = PAG.from_json(mixed.to_json())
+    assert back == mixed and back.separating_set("a", "b") == (1,)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "nope",
+        "[]",
+        '{"marks": null}',
+        '{"marks": [[0, 1]]}',
+        '{"marks": [[0, 1.5], [1, 0]]}',
+        '{"marks": [[0, 1], [1, 0]], "nodes": 5}',
+        '{"marks": [[0, 1], [1, 0]], "nodes": [[1], [2]]}',
+        '{"marks": [[0, 1], [1, 0]], "separating_sets": [[1]]}',
+    ],
+)
+def test_json_that_is_no_pag_is_refused(text):
+    with pytest.raises(ValueError):
+        PAG.from_json(text)
+
+
 def test_separating_set(pag):
     assert pag.separating_set(4, 7) is None
     with pytest.raises(ValueError, match="carries no separating set"):
@@ -88,6 +114,13 @@ def test_refuses_what_is_no_graph(marks, message):
         PAG(marks)
     with pytest.raises(ValueError, match="one label"):
         PAG([[0]], labels=("a", "b"))
+
+
+def test_members_with_and_without_selection():
+    chain = PAG([[0, 1, 0], [1, 0, 1], [0, 1, 0]])
+    with_selection, without = chain.members(None), chain.members(None, selection_bias=False)
+    assert any("---" in str(mag) for mag in with_selection)
+    assert without == [mag for mag in with_selection if "---" not in str(mag)]
 
 
 def test_marks_cannot_be_written(pag):
