@@ -13,7 +13,9 @@ and orient what is left with Zhang's rules (``orientation``). They differ in whe
 
 Among candidates of one size the nearest come first (ICD: the sum of distances from the root), and of equally
 near ones those most correlated with both x and y. By default all edges of one size are tested on the same
-graph and deleted together, so that the numbering of the variables cannot matter.
+graph and deleted together, so that the numbering of the variables cannot matter. (Where a test does not say
+how strongly two variables depend, equally near candidates go by number, and which of several separating sets
+is found may orient an edge.)
 """
 
 import math
@@ -52,7 +54,7 @@ def learn_pag(
     ----------
     test
         ``PartialCorrelation``, ``DSeparation`` or any object with ``n_variables`` and
-        ``independent(x, y, given)``.
+        ``independent(x, y, given)`` (``independence.AnyTest``).
     method
         "icd", "fci" or "ordered-icd".
     nodes
@@ -83,7 +85,8 @@ def learn_pag(
     Raises
     ------
     ValueError
-        If the method is unknown, nodes or order do not fit, labels do not match or max_size is negative.
+        If the test cannot be asked, the method is unknown, nodes or order do not fit, labels do not match or
+        max_size is negative.
 
     Examples
     --------
@@ -97,6 +100,8 @@ def learn_pag(
     """
     if method not in _METHODS:
         raise ValueError(f"method must be one of {', '.join(_METHODS)}: got {method!r}")
+    if not callable(getattr(test, "independent", None)):
+        raise ValueError(f"a test needs a method independent(x, y, given): got {type(test).__name__}")
     nodes = _checked_nodes(test, nodes)
     if labels is not None and len(labels) != len(nodes):
         raise ValueError(f"each node needs one label: got {len(labels)} labels for {len(nodes)} nodes")

@@ -28,7 +28,12 @@ _REMEMBERED = 1_000_000
 
 @runtime_checkable
 class AnyTest(Protocol):
-    """The least that ``learn_pag`` asks of a test."""
+    """The least that ``learn_pag`` asks of a test.
+
+    A method ``strength(x, y)`` besides, larger the more x and y depend on each other, says which of equally
+    near candidates to try first; without it that is left to the numbering. ``n_samples``, where there is one,
+    bounds conditioning sets to n_samples − 4 variables.
+    """
 
     n_variables: int
 

@@ -205,7 +205,7 @@ class Search:
     def opened(self, triples: list[tuple[int, int, int]]) -> list[int]:
         """For each (x, y, nodes): those that make x and y dependent when added to their separating set.
 
-        None where the samples are too few to ask, nor where the block cannot be solved: there no test can tell.
+        None where the samples are too few to ask, or where the block cannot be solved: no test can tell.
         """
         opened, added, questions = [0] * len(triples), [], []
         for i, (x, y, nodes) in enumerate(triples):
@@ -285,7 +285,7 @@ class Search:
     def strength(self) -> np.ndarray | None:
         """(k, k) how dependent two nodes are without conditioning; None where the test does not say."""
         correlation = getattr(self.test, "correlation", None)
-        if correlation is not None:
+        if isinstance(correlation, np.ndarray):
             return np.abs(correlation[np.ix_(self.nodes, self.nodes)])
         measure = getattr(self.test, "strength", None)
         strength = np.zeros((self.k, self.k))

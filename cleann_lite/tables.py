@@ -16,8 +16,8 @@ def read_correlation(path, n_samples=None):
     ----------
     path : str or path
         ``.csv`` (comma, semicolon or tab; a header line and a first column, of names or of numbers that
-        count, are recognised) or ``.npy``. A square table that is symmetric, or that comes with a sample size, is a correlation
-        matrix; anything else is a table with a row per sample.
+        count, are recognised) or ``.npy``. A square table that is symmetric, or that comes with a sample
+        size, is a correlation matrix; anything else is a table with a row per sample.
     n_samples : int, optional
         Sample size behind a correlation matrix; for a table the default is its number of rows.
 

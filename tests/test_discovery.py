@@ -205,6 +205,24 @@ def test_progress_hears_of_each_size():
     assert [size for size, _, _ in one_by_one] == list(sizes) and one_by_one[1][2] is None
 
 
+def test_a_test_may_keep_a_correlation_of_its_own():
+    class Own:
+        n_variables = 3
+
+        def correlation(self, x, y):
+            raise AssertionError("not part of the protocol")
+
+        def independent(self, x, y, given):
+            return {x, y} == {0, 2} and not given
+
+    assert str(cl.learn_pag(Own())).splitlines() == ["0 o-> 1", "1 <-o 2"]
+
+
+def test_refuses_what_is_no_test():
+    with pytest.raises(ValueError, match=r"independent\(x, y, given\): got ndarray"):
+        cl.learn_pag(np.eye(3))
+
+
 @needs_shared
 @pytest.mark.slow
 @pytest.mark.parametrize("length", [12, 24, 32, 40, 64, 128, 256])

@@ -42,7 +42,8 @@ def test_an_index_column_is_left_out(tmp_path):
 def test_names_may_be_numbers(tmp_path, corner, names):
     matrix = np.corrcoef(DATA.T).tolist()
     side = [f"{name}," if corner else "" for name in names]
-    lines = [corner + ",".join(names), *(s + ",".join(map(repr, r)) for s, r in zip(side, matrix, strict=True))]
+    rows = (name + ",".join(map(repr, row)) for name, row in zip(side, matrix, strict=True))
+    lines = [corner + ",".join(names), *rows]
     correlation, n, labels = read_correlation(write(tmp_path, "\n".join(lines)), 77)
     np.testing.assert_array_equal(correlation, matrix)
     assert (n, labels) == (77, names)
@@ -60,7 +61,7 @@ def test_names_may_stand_down_the_side_only(tmp_path):
 @pytest.mark.parametrize("first", [",1,2", "NA,1,2", "1,,2", "1,NA,2", "?,?,?"])
 def test_a_missing_value_is_refused_wherever_it_stands(tmp_path, header, first):
     rows = [",".join(map(repr, row)) for row in DATA.tolist()]
-    with pytest.raises(ValueError, match="^row 1 of x.csv holds '.{0,2}', which is not a number$"):
+    with pytest.raises(ValueError, match=r"^row 1 of x\.csv holds '.{0,2}', which is not a number$"):
         read_correlation(write(tmp_path, header + "\n".join([first, *rows])))
 
 
