@@ -58,7 +58,7 @@ class TestLearn:
 
     def test_what_a_search_left_out_is_told(self, capsys, tmp_path):
         np.savetxt(tmp_path / "c.csv", 0.1 * np.eye(4) + 0.9, delimiter=",")
-        code, out, _ = run(capsys, "learn", str(tmp_path / "c.csv"), "--n-samples", "4")
+        code, out, _ = run(capsys, "learn", str(tmp_path / "c.csv"), "--n-samples", "4", "--alpha", "0.5")
         assert code == 0
         assert "note: stopped before conditioning sets of 1" in out
 
