@@ -271,7 +271,7 @@ class PartialCorrelation(BatchedTest):
     Raises
     ------
     ValueError
-        If the matrix is no correlation matrix, alpha is outside (0, 1) or n_samples is below 4.
+        If the matrix is no correlation matrix, alpha is outside (0, 1) or n_samples is not above 3.
 
     Examples
     --------
@@ -283,8 +283,10 @@ class PartialCorrelation(BatchedTest):
     def __init__(self, correlation, n_samples: int, alpha: float = 0.01, one_sided: bool = False):
         self.correlation = _checked_correlation(correlation)
         super().__init__(len(self.correlation), alpha)
-        if not 3 < n_samples < 1e300:
-            raise ValueError(f"n_samples must be above 3 and finite: got {n_samples}")
+        if not n_samples > 3:
+            raise ValueError(f"n_samples must be above 3: got {n_samples}")
+        if n_samples > 1e300:
+            raise ValueError("n_samples must be below 1e300")
         self.n_samples = n_samples
         self.one_sided = bool(one_sided)
         # size 0 and 1 -> which tests were asked, (n, n) and (n, n, n) bool
