@@ -709,6 +709,21 @@ def test_page_weight_at_128_tokens_is_below_a_megabyte():
     assert "application/vnd.jupyter.widget-view+json" in bundle
 
 
+def test_a_step_of_a_large_search_weighs_little_and_shows_its_edge():
+    pytest.importorskip("anywidget")
+    explorer = DiscoveryStepper(PartialCorrelation(np.where(np.eye(40), 1.0, 0.3), 20, alpha=0.2))
+    assert "160 of 780 edges" in explorer.view.status
+    place = next(
+        i
+        for i, at in enumerate(explorer.searches.run("the given test", "icd")[1])
+        if at.step and at.step.x == 30
+    )
+    explorer.set(step=place)
+    assert [c.a for c in explorer.view.drawing.scene.curves if c.state == "bold"] == [30]
+    weight = len(json.dumps(explorer._repr_mimebundle_())) + len(json.dumps(explorer.widget.view))
+    assert weight < 1_000_000, f"{weight:,} bytes"
+
+
 def test_the_page_code_asks_for_nothing_from_elsewhere():
     code = (STATIC / "explorer.js").read_text(encoding="utf-8")
     style = (STATIC / "explorer.css").read_text(encoding="utf-8")

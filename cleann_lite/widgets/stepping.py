@@ -14,7 +14,7 @@ from ..discovery import learn_pag
 from ..drawing import draw
 from ..graphs import PAG, Mark
 from ..independence import DSeparation
-from .explorer import Explorer, View, buttons, choice, slider
+from .explorer import MOST_EDGES, Explorer, View, buttons, choice, slider
 
 STOPS = {
     "all": ("every step", ("test", "remove", "orient", "level")),
@@ -160,7 +160,8 @@ def step_view(searches, state):
         focus=[(step.x, step.y)] if tested else (),
         sets=[given] if given else (),
         positions=searches.positions(state["problem"]),
-        max_edges=None,
+        max_edges=MOST_EDGES,
+        around=step.x if tested else None,
         title=f"{state['method'].upper()} after {halts[place]} steps",
     )
     asked = sum(one.step is not None and one.step.kind == "test" for one in moments[: halts[place] + 1])
@@ -168,7 +169,10 @@ def step_view(searches, state):
     ends = "The end" if place else "The search starts from the complete graph"
     said = sentence(pag, step, test) or ends
     count = int(np.count_nonzero(np.triu(now.marks)))
-    status = f"Step {halts[place]} of {len(moments) - 1}. {said}. {asked} tests so far, {count} edges left."
+    status = (
+        f"Step {halts[place]} of {len(moments) - 1}. {said}. {asked} test{'s' * (asked != 1)} so far, "
+        f"{count} edge{'s' * (count != 1)} left. {drawing.caption}"
+    ).rstrip()
     return View.of(
         drawing,
         controls=step_controls(searches, state, place, halts),
