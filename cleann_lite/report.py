@@ -50,7 +50,7 @@ def _size_verdict(c, told, cost):
     word = _decided(c.size, c.p["size"], "smaller")
     counted = _decided(c.counted_size, c.p["counted_size"], "smaller").rstrip(".").lower()
     return (
-        f"Smaller sets than {told}? {word} On the {c.common} inputs that both explained, CLEANN's set has "
+        f"Smaller sets than {told}? {word} On the {_inputs(c.common)} that both explained, CLEANN's set has "
         f"{_signed(c.size)} units relative to the other's (p = {c.p['size']:.2g}). Over all inputs, a "
         f"failure counted as a set of {cost:g} units: {_signed(c.counted_size)} ({counted}; "
         f"p = {c.p['counted_size']:.2g}). CLEANN's share of success is {_signed(c.success, '.1%')} relative "
@@ -66,10 +66,14 @@ def _rank_verdict(run, c, told):
         return ""
     word = _decided(c.rank, c.p["rank"], "higher")
     return (
-        f"Does the replacement rank higher than with {told}? {word} On the {c.common} inputs that both "
+        f"Does the replacement rank higher than with {told}? {word} On the {_inputs(c.common)} that both "
         f"explained, CLEANN's stood {_signed(c.rank)} places relative to the other's in the original ranking "
         f"(negative is higher; p = {c.p['rank']:.2g})."
     )
+
+
+def _inputs(count):
+    return f"{count} input{'s' * (count != 1)}"
 
 
 def _decided(interval, p, what):

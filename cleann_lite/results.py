@@ -105,7 +105,7 @@ class Evaluation:
         best = []
         for half in (0, 1):
             other = sizes[:, 1 - half :: 2] if len(self.records) > 1 else sizes
-            best.append(heads[int(other.mean(axis=1).argmin())])
+            best.append(heads[int(other.sum(axis=1).argmin())])
         return [record["rows"][best[i % 2]] for i, record in enumerate(self.records)]
 
     def values(self, method: str, column: str) -> np.ndarray:
@@ -212,7 +212,7 @@ class Evaluation:
         """The questions of the papers, answered in words with intervals."""
         from .report import verdicts
 
-        return verdicts(self)
+        return verdicts(self) if self.records else ["No input is finished yet."]
 
     def to_html(self) -> str:
         """The report: one file, no script, no network."""

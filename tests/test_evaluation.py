@@ -291,6 +291,13 @@ def test_errors_are_told_in_words():
     assert any(re.search(r"broken 100\.0% \[[^]]*\] \(3 by an error\)", sentence) for sentence in told)
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_run_that_was_killed_before_its_first_input_can_be_read(tmp_path):
+    table = Evaluation(run(1, ("cleann", "cleann-heads", "attention")).settings, [])
+    assert table.verdicts() == ["No input is finished yet."]
+    assert len(table.summary()) == len(table.methods) and "0 of them finished" in table.to_html()
+
+
 def test_a_failure_may_cost_nothing():
     table = run(2, ("random",), failure_cost=0)
     assert table.cost == 0 and (table.values("random", "counted_size")[~table.successes("random")] == 0).all()
