@@ -157,7 +157,22 @@ class Explanation:
 
     def to_dot(self, head: int | None = None) -> str:
         """DOT text of one head's whole graph."""
-        return self.pags[self.best_head if head is None else head].to_dot()
+        return self.pag_of(head).to_dot()
+
+    def pag_of(self, head: int | None = None) -> PAG:
+        """One head's graph; ``head`` None takes the head of the first set.
+
+        Raises
+        ------
+        ValueError
+            There is no such graph, or none at all (a baseline reads none).
+        """
+        if not self.pags:
+            raise ValueError("this explanation has no graph: it was not found in one")
+        head = self.best_head if head is None else head
+        if head not in self.pags:
+            raise ValueError(f"there is a graph for the heads {sorted(self.pags)}: got {head!r}")
+        return self.pags[head]
 
     def to_html(self) -> str:
         """A page of its own: no script, no network."""

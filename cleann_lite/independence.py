@@ -12,6 +12,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
+from numbers import Real
 from typing import Protocol, runtime_checkable
 
 import networkx as nx
@@ -54,8 +55,8 @@ class IndependenceTest:
     """
 
     def __init__(self, n_variables: int, alpha: float = 0.01):
-        if not 0 < alpha < 1:
-            raise ValueError(f"alpha must be between 0 and 1, ends excluded: got {alpha}")
+        if not (isinstance(alpha, Real) and 0 < alpha < 1):
+            raise ValueError(f"alpha must be between 0 and 1, ends excluded: got {alpha!r}")
         self.n_variables = int(n_variables)
         self.alpha = float(alpha)
         # a question is one integer: ((given as a set) · n + x) · n + y with x < y
@@ -283,8 +284,8 @@ class PartialCorrelation(BatchedTest):
     def __init__(self, correlation, n_samples: int, alpha: float = 0.01, one_sided: bool = False):
         self.correlation = _checked_correlation(correlation)
         super().__init__(len(self.correlation), alpha)
-        if not n_samples > 3:
-            raise ValueError(f"n_samples must be above 3: got {n_samples}")
+        if not (isinstance(n_samples, Real) and n_samples > 3):
+            raise ValueError(f"n_samples must be above 3: got {n_samples!r}")
         if n_samples > 1e300:
             raise ValueError("n_samples must be below 1e300")
         self.n_samples = n_samples

@@ -77,7 +77,7 @@ def describe(explanation) -> str:
     elif e.certified is True:
         lines.append(f"No set of fewer {many} does so: every one was tried.")
     elif e.certified is False:
-        lines.append(f"A smaller set outside the causal graph does so too: {quoted(e.smaller[0].units)}.")
+        lines.append(f"A smaller set, to which no graph led, does so too: {quoted(e.smaller[0].units)}.")
     else:
         lines.append(f"Whether fewer {many} would do was not proved.")
     lines.append("This explains the model's prediction, not whether it is right.")
@@ -90,9 +90,7 @@ def graph_svg(explanation, head=None) -> str:
 
 
 def _drawing(explanation, head):
-    if head not in explanation.pags:
-        raise ValueError(f"there is a graph for the heads {sorted(explanation.pags)}: got {head!r}")
-    pag = explanation.pags[head]
+    pag = explanation.pag_of(head)
     place = {unit: i for i, unit in enumerate(explanation.nodes)}
     found = [s for s in explanation.sets if head in s.heads] or list(explanation.sets)
     marked = [place[u] for u in found[0].positions if u in place] if found else []

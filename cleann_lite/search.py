@@ -13,10 +13,11 @@ size, heads, how to mask, words or pieces) is a parameter here and stands in ``E
 """
 
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import combinations, islice
 from math import comb
+from numbers import Integral
 from os import PathLike
 
 import numpy as np
@@ -48,6 +49,8 @@ class Interventions:
     def __init__(self, model: Model, encoded: Encoded, max_calls=1000, batch_size=_BATCH):
         self.model, self.encoded, self.max_calls, self.batch_size = model, encoded, max_calls, batch_size
         self.original = np.asarray(model.predict(encoded, [()])[0], dtype=np.float64)
+        if not np.isfinite(self.original).all():
+            raise ValueError(f"{model.name} predicts numbers that are not finite: are its weights sound?")
         self.calls = 1
         self.exhausted = False
         self._seen = {}
@@ -73,10 +76,14 @@ class Interventions:
                 for mask, row in zip(fresh, rows, strict=True):
                     top = int(row.argmax())
                     self._seen[mask] = (top, float(row[top]), float(row[self.encoded.target]))
-            flips += [m for m in chunk if m in self._seen and self._seen[m][0] != self.encoded.target]
+            flips += self.flipped(chunk)
             if self.exhausted or (until_first and flips):
                 break
         return flips
+
+    def flipped(self, masks: Iterable[tuple[int, ...]]) -> list[tuple[int, ...]]:
+        """Those of some (sorted) sets that were run and change the prediction."""
+        return [m for m in masks if m in self._seen and self._seen[m][0] != self.encoded.target]
 
     def remaining(self, mask) -> float:
         """Probability of the outcome with a set masked that was run; NaN if the cap kept it from running."""
@@ -121,12 +128,19 @@ class GraphSettings:
 
 
 def _plain(value):
-    """A setting as JSON gives it back."""
-    if isinstance(value, np.generic | np.ndarray):
-        return value.tolist()
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_plain(item) for item in value]
-    return getattr(value, "__name__", repr(value)) if callable(value) else value
+    """A setting as JSON holds it: functions by name, numpy's numbers as Python's, collections as lists."""
+    if callable(value):
+        return getattr(value, "__name__", type(value).__name__)
+    if isinstance(value, np.generic):
+        return value.item()
+    return value if isinstance(value, str) or not isinstance(value, Iterable) else [_plain(v) for v in value]
+
+
+def _check_count(name, value):
+    if not isinstance(value, Integral):
+        raise ValueError(f"{name} must be a whole number: got {value!r}")
+    if value < 1:
+        raise ValueError(f"{name} must be at least 1: got {value}")
 
 
 def learn_graphs(model: Model, encoded: Encoded, heads="all", **settings):
@@ -149,6 +163,7 @@ def learn_graphs(model: Model, encoded: Encoded, heads="all", **settings):
     notes : tuple of str
     """
     settings = GraphSettings(**settings)
+    _check_count("max_nodes", settings.max_nodes)
     attention = np.asarray(model.attention(encoded, settings.layer), dtype=np.float64)
     if attention.ndim != 3 or attention.shape[1] != attention.shape[2]:
         raise ValueError(f"attention must be (heads, tokens, tokens): got shape {attention.shape}")
@@ -158,19 +173,31 @@ def learn_graphs(model: Model, encoded: Encoded, heads="all", **settings):
     variables = [index[u] for u in nodes] + [index["outcome"]]
     labels = [encoded.units[u] for u in nodes] + [encoded.outcome]
     n_samples = model.hidden_size if settings.n_samples is None else settings.n_samples
-    method = settings.method or ("ordered-icd" if model.causal else "icd")
+    method = _method(settings.method, model)
     pags = {}
     for head in heads:
         words = words_attention(attention[head], groups)
         if settings.learner is not None:
-            pags[head] = settings.learner(words, variables, labels)
+            pags[head] = _checked_pag(settings.learner(words, variables, labels), labels)
             continue
-        test = PartialCorrelation(
-            settings.correlation(words), n_samples, alpha=settings.alpha, one_sided=settings.one_sided
-        )
+        correlation = np.asarray(settings.correlation(words))
+        if correlation.shape != words.shape:
+            raise ValueError(f"correlation must give shape {words.shape}: got shape {correlation.shape}")
+        test = PartialCorrelation(correlation, n_samples, alpha=settings.alpha, one_sided=settings.one_sided)
         order = sorted(variables) if method == "ordered-icd" else None
         pags[head] = learn_pag(test, method=method, nodes=variables, order=order, labels=labels)
     return pags, nodes, notes
+
+
+def _method(method, model):
+    return ("ordered-icd" if model.causal else "icd") if method is None else method
+
+
+def _checked_pag(pag, labels):
+    if not isinstance(pag, PAG) or len(pag.marks) != len(labels):
+        got = f"one over {len(pag.marks)}" if isinstance(pag, PAG) else type(pag).__name__
+        raise ValueError(f"learner must return a PAG over its {len(labels)} variables: got {got}")
+    return pag
 
 
 def _read_heads(heads, count):
@@ -178,8 +205,8 @@ def _read_heads(heads, count):
         if heads != "all":
             raise ValueError(f"heads must be 'all', a head or a list of heads: got {heads!r}")
         return tuple(range(count))
-    chosen = (heads,) if isinstance(heads, int | np.integer) else tuple(heads)
-    if not chosen or any(not 0 <= h < count for h in chosen):
+    chosen = tuple(heads) if isinstance(heads, Iterable) else (heads,)
+    if not chosen or any(not isinstance(h, Integral) or not 0 <= h < count for h in chosen):
         raise ValueError(f"heads must be among 0 … {count - 1}: got {heads!r}")
     return tuple(dict.fromkeys(int(h) for h in chosen))
 
@@ -200,17 +227,17 @@ def _choose_nodes(encoded, settings, attention):
     eligible = range(len(encoded.units)) if encoded.eligible is None else encoded.eligible
     eligible = [u for u in eligible if not set(encoded.positions[u]) & set(encoded.outcome_positions)]
     rule, notes = settings.nodes, []
-    if not isinstance(rule, str | Callable):
+    if callable(rule):
+        nodes = [u for u in eligible if rule(encoded.units[u])]
+    elif isinstance(rule, Iterable) and not isinstance(rule, str):
         nodes = _named_units(encoded.units, eligible, rule)
     elif rule == "all":
         nodes = eligible
     elif rule == "content":
         nodes = [u for u in eligible if is_content_word(encoded.units[u])]
-        if not nodes:
+        if eligible and not nodes:
             nodes = eligible
             notes.append("no content word here: all words stand in the graph")
-    elif callable(rule):
-        nodes = [u for u in eligible if rule(encoded.units[u])]
     else:
         raise ValueError(f"nodes must be 'content', 'all', a function or a list of units: got {rule!r}")
     if len(nodes) > settings.max_nodes:
@@ -228,7 +255,7 @@ def _choose_nodes(encoded, settings, attention):
 def _named_units(units, eligible, names):
     nodes = []
     for name in names:
-        if isinstance(name, int | np.integer):
+        if isinstance(name, Integral):
             matches = [u for u in eligible if u == name]
         else:
             matches = [u for u in eligible if units[u].lower() == str(name).lower()]
@@ -357,47 +384,50 @@ def explain(
         raise ValueError(f"explain takes a model, not its name: load_model({str(model)!r}) gives one")
     caps = {"max_size": max_size, "max_candidates": max_candidates, "max_calls": max_calls}
     for name, value in {**caps, "max_nodes": max_nodes}.items():
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1: got {value}")
-    if certify < 0:
-        raise ValueError(f"certify must be True, False or a number of inputs: got {certify}")
+        _check_count(name, value)
+    budget = certify if not isinstance(certify, bool | np.bool_) else 500 if certify else 0
+    if not isinstance(budget, Integral) or budget < 0:
+        raise ValueError(f"certify must be True, False or a number of inputs: got {certify!r}")
+    if isinstance(nodes, Iterator):
+        nodes = list(nodes)  # it is read twice, for the graph and for the settings
     graph_settings = {
         "alpha": alpha, "n_samples": n_samples, "method": method, "one_sided": one_sided, "layer": layer,
         "nodes": nodes, "max_nodes": max_nodes, "correlation": correlation, "learner": learner,
     }  # fmt: skip
     encoded = model.encode(input, target=target, units=units)
     tries = Interventions(model, encoded, max_calls)
-    pags, node_units, notes = learn_graphs(model, encoded, heads, **graph_settings)
-    search = _Search(model, encoded, tries, pags, node_units, max_size, max_candidates)
-    interrupted = False
+    search = _Search(model, encoded, tries, max_size, max_candidates)
     try:
+        search.learn(heads, graph_settings)
         search.run(progress)
-        search.certify(500 if certify is True else int(certify), progress)
+        search.certify(int(budget), progress)
     except KeyboardInterrupt:
-        interrupted = True
-    settings = GraphSettings(**graph_settings).describe() | {
-        "n_samples": _plain(model.hidden_size if n_samples is None else n_samples),
-        "method": method or ("ordered-icd" if model.causal else "icd"),
-        "heads": list(pags), "units": units, "certify": _plain(certify),
-        **{name: _plain(cap) for name, cap in caps.items()},
+        search.notes.append("the search was interrupted: this is what it had found so far")
+        if not search.sets:
+            search.failures.append("the search was interrupted")
+    used = {
+        "n_samples": model.hidden_size if n_samples is None else n_samples, "method": _method(method, model),
+        "heads": list(search.pags), "units": units, **caps, "certify": certify,
     }  # fmt: skip
-    result = search.result(input, settings, (*encoded.notes, *notes), time.perf_counter() - start)
-    if interrupted:
-        stopped = "the search was interrupted: this is what it had found so far"
-        result = replace(result, notes=(*result.notes, stopped))
-    return result
+    settings = GraphSettings(**graph_settings).describe() | {k: _plain(v) for k, v in used.items()}
+    return search.result(input, settings, time.perf_counter() - start)
 
 
 class _Search:
     """State of one search; ``explain`` turns it into an Explanation."""
 
-    def __init__(self, model, encoded, tries, pags, nodes, max_size, max_candidates):
+    def __init__(self, model, encoded, tries, max_size, max_candidates):
         self.model, self.encoded, self.tries = model, encoded, tries
-        self.pags, self.nodes = pags, nodes
         self.max_size, self.max_candidates = max_size, max_candidates
-        self.distances = {h: tree_distances(pag, nodes) for h, pag in pags.items()}
+        self.pags, self.nodes, self.distances = {}, (), {}
         self.sets, self.smaller, self.certified = [], [], None
-        self.failures, self.notes = [], []
+        self.failures, self.notes = [], list(encoded.notes)
+
+    def learn(self, heads, settings):
+        """The graphs and their trees (steps 1 to 3)."""
+        self.pags, self.nodes, notes = learn_graphs(self.model, self.encoded, heads, **settings)
+        self.distances = {h: tree_distances(pag, self.nodes) for h, pag in self.pags.items()}
+        self.notes += notes
 
     def run(self, progress=False):
         """Sizes 1, 2, … until one succeeds (steps 4 and 5)."""
@@ -405,13 +435,16 @@ class _Search:
             predicted = self.model.label(self.tries.prediction)
             self.failures.append(f"the model predicts {predicted!r}, not {self.encoded.outcome!r}")
             return
+        if not self.nodes:
+            self.failures.append("no unit of the input stands in the graph")
+            return
         if not any(self.distances.values()):
             self.failures.append(
                 "no unit is linked to the outcome in any graph: a larger alpha keeps more edges"
             )
             return
         reach = max(len(by) for by in self.distances.values())
-        tries, ranked, legal = self.tries, {}, {}
+        tries, ranked, legal, whole = self.tries, {}, {}, 0
         budget, tries.max_calls = tries.max_calls, max(1, tries.max_calls // 2)
         for size in _progress(range(1, min(self.max_size, reach) + 1), "set size", progress):
             ranked, cut = candidates(self.pags, self.nodes, size, self.max_candidates, self.effects())
@@ -420,23 +453,34 @@ class _Search:
                 self.notes.append(
                     f"only the {self.max_candidates} nearest sets of size {size} per head were tried"
                 )
-            flips = tries.run(ranked)
-            self.sets = [tries.found(m, ranked[m][1], ranked[m][0]) for m in flips]
+            try:
+                tries.run(ranked)
+            finally:  # what was found before an interruption counts
+                self.sets = [tries.found(m, ranked[m][1], ranked[m][0]) for m in tries.flipped(ranked)]
+            whole += whole == size - 1 and not cut and not tries.exhausted
             if self.sets or tries.exhausted:
                 break
         stopped, tries.exhausted, tries.max_calls = tries.exhausted, False, budget
-        grows = not self.sets and reach > size
-        if grows:
+        if stopped:
+            self.notes.append(
+                f"not all sets of size {size} were tried: half of the cap of {budget} inputs is for them"
+            )
+        if not self.sets and reach > size:
             self.grow(legal, size, stopped)
         if tries.exhausted:
             self.notes.append(f"the search ended at its cap of {tries.max_calls} inputs")
         if not self.sets:
-            tried = size - stopped
-            self.failures.append(
-                f"no set in the graphs of {len(self.pags)} head{'s' * (len(self.pags) > 1)} changes the "
-                f"prediction: all of up to {tried} unit{'s' * (tried != 1)} were tried"
-                f"{', and larger ones grown from them' * grows}"
-            )
+            self.failures.append(self.verdict(whole, reach, size))
+
+    def verdict(self, whole, reach, size):
+        """Why nothing was found: sets of up to ``whole`` units were all run, the trees hold ``reach``."""
+        graphs = f"the graph{'s' * (len(self.pags) > 1)} of {len(self.pags)} head{'s' * (len(self.pags) > 1)}"
+        if not whole:
+            return f"no set in {graphs} that was tried changes the prediction"
+        small = f"all of {'up to ' * (whole > 1)}{whole} unit{'s' * (whole > 1)}"
+        tried = f"{small} were tried" if whole < reach else "all were tried"
+        grown = ", and larger ones grown from them" if reach > size else ""
+        return f"no set in {graphs} changes the prediction: {tried}{grown}"
 
     def grow(self, legal, size, stopped):
         """Go on from the best sets by a beam search (see :mod:`cleann_lite.growth`)."""
@@ -448,7 +492,7 @@ class _Search:
         self.sets = [self.tries.found(units, [head], distance)]
         self.notes.append(
             f"sets of more than {size - stopped} units were grown from smaller ones: every unit of this set "
-            f"is needed, but another set may be smaller"
+            f"is needed, but not every other set was tried"
         )
 
     def effects(self, units=None):
@@ -488,7 +532,7 @@ class _Search:
         count = max(k for k in range(len(units) + 1) if comb(k, size) <= most)
         return sorted(sorted(units, key=lambda u: -effects.get(u, 0.0))[:count])
 
-    def result(self, input, settings, notes, seconds):
+    def result(self, input, settings, seconds):
         tries = self.tries
         return Explanation(
             input=recorded_input(input, self.encoded),
@@ -508,7 +552,7 @@ class _Search:
             model_calls=tries.calls + 2,
             seconds=seconds,
             failures=tuple(self.failures),
-            notes=(*notes, *self.notes),
+            notes=tuple(self.notes),
             settings=settings,
         )
 

@@ -124,6 +124,73 @@ def test_interrupting_returns_what_was_found():
     found = cl.explain(model, text, alpha=0.5, nodes="all")
     assert not found.success
     assert "interrupted" in found.notes[-1]
+    assert str(found).endswith("No explanation was found: the search was interrupted.")
+
+
+def test_interrupting_within_a_size_keeps_the_sets_of_that_size(monkeypatch):
+    model = LinearModel(dict.fromkeys(WORDS, 1.0), bias=-8.5)  # any two words of ten
+    monkeypatch.setattr(Interventions.__init__, "__defaults__", (1000, 4))
+    model.stop_after = 40
+    found = cl.explain(model, " ".join(WORDS[:10]), alpha=0.9, nodes="all")
+    assert found.sets
+    for one in found.sets:
+        assert one.replacement != found.prediction
+    assert (found.certified, found.notes[-1][:26]) == (None, "the search was interrupted")
+
+
+def test_interrupting_the_graphs_says_so():
+    def learner(attention, variables, labels):
+        raise KeyboardInterrupt
+
+    model, text = random_case(5, 10)
+    found = cl.explain(model, text, nodes="all", learner=learner)
+    assert (found.pags, found.sets, found.failures) == ({}, (), ("the search was interrupted",))
+    assert "interrupted" in found._repr_html_()
+
+
+def test_what_was_not_tried_is_never_said_to_be():
+    model = LinearModel(dict.fromkeys(WORDS, 1.0), bias=-8.5)  # any two words of ten
+    text = " ".join(WORDS[:10])
+    found = cl.explain(model, text, alpha=0.9, nodes="all", max_calls=30)
+    assert found.success
+    assert "not all sets of size 2 were tried: half of the cap of 30 inputs is for them" in found.notes
+    model.bias = 40.0  # nothing changes the prediction
+    whole = cl.explain(model, text, alpha=0.9, nodes=WORDS[:3])
+    assert whole.failures[0].endswith("changes the prediction: all were tried")
+    cut = cl.explain(model, text, alpha=0.9, nodes="all", max_candidates=1, max_size=2)
+    assert "all of" not in cut.failures[0]
+    none = cl.explain(model, text, alpha=0.9, nodes=[])
+    assert none.failures == ("no unit of the input stands in the graph",)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        *((name, None) for name in ("max_size", "max_calls", "max_nodes", "certify", "nodes", "heads")),
+        ("alpha", None),
+        *((name, 1.5) for name in ("max_size", "max_candidates", "certify", "heads", "nodes")),
+        ("max_nodes", 0), ("certify", -1), ("certify", "yes"), ("heads", [1.0]), ("n_samples", 0),
+        ("n_samples", "64"), ("alpha", "a"), ("method", ""), ("correlation", lambda words: words[:2, :2]),
+        ("learner", lambda words, variables, labels: None),
+    ],
+)  # fmt: skip
+def test_a_wrong_setting_is_one_sentence_that_names_it(setting, value):
+    model, text = random_case(2, 8)
+    with pytest.raises(ValueError, match=rf"^{setting} must") as caught:
+        cl.explain(model, text, **({"nodes": "all"} | {setting: value}))
+    assert "\n" not in str(caught.value)
+
+
+def test_numbers_that_are_not_finite_are_no_prediction():
+    with pytest.raises(ValueError, match="linear predicts numbers that are not finite"):
+        cl.explain(LinearModel({"a": np.nan}), "a b c")
+
+
+def test_a_baseline_has_no_graph_to_draw():
+    found = explain_by(LinearModel({"a": 3.0}, bias=-1.0), "a b c")
+    for draw in (found.to_svg, found.to_dot):
+        with pytest.raises(ValueError, match="this explanation has no graph"):
+            draw()
 
 
 def test_model_calls_are_counted():
@@ -252,6 +319,8 @@ def test_a_users_own_set_can_be_run():
         {"nodes": ("dull", "film")},
         {"nodes": np.array([1, 3])},
         {"nodes": {"dull"}},
+        {"nodes": (word for word in ("dull", "film"))},
+        {"certify": np.bool_(True)},
         {"nodes": partial(str.startswith, "the dull film")},
         {"correlation": partial(cl.attention_correlation)},
     ],
