@@ -15,6 +15,7 @@ is used:
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 
 import numpy as np
@@ -146,7 +147,7 @@ class BERT4Rec:
             For an empty history, a film that is not known, or a target that was already seen.
         """
         tokens, watched, notes = self._read(history)
-        watched |= {self.films.find(film) for film in seen}
+        watched |= {self.films.find(film) for film in _listed(seen, "what was seen")}
         if len(watched) == len(self.films):
             raise ValueError(f"nothing is left to recommend: all {len(self.films)} films were already seen")
         if len(tokens) > self.length:
@@ -180,8 +181,8 @@ class BERT4Rec:
             attentions = self._read_rows([tokens], output_attentions=True).attentions
         if not attentions:
             raise ValueError("the network gave no attentions: load it with attn_implementation='eager'")
-        if not -len(attentions) <= layer < len(attentions):
-            raise ValueError(f"layer must be below {len(attentions)}: got {layer}")
+        if not isinstance(layer, Integral) or not -len(attentions) <= layer < len(attentions):
+            raise ValueError(f"layer must be below {len(attentions)}: got {layer!r}")
         return attentions[layer][0].double().cpu().numpy()
 
     def predict(self, encoded: Encoded, masks: Sequence[Sequence[int]]) -> np.ndarray:
@@ -259,8 +260,8 @@ class BERT4Rec:
         ValueError
             As in `encode`, and for k below 1.
         """
-        if k < 1:
-            raise ValueError(f"k must be at least 1: got {k}")
+        if not isinstance(k, Integral) or k < 1:
+            raise ValueError(f"k must be at least 1, a whole number: got {k!r}")
         encoded = self.encode(history, seen=seen)
         scores = self.predict(encoded, [()])[0]
         unseen = len(self.films) - len(encoded.data.seen)
@@ -344,12 +345,8 @@ class BERT4Rec:
 
     def _read(self, history):
         """Tokens of a history, the films it shows or hides, and notes on what was left out."""
-        if isinstance(history, str):
-            history = [part for part in history.split(";") if part.strip()]
-        if not isinstance(history, Iterable):
-            raise ValueError(f"a history is a list of titles: got {type(history).__name__} {history!r}")
         tokens, watched, notes = [], set(), []
-        for film in history:
+        for film in _listed(history, "a history"):
             if isinstance(film, str) and film.strip() == MASK_LABEL:
                 tokens.append(MASK)
                 if isinstance(film, MaskedFilm):
@@ -411,6 +408,15 @@ class BERT4Rec:
     @one_at_a_time
     def _read_rows(self, rows, output_attentions=False):
         return read_rows(self.network, pad_left(rows), output_attentions=output_attentions)
+
+
+def _listed(films, what):
+    """Films one by one: of a text, its parts between semicolons."""
+    if isinstance(films, str):
+        return [part for part in films.split(";") if part.strip()]
+    if isinstance(films, bytes) or not isinstance(films, Iterable):
+        raise ValueError(f"{what} is a list of titles: got {type(films).__name__} {films!r}")
+    return films
 
 
 def pad_left(rows: Sequence[Sequence[int]]) -> torch.Tensor:

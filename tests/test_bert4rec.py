@@ -208,6 +208,16 @@ def test_a_repeated_film_counts_where_it_stands_last(model):
     assert encoded.notes == ("Film A (1980) stands more than once in the history: the last counts",)
 
 
+def test_films_seen_are_listed_as_a_history_is(model):
+    assert model.recommend(["film a"], seen="film b; film c") == model.recommend(
+        ["film a"], seen=["film b", 102]
+    )
+    with pytest.raises(ValueError, match="what was seen is a list of titles: got NoneType"):
+        model.recommend(["film a"], seen=None)
+    with pytest.raises(ValueError, match="k must be at least 1"):
+        model.recommend(["film a"], k=2.5)
+
+
 def test_one_film_is_a_history(model):
     encoded = model.encode(["film a"])
     assert model.attention(encoded).shape == (2, 2, 2)
@@ -224,6 +234,7 @@ def test_one_film_is_a_history(model):
         ([3.5], "a film is a title or a MovieLens id: got float 3.5"),
         (5, "a history is a list of titles: got int 5"),
         (None, "a history is a list of titles: got NoneType None"),
+        (b"film a", "a history is a list of titles: got bytes"),
         ([title(i) for i in range(N_FILMS)], "nothing is left to recommend: all 12 films"),
     ],
 )
@@ -242,7 +253,7 @@ def test_recommend_gives_unseen_films_with_falling_probabilities(model):
     assert scores == sorted(scores, reverse=True) and sum(scores) == pytest.approx(1)
     without = model.recommend(["film a", "film b"], k=1, seen=[found[0][0]])
     assert without[0][0] == found[1][0]
-    with pytest.raises(ValueError, match="k must be at least 1: got 0"):
+    with pytest.raises(ValueError, match="k must be at least 1, a whole number: got 0"):
         model.recommend(["film a"], k=0)
 
 
