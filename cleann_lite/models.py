@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
 import torch
@@ -54,10 +55,15 @@ class TextModel:
                 f"words are found by character offsets, which need a fast tokenizer (tokenizer.json): got "
                 f"{type(tokenizer).__name__}"
             )
+        self.name = name or type(model).__name__
+        if getattr(model.config, "is_encoder_decoder", False):
+            raise ValueError(
+                f"{self.name} has an encoder and a decoder: needed is one of them, whose attention is "
+                f"over the text alone"
+            )
         self.device = torch.device(device or "cpu")
         self.model = model.eval().to(self.device)
         self.tokenizer = tokenizer
-        self.name = name or type(model).__name__
         config = model.config
         self.hidden_size = int(getattr(config, "hidden_size", None) or config.n_embd)
         self.mask_id, self.mask_token, self.mask_note = self._find_mask()
@@ -77,9 +83,8 @@ class TextModel:
 
     def _find_max_length(self):
         config = self.model.config
-        limit = (
-            getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None) or 512
-        )
+        named = (getattr(config, name, None) or 0 for name in ("max_position_embeddings", "n_positions"))
+        limit = next((limit for limit in named if limit > 0), 512)
         if config.model_type in ("roberta", "xlm-roberta", "camembert"):
             limit -= config.pad_token_id + 1  # positions start behind the padding index
         return int(min(limit, self.tokenizer.model_max_length))
@@ -96,6 +101,11 @@ class TextModel:
         whole = self.tokenizer(text, add_special_tokens=True, truncation=False, verbose=False)
         pieces = self.tokenizer(text, truncation=True, max_length=limit, return_offsets_mapping=True)
         ids, offsets = np.array(pieces["input_ids"]), [tuple(o) for o in pieces["offset_mapping"]]
+        if ids.max(initial=0) >= self.model.config.vocab_size:
+            raise ValueError(
+                f"the tokenizer of {self.name} belongs to another model: it gives word-piece {ids.max()} of "
+                f"{self.model.config.vocab_size}"
+            )
         notes = [self.mask_note] if self.mask_note else []
         if len(whole["input_ids"]) > len(ids):
             end = max(e for _, e in offsets)
@@ -158,7 +168,10 @@ class TextModel:
             logits = self._forward(rows).logits
         if logits.ndim == 3:
             logits = logits[:, 0 if narrowed else place]
-        return torch.softmax(logits.double(), dim=-1).cpu().numpy()
+        return self._log_probabilities(logits).exp().cpu().numpy()
+
+    def _log_probabilities(self, logits):
+        return torch.log_softmax(logits.double(), dim=-1)
 
     def _read_from(self, slot):
         return slot or 0
@@ -176,15 +189,17 @@ class TextModel:
             The model returns no attention (transformers 5 does so, with a warning only, unless it was loaded
             with ``attn_implementation="eager"``), or has no such layer.
         """
-        layers = self._forward(self._attention_ids(encoded), output_attentions=True).attentions
+        output = self._forward(self._attention_ids(encoded), output_attentions=True)
+        layers = getattr(output, "attentions", None)
         if not layers or layers[-1] is None:
             implementation = getattr(self.model.config, "_attn_implementation", "unknown")
+            advice = "it has none to read" if implementation == "eager" else 'load it with "eager"'
             raise ValueError(
                 f"{self.name} returned no attention with its attention implementation {implementation!r}: "
-                f'load it with attn_implementation="eager"'
+                f"{advice}"
             )
-        if not -len(layers) <= layer < len(layers):
-            raise ValueError(f"layer must lie in {-len(layers)} … {len(layers) - 1}: got {layer}")
+        if not isinstance(layer, Integral) or not -len(layers) <= layer < len(layers):
+            raise ValueError(f"layer must lie in {-len(layers)} … {len(layers) - 1}: got {layer!r}")
         return layers[layer][0].double().cpu().numpy()
 
     @one_at_a_time
@@ -209,7 +224,7 @@ class TextModel:
             logits = self.model(inputs_embeds=point[None], attention_mask=torch.ones_like(rows[:1])).logits
             if encoded.data.slot is not None:
                 logits = logits[:, self._read_from(encoded.data.slot)]
-            score = torch.log_softmax(logits.double(), -1)[0, encoded.target]
+            score = self._log_probabilities(logits)[0, encoded.target]
             gradient += torch.autograd.grad(score, point)[0] / len(shares[method])
         pieces = (gradient * (here - start)).sum(-1).double().cpu().numpy()
         return np.array([pieces[list(p)].sum() for p in encoded.positions])
@@ -261,6 +276,10 @@ class TextClassifier(TextModel):
         super().__init__(model, tokenizer, name, device)
         names = model.config.id2label
         self.labels = [str(names.get(i, i)) for i in range(model.config.num_labels)]
+        problem = getattr(model.config, "problem_type", None)
+        self.several = problem == "multi_label_classification"
+        if len(self.labels) == 1 or problem == "regression":
+            raise ValueError(f"{self.name} predicts a number, not a class: no masking makes it another class")
         if model.config.pad_token_id is None:
             model.config.pad_token_id = -1  # decoders look for padding, and no input here has any
 
@@ -279,10 +298,10 @@ class TextClassifier(TextModel):
             if target not in self.labels:
                 raise ValueError(f"target must be one of {', '.join(self.labels)}: got {target!r}")
             index = self.labels.index(target)
-        elif 0 <= int(target) < len(self.labels):
+        elif isinstance(target, Integral) and 0 <= target < len(self.labels):
             index = int(target)
         else:
-            raise ValueError(f"target must be a class index below {len(self.labels)}: got {target}")
+            raise ValueError(f"target must be a class or an index below {len(self.labels)}: got {target!r}")
         outcome = (self._outcome_position(data.ids),)
         eligible = tuple(u for u, p in enumerate(positions) if outcome[0] not in p)
         return Encoded(labels, positions, outcome, self.labels[index], index, data, eligible, notes)
@@ -292,6 +311,12 @@ class TextClassifier(TextModel):
         if self.tokenizer.cls_token_id not in ids:
             return len(ids) - 1
         return int(np.flatnonzero(ids == self.tokenizer.cls_token_id)[0])
+
+    def _log_probabilities(self, logits):
+        """Soft-max over the classes; of a model whose labels can hold together, each label by itself."""
+        if self.several:
+            return torch.nn.functional.logsigmoid(logits.double())
+        return super()._log_probabilities(logits)
 
     def label(self, index: int) -> str:
         """Name of one class."""
@@ -316,7 +341,7 @@ class TextClassifier(TextModel):
             step = max(1, _TOKENS_PER_BATCH // int(length))
             for part in np.array_split(same, -(-len(same) // step)):
                 logits = self._forward(np.stack([rows[i] for i in part])).logits
-                result[part] = torch.softmax(logits.double(), -1).cpu().numpy()
+                result[part] = self._log_probabilities(logits).exp().cpu().numpy()
         return result
 
 
@@ -340,6 +365,8 @@ class MaskedWordModel(TextModel):
             No such word, or neither a target nor a mask token.
         """
         data, labels, positions, notes = self._encode(input, units)
+        if target is None and self.mask_token in input and self.mask_token not in labels:
+            raise ValueError(f"{self.mask_token} stands behind what {self.name} reads: shorten the text")
         unit, notes = self._find_unit(labels, target), list(notes)
         slots = positions[unit]
         if len(slots) > 1:
@@ -374,8 +401,8 @@ class MaskedWordModel(TextModel):
             if target.lower() not in lowered:
                 raise ValueError(f"target must be a word of the text: got {target!r}")
             return lowered.index(target.lower())
-        if not 0 <= int(target) < len(labels):
-            raise ValueError(f"target must be the index of one of {len(labels)} words: got {target}")
+        if not isinstance(target, Integral) or not 0 <= target < len(labels):
+            raise ValueError(f"target must be a word or the index of one of {len(labels)}: got {target!r}")
         return int(target)
 
     def _attention_ids(self, encoded):
@@ -401,12 +428,19 @@ class NextWordModel(TextModel):
         if target is None:
             index = int(self._forward(data.ids).logits[0, -1].argmax())
         else:
-            text = isinstance(target, str)
-            pieces = self.tokenizer(target, add_special_tokens=False)["input_ids"] if text else [int(target)]
+            index = self._one_token(target)
+        return Encoded(labels, positions, (slot,), self.label(index), index, data, notes=notes)
+
+    def _one_token(self, target):
+        if isinstance(target, str):
+            pieces = self.tokenizer(target, add_special_tokens=False)["input_ids"]
             if len(pieces) != 1:
                 raise ValueError(f"target must be one token: got {target!r}, which has {len(pieces)}")
-            index = pieces[0]
-        return Encoded(labels, positions, (slot,), self.label(index), index, data, notes=notes)
+            return pieces[0]
+        size = self.model.config.vocab_size
+        if not isinstance(target, Integral) or not 0 <= target < size:
+            raise ValueError(f"target must be a token or the index of one of {size}: got {target!r}")
+        return int(target)
 
     def _read_from(self, slot):
         return slot - 1

@@ -264,6 +264,59 @@ def test_an_attention_implementation_that_returns_nothing_is_named(folder_of):
         model.attention(model.encode("the plot is thin"))
 
 
+def test_a_model_without_self_attention_says_so(folder_of):
+    folder = folder_of("bert", "SequenceClassification")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    sizes = {"vocab_size": len(tokenizer), "hidden_size": 32, "num_hidden_layers": 1, "num_labels": 3}
+    fourier = transformers.AutoModelForSequenceClassification.from_config(transformers.FNetConfig(**sizes))
+    model = models.TextClassifier(fourier, tokenizer, name="mine")
+    with pytest.raises(ValueError, match=r"mine returned no attention .*none to read"):
+        model.attention(model.encode("the plot is thin"))
+    sizes = {"d_model": 32, "encoder_layers": 1, "decoder_layers": 1, "num_labels": 3, "eos_token_id": 3}
+    two = transformers.BartConfig(vocab_size=len(tokenizer), **sizes)
+    with pytest.raises(ValueError, match="mine has an encoder and a decoder"):
+        models.TextClassifier(transformers.BartForSequenceClassification(two), tokenizer, name="mine")
+
+
+def _with_config(folder, copy, **settings):
+    folder = shutil.copytree(folder, copy)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | settings))
+    return folder
+
+
+def test_labels_that_can_hold_together_are_scored_each_by_itself(folder_of, tmp_path):
+    folder = folder_of("bert", "SequenceClassification")
+    folder = _with_config(folder, tmp_path / "m", problem_type="multi_label_classification")
+    model, text = load_model(folder), "the plot is thin but the actors are wonderful"
+    encoded = model.encode(text)
+    expected = torch.sigmoid(model._forward(encoded.data.ids).logits.double()).numpy()
+    for got in (model.predict(encoded, [()]), model.predict_proba([text])):
+        np.testing.assert_allclose(got, expected, atol=1e-6)
+
+
+def test_a_regression_has_no_class_to_change(folder_of, tmp_path):
+    folder = folder_of("bert", "SequenceClassification")
+    folder = _with_config(folder, tmp_path / "m", problem_type="regression")
+    with pytest.raises(ValueError, match="predicts a number, not a class"):
+        load_model(folder)
+
+
+def test_weights_in_half_precision_run_in_float32(folder_of, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    folder = _with_config(folder_of("bert", "SequenceClassification"), tmp_path / "half", dtype="float16")
+    weights = {k: v.half() for k, v in load_file(folder / "model.safetensors").items()}
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    assert {p.dtype for p in load_model(folder).model.parameters()} == {torch.float32}
+
+
+def test_a_mask_that_was_cut_is_told(folder_of):
+    model = load_model(folder_of("bert", "MaskedLM"))
+    with pytest.raises(ValueError, match=r"\[MASK\] stands behind what .* reads"):
+        model.encode("the plot is thin " * 50 + "[MASK]")
+
+
 class TestWrongFolders:
     @pytest.fixture
     def folder(self, folder_of, tmp_path):
@@ -317,6 +370,28 @@ class TestWrongFolders:
         (folder / "config.json").write_text(json.dumps(config))
         self.refuse(folder, "holds BertForQuestionAnswering: needed is")
 
+    @pytest.mark.parametrize("named", [None, [], "BertModel", [3]])
+    def test_no_architecture(self, folder, tmp_path, named):
+        self.refuse(_with_config(folder, tmp_path / "m", architectures=named), "does not say what it holds")
+
+    def test_weights_of_another_size(self, folder, tmp_path, caplog, capfd):
+        self.refuse(_with_config(folder, tmp_path / "m", hidden_size=64), "do not fit its config.json: bert")
+        assert "REPORT" not in caplog.text + "".join(capfd.readouterr())
+
+    def test_settings_of_another_kind(self, folder, tmp_path):
+        self.refuse(_with_config(folder, tmp_path / "m", hidden_size="x"), "cannot be read as a model")
+
+    def test_a_tokenizer_of_another_model(self, folder, tmp_path):
+        from safetensors.torch import load_file, save_file
+
+        weights = load_file(folder / "model.safetensors")
+        name = "bert.embeddings.word_embeddings.weight"
+        weights[name] = weights[name][:20].clone()
+        save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+        model = load_model(_with_config(folder, tmp_path / "m", vocab_size=20))
+        with pytest.raises(ValueError, match="belongs to another model"):
+            model.encode("the plot is thin")
+
     def test_no_tokenizer(self, folder):
         for name in ("tokenizer.json", "tokenizer_config.json"):
             (folder / name).unlink()
@@ -338,3 +413,5 @@ def test_names_that_are_nothing_here(monkeypatch):
     for device in ("gpu", "cuda:99"):
         with pytest.raises(ValueError, match=f"PyTorch finds here: got '{device}'"):
             load_model("pocket-sentiment", device=device)
+    with pytest.raises(ValueError, match="named by a text or a path: got NoneType"):
+        load_model(None)
