@@ -16,6 +16,7 @@ def main(arguments=None) -> int:
     """Run one command and return its exit code: 0, or 2 with one clear sentence on bad input."""
     parser = _parser()
     options = parser.parse_args(arguments)
+    _let_streams_write_anything(options)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     try:
         return options.run(options) or 0
@@ -40,8 +41,17 @@ def main(arguments=None) -> int:
     return 2
 
 
+def _let_streams_write_anything(options):
+    """JSON is UTF-8 everywhere; a terminal that has no arrow shows a question mark."""
+    choice = {"encoding": "utf-8"} if getattr(options, "json", False) else {"errors": "replace"}
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(**choice)
+
+
 def _parser():
-    parser = argparse.ArgumentParser(prog="cleann-lite", description=__doc__.split(":")[0] + ".")
+    about = "Which words or films made a Transformer predict what it did, checked by intervention."
+    parser = argparse.ArgumentParser(prog="cleann-lite", description=about)
     parser.add_argument("--version", action="version", version=f"cleann-lite {__version__}")
     commands = parser.add_subparsers(required=True, metavar="command")
 
@@ -108,7 +118,12 @@ def _add_search_options(parser):
     parser.add_argument(
         "--method", choices=METHODS, help="causal search; icd, and ordered-icd for decoders, if not given"
     )
-    parser.add_argument("--max-size", type=int, default=5, help="largest set that is tried (default 5)")
+    parser.add_argument(
+        "--max-size",
+        type=int,
+        default=5,
+        help="size up to which sets are tried, then grown (default 5)",
+    )
     parser.add_argument("--json", action="store_true", help="print the explanation as JSON")
     parser.add_argument("--html", metavar="FILE", help="write the explanation as a page")
 
@@ -202,9 +217,7 @@ def _explain(options):
     if model.task == "recommendation":
         raise ValueError(f"{options.model} is a recommender: use cleann-lite recommend --history …")
     found = _search(model, text, options)
-    print(found.to_json(indent=2) if options.json else _terminal(found))
-    if options.html and not options.json:
-        print(f"\nPage: {Path(options.html).resolve()}")
+    print(found.to_json(indent=2) if options.json else _terminal(found, options.html))
 
 
 def _recommend(options):
@@ -226,7 +239,7 @@ def _recommend(options):
     else:
         print("Recommended:")
         print("\n".join(f"  {i:2}. {title}  ({score:.1%})" for i, (title, score) in enumerate(films, 1)))
-        print(f"\n{_terminal(found)}")
+        print(f"\n{_terminal(found, options.html)}")
 
 
 def _learn(options):
@@ -252,8 +265,8 @@ def _learn(options):
         print(f"note: {note}")
 
 
-def _terminal(found):
-    """An explanation for the terminal."""
+def _terminal(found, page=None):
+    """An explanation for the terminal, with the path of its page where one was written."""
     lines = [found.describe(), ""]
     for one in found.sets[:10]:
         heads = ", ".join(map(str, one.heads))
@@ -263,6 +276,7 @@ def _terminal(found):
         lines.append(f"  … and {len(found.sets) - 10} more sets of this size")
     lines += [f"  note: {note}" for note in found.notes]
     lines.append(f"  {found.model_calls} model calls, {found.seconds:.2f} s")
+    lines += [f"\nPage: {Path(page).resolve()}"] if page else []
     return "\n".join(lines)
 
 

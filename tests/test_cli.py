@@ -1,6 +1,7 @@
 """The command line as a person uses it: answers, JSON, and one clear sentence on bad input."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -167,8 +168,13 @@ class TestRecommend:
         for one in found["sets"]:
             assert set(one["titles"]) <= set(found["units"])
 
+    def test_the_page_is_named(self, capsys, tmp_path):
+        _, out, _ = run(capsys, "recommend", "--history", "Alien", "--html", str(tmp_path / "x.html"))
+        assert out.rstrip().endswith("x.html")
+
     def test_bad_input(self, capsys):
         assert "history is empty" in refused(capsys, "recommend", "--history", " ; ")
+        assert "k must be at least 1" in refused(capsys, "recommend", "--history", "Alien", "-k", "0")
         assert "Zzyzzx" in refused(capsys, "recommend", "--history", "Zzyzzx")
         assert "no recommender" in refused(
             capsys, "recommend", "--history", "Alien", "--model", "pocket-sentiment"
@@ -207,6 +213,18 @@ def test_version(capsys):
         main(["--version"])
     assert done.value.code == 0
     assert capsys.readouterr().out == f"cleann-lite {cleann_lite.__version__}\n"
+
+
+@pytest.mark.parametrize("flag", [[], ["--json"]])
+def test_a_stream_that_is_not_utf_8_is_written_to(flag):
+    told = subprocess.run(
+        [sys.executable, "-m", "cleann_lite", "explain", "A dull film \U0001f44d", *flag],
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        check=True,
+    )
+    assert b"dull" in told.stdout
+    assert not flag or json.loads(told.stdout)["input"].endswith("\U0001f44d")
 
 
 def test_module_and_help_run():
