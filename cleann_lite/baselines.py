@@ -12,7 +12,7 @@ from itertools import combinations
 import numpy as np
 
 from .explanation import Explanation
-from .search import Interventions, recorded_input
+from .search import Interventions, check_count, recorded_input
 
 
 def attention_scores(model, encoded, layer=-1):
@@ -92,19 +92,26 @@ def explain_by(
     start = time.perf_counter()
     if isinstance(method, str) and method not in METHODS:
         raise ValueError(f"method must be one of {', '.join(METHODS)}, or a function: got {method!r}")
+    check_count("max_calls", max_calls)
+    if max_size is not None:
+        check_count("max_size", max_size)
     encoded = model.encode(input, target=target, units=units)
     tries = Interventions(model, encoded, max_calls)
     usable = [u for u, p in enumerate(encoded.positions) if not set(p) & set(encoded.outcome_positions)]
-    sets, failures = [], []
+    largest = min(max_size or (4 if method == "exhaustive" else len(usable)), len(usable))
+    sets, failures, notes = [], [], list(encoded.notes)
     if tries.prediction != encoded.target:
         failures.append(f"the model predicts {model.label(tries.prediction)!r}, not {encoded.outcome!r}")
     elif method == "exhaustive":
-        sets = _smallest(tries, usable, min(max_size or 4, len(usable)))
+        sets = _smallest(tries, usable, largest)
     else:
-        sets = _growing(tries, _order(model, encoded, method, usable, tries, seed), max_size)
+        sets = _growing(tries, _order(model, encoded, method, usable, tries, seed), largest)
+    if tries.exhausted:
+        notes.append(f"the search ended at its cap of {max_calls} inputs: not every set was tried")
     if not sets and not failures:
         cap = " within its cap of inputs" if tries.exhausted else ""
-        failures.append(f"no set changes the prediction{cap}")
+        size = f" of up to {largest} unit{'s' * (largest > 1)}" if largest < len(usable) else ""
+        failures.append(f"no set that was tried{size} changes the prediction{cap}")
     name = method if isinstance(method, str) else getattr(method, "__name__", "own method")
     proved = method == "exhaustive" and bool(sets)
     return Explanation(
@@ -124,7 +131,7 @@ def explain_by(
         model_calls=tries.calls + 1 + (method == "attention"),
         seconds=time.perf_counter() - start,
         failures=tuple(failures),
-        notes=encoded.notes,
+        notes=tuple(notes),
         settings={"method": name, "units": units, "max_size": max_size, "max_calls": max_calls, "seed": seed},
     )
 
@@ -148,7 +155,7 @@ def _order(model, encoded, method, usable, tries, seed):
 
 def _growing(tries, order, max_size):
     """The first prefix of the order that changes the prediction, if any."""
-    sizes = range(1, min(max_size or len(order), len(order)) + 1)
+    sizes = range(1, max_size + 1)
     return tries.run((order[:size] for size in sizes), until_first=True)[:1]
 
 

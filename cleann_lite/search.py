@@ -136,7 +136,8 @@ def _plain(value):
     return value if isinstance(value, str) or not isinstance(value, Iterable) else [_plain(v) for v in value]
 
 
-def _check_count(name, value):
+def check_count(name, value):
+    """Raise ValueError for a cap that is no whole number from 1 on."""
     if not isinstance(value, Integral):
         raise ValueError(f"{name} must be a whole number: got {value!r}")
     if value < 1:
@@ -163,7 +164,7 @@ def learn_graphs(model: Model, encoded: Encoded, heads="all", **settings):
     notes : tuple of str
     """
     settings = GraphSettings(**settings)
-    _check_count("max_nodes", settings.max_nodes)
+    check_count("max_nodes", settings.max_nodes)
     attention = np.asarray(model.attention(encoded, settings.layer), dtype=np.float64)
     if attention.ndim != 3 or attention.shape[1] != attention.shape[2]:
         raise ValueError(f"attention must be (heads, tokens, tokens): got shape {attention.shape}")
@@ -384,7 +385,7 @@ def explain(
         raise ValueError(f"explain takes a model, not its name: load_model({str(model)!r}) gives one")
     caps = {"max_size": max_size, "max_candidates": max_candidates, "max_calls": max_calls}
     for name, value in {**caps, "max_nodes": max_nodes}.items():
-        _check_count(name, value)
+        check_count(name, value)
     budget = certify if not isinstance(certify, bool | np.bool_) else 500 if certify else 0
     if not isinstance(budget, Integral) or budget < 0:
         raise ValueError(f"certify must be True, False or a number of inputs: got {certify!r}")

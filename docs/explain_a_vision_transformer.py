@@ -52,6 +52,7 @@ if __name__ == "__main__":
     config = transformers.ViTConfig(
         image_size=32, patch_size=8, hidden_size=48, num_hidden_layers=2, num_attention_heads=4, num_labels=4
     )
+    torch.manual_seed(4)  # random weights, of which these say something
     network = transformers.ViTForImageClassification._from_config(config, attn_implementation="eager")
     picture = torch.from_numpy(np.random.default_rng(0).normal(size=(3, 32, 32)).astype("float32"))
     print(cl.explain(VisionModel(network), picture, nodes="all", alpha=0.1))

@@ -186,6 +186,20 @@ def test_numbers_that_are_not_finite_are_no_prediction():
         cl.explain(LinearModel({"a": np.nan}), "a b c")
 
 
+def test_a_baseline_tells_its_caps():
+    model = LinearModel(dict.fromkeys(WORDS, 1.0), bias=-8.5)  # any two words of ten
+    text = " ".join(WORDS[:10])
+    assert len(explain_by(model, text, "exhaustive").sets) == 45
+    cut = explain_by(model, text, "exhaustive", max_calls=30)
+    assert 0 < len(cut.sets) < 45
+    assert cut.notes == ("the search ended at its cap of 30 inputs: not every set was tried",)
+    one = explain_by(model, text, "attention", max_size=1)
+    assert one.failures == ("no set that was tried of up to 1 unit changes the prediction",)
+    for name in ("max_size", "max_calls"):
+        with pytest.raises(ValueError, match=f"{name} must be at least 1: got 0"):
+            explain_by(model, text, **{name: 0})
+
+
 def test_a_baseline_has_no_graph_to_draw():
     found = explain_by(LinearModel({"a": 3.0}, bias=-1.0), "a b c")
     for draw in (found.to_svg, found.to_dot):
