@@ -122,7 +122,13 @@ def _add_search_options(parser):
         "--max-size",
         type=int,
         default=5,
-        help="size up to which sets are tried, then grown (default 5)",
+        help="size up to which all sets are tried (default 5)",
+    )
+    parser.add_argument(
+        "--max-grown",
+        type=int,
+        default=40,
+        help="size up to which larger ones are then grown (default 40; 0: none)",
     )
     parser.add_argument("--json", action="store_true", help="print the explanation as JSON")
     parser.add_argument("--html", metavar="FILE", help="write the explanation as a page")
@@ -195,6 +201,7 @@ def _search(model, input, options):
         method=options.method,
         one_sided=options.one_sided,
         max_size=options.max_size,
+        max_grown=options.max_grown,
     )
     if options.html:
         Path(options.html).write_text(found.to_html(), encoding="utf-8")

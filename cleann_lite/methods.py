@@ -151,7 +151,8 @@ class Case:
     @property
     def options(self) -> dict:
         """Arguments of ``cleann_lite.explain`` that the experiment sets."""
-        return {"certify": False} | {name: getattr(self.settings, name) for name in _OPTIONS}
+        given = {name: getattr(self.settings, name) for name in _OPTIONS}
+        return {"certify": False, "max_grown": self.settings.max_size} | given
 
     def explain(self, **changes) -> Explanation:
         """``cleann_lite.explain`` with the settings of the experiment, and changes to them."""

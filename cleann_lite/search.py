@@ -119,6 +119,7 @@ class GraphSettings:
     layer: int = -1
     nodes: str | Callable | Sequence = "content"
     max_nodes: int = 64
+    max_tests: int = 200_000
     correlation: Callable = attention_correlation
     learner: Callable | None = None
 
@@ -136,12 +137,12 @@ def _plain(value):
     return value if isinstance(value, str) or not isinstance(value, Iterable) else [_plain(v) for v in value]
 
 
-def check_count(name, value):
-    """Raise ValueError for a cap that is no whole number from 1 on."""
+def check_count(name, value, least=1):
+    """Raise ValueError for a cap that is no whole number from ``least`` on."""
     if not isinstance(value, Integral):
         raise ValueError(f"{name} must be a whole number: got {value!r}")
-    if value < 1:
-        raise ValueError(f"{name} must be at least 1: got {value}")
+    if value < least:
+        raise ValueError(f"{name} must be at least {least}: got {value}")
 
 
 def learn_graphs(model: Model, encoded: Encoded, heads="all", **settings):
@@ -165,6 +166,7 @@ def learn_graphs(model: Model, encoded: Encoded, heads="all", **settings):
     """
     settings = GraphSettings(**settings)
     check_count("max_nodes", settings.max_nodes)
+    check_count("max_tests", settings.max_tests)
     attention = np.asarray(model.attention(encoded, settings.layer), dtype=np.float64)
     if attention.ndim != 3 or attention.shape[1] != attention.shape[2]:
         raise ValueError(f"attention must be (heads, tokens, tokens): got shape {attention.shape}")
@@ -186,8 +188,20 @@ def learn_graphs(model: Model, encoded: Encoded, heads="all", **settings):
             raise ValueError(f"correlation must give shape {words.shape}: got shape {correlation.shape}")
         test = PartialCorrelation(correlation, n_samples, alpha=settings.alpha, one_sided=settings.one_sided)
         order = sorted(variables) if method == "ordered-icd" else None
-        pags[head] = learn_pag(test, method=method, nodes=variables, order=order, labels=labels)
-    return pags, nodes, notes
+        pags[head] = learn_pag(
+            test, method=method, nodes=variables, order=order, labels=labels, max_tests=settings.max_tests
+        )
+    return pags, nodes, (*notes, *_notes_of(pags))
+
+
+def _notes_of(pags):
+    """What the searches for the graphs left, each sentence once, with its heads."""
+    heads = {}
+    for head, pag in pags.items():
+        for note in pag.notes:
+            heads.setdefault(note, []).append(head)
+    for note, those in heads.items():
+        yield f"graph{'s' * (len(those) > 1)} of head{'s' * (len(those) > 1)} {', '.join(map(str, those))}: {note}"
 
 
 def _method(method, model):
@@ -319,6 +333,8 @@ def explain(
     max_candidates: int = 200,
     max_calls: int = 1000,
     max_nodes: int = 64,
+    max_tests: int = 200_000,
+    max_grown: int = 40,
     certify: bool | int = True,
     correlation: Callable = attention_correlation,
     learner: Callable | None = None,
@@ -351,10 +367,13 @@ def explain(
     nodes : "content", "all", callable or list
         Units that stand in the graph: words that are not function words (default), all, those for which a
         function of the label is true, or those named. The others stay in the input and become latent.
-    max_size, max_candidates, max_calls, max_nodes : int
+    max_size, max_candidates, max_calls, max_nodes, max_tests : int
         Caps on the size up to which all sets are tried, on the sets per head and size, on the inputs run by
-        the search and on the units in a graph. A cap that was hit is named in ``Explanation.notes``. Where
-        all small sets fail, larger ones are grown (:mod:`cleann_lite.growth`) with half of the inputs.
+        the search, on the units in a graph and on the candidate sets of one size that a graph is learned
+        with. A cap that was hit is named in ``Explanation.notes``.
+    max_grown : int
+        Where all small sets fail, larger ones are grown up to this size (:mod:`cleann_lite.growth`), with
+        half of the inputs; 0 grows none.
     certify : bool or int
         Prove by running every smaller set that none works; an int is the budget of that proof in inputs
         (True: 500). Where more sets exist, those of the units that matter most alone are run, with a quarter
@@ -384,8 +403,9 @@ def explain(
     if isinstance(model, str | PathLike):
         raise ValueError(f"explain takes a model, not its name: load_model({str(model)!r}) gives one")
     caps = {"max_size": max_size, "max_candidates": max_candidates, "max_calls": max_calls}
-    for name, value in {**caps, "max_nodes": max_nodes}.items():
+    for name, value in {**caps, "max_nodes": max_nodes, "max_tests": max_tests}.items():
         check_count(name, value)
+    check_count("max_grown", max_grown, least=0)
     budget = certify if not isinstance(certify, bool | np.bool_) else 500 if certify else 0
     if not isinstance(budget, Integral) or budget < 0:
         raise ValueError(f"certify must be True, False or a number of inputs: got {certify!r}")
@@ -393,11 +413,11 @@ def explain(
         nodes = list(nodes)  # it is read twice, for the graph and for the settings
     graph_settings = {
         "alpha": alpha, "n_samples": n_samples, "method": method, "one_sided": one_sided, "layer": layer,
-        "nodes": nodes, "max_nodes": max_nodes, "correlation": correlation, "learner": learner,
+        "nodes": nodes, "max_nodes": max_nodes, "max_tests": max_tests, "correlation": correlation, "learner": learner,
     }  # fmt: skip
     encoded = model.encode(input, target=target, units=units)
     tries = Interventions(model, encoded, max_calls)
-    search = _Search(model, encoded, tries, max_size, max_candidates)
+    search = _Search(model, encoded, tries, max_size, max_candidates, max_grown)
     try:
         search.learn(heads, graph_settings)
         search.run(progress)
@@ -408,7 +428,7 @@ def explain(
             search.failures.append("the search was interrupted")
     used = {
         "n_samples": model.hidden_size if n_samples is None else n_samples, "method": _method(method, model),
-        "heads": list(search.pags), "units": units, **caps, "certify": certify,
+        "heads": list(search.pags), "units": units, **caps, "max_grown": max_grown, "certify": certify,
     }  # fmt: skip
     settings = GraphSettings(**graph_settings).describe() | {k: _plain(v) for k, v in used.items()}
     return search.result(input, settings, time.perf_counter() - start)
@@ -417,9 +437,9 @@ def explain(
 class _Search:
     """State of one search; ``explain`` turns it into an Explanation."""
 
-    def __init__(self, model, encoded, tries, max_size, max_candidates):
+    def __init__(self, model, encoded, tries, max_size, max_candidates, max_grown):
         self.model, self.encoded, self.tries = model, encoded, tries
-        self.max_size, self.max_candidates = max_size, max_candidates
+        self.max_size, self.max_candidates, self.max_grown = max_size, max_candidates, max_grown
         self.pags, self.nodes, self.distances = {}, (), {}
         self.sets, self.smaller, self.certified = [], [], None
         self.failures, self.notes = [], list(encoded.notes)
@@ -446,7 +466,9 @@ class _Search:
             return
         reach = max(len(by) for by in self.distances.values())
         tries, ranked, legal, whole = self.tries, {}, {}, 0
-        budget, tries.max_calls = tries.max_calls, max(1, tries.max_calls // 2)
+        budget = tries.max_calls
+        if self.max_grown:
+            tries.max_calls = max(1, budget // 2)
         for size in _progress(range(1, min(self.max_size, reach) + 1), "set size", progress):
             ranked, cut = candidates(self.pags, self.nodes, size, self.max_candidates, self.effects())
             legal = {units: heads[0] for units, (_, heads) in ranked.items()} or legal
@@ -463,29 +485,31 @@ class _Search:
                 break
         stopped, tries.exhausted, tries.max_calls = tries.exhausted, False, budget
         if stopped:
+            share = "half of the" if self.max_grown else "the"
             self.notes.append(
-                f"not all sets of size {size} were tried: half of the cap of {budget} inputs is for them"
+                f"not all sets of size {size} were tried: {share} cap of {budget} inputs is for them"
             )
-        if not self.sets and reach > size:
+        grows = min(reach, self.max_grown) > size
+        if not self.sets and grows:
             self.grow(legal, size, stopped)
         if tries.exhausted:
             self.notes.append(f"the search ended at its cap of {tries.max_calls} inputs")
         if not self.sets:
-            self.failures.append(self.verdict(whole, reach, size))
+            self.failures.append(self.verdict(whole, reach, grows))
 
-    def verdict(self, whole, reach, size):
+    def verdict(self, whole, reach, grows):
         """Why nothing was found: sets of up to ``whole`` units were all run, the trees hold ``reach``."""
         graphs = f"the graph{'s' * (len(self.pags) > 1)} of {len(self.pags)} head{'s' * (len(self.pags) > 1)}"
         if not whole:
             return f"no set in {graphs} that was tried changes the prediction"
         small = f"all of {'up to ' * (whole > 1)}{whole} unit{'s' * (whole > 1)}"
         tried = f"{small} were tried" if whole < reach else "all were tried"
-        grown = ", and larger ones grown from them" if reach > size else ""
+        grown = ", and larger ones grown from them" if grows else ""
         return f"no set in {graphs} changes the prediction: {tried}{grown}"
 
     def grow(self, legal, size, stopped):
         """Go on from the best sets by a beam search (see :mod:`cleann_lite.growth`)."""
-        grown = grow(self.tries, self.pags, self.nodes, legal.items())
+        grown = grow(self.tries, self.pags, self.nodes, legal.items(), self.max_grown)
         if grown is None:
             return
         units, head = grown

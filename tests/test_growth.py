@@ -55,3 +55,26 @@ def test_small_sets_are_preferred_to_grown_ones():
     found = cl.explain(model, "a b c d e f", alpha=0.9, nodes="all")
     assert found.sets[0].units == ("a",)
     assert "grown" not in " ".join(found.notes)
+
+
+def test_growth_ends_at_the_size_that_is_asked_for():
+    model, text = long_case(0)
+    settings = {"alpha": 0.3, "nodes": "all", "max_size": 2, "certify": False, "max_calls": 2000}
+    grown = cl.explain(model, text, **settings)
+    size = len(grown.sets[0].positions)
+    assert cl.explain(model, text, max_grown=size, **settings).sets == grown.sets
+    for most in (0, 2, size - 1):
+        found = cl.explain(model, text, max_grown=most, **settings)
+        assert not found.success and found.settings["max_grown"] == most
+        assert ("larger ones grown" in found.failures[0]) == (most > 2)
+    with pytest.raises(ValueError, match="max_grown must be at least 0: got -1"):
+        cl.explain(model, text, max_grown=-1)
+
+
+def test_without_growth_the_whole_cap_is_for_small_sets():
+    model, text = long_case(1)
+    model.bias = 100.0
+    settings = {"alpha": 0.2, "nodes": "all", "max_calls": 100, "max_candidates": 10**6}
+    found = cl.explain(model, text, max_grown=0, **settings)
+    assert found.model_calls == 100 + 2
+    assert any("the cap of 100 inputs is for them" in note for note in found.notes)

@@ -252,6 +252,16 @@ def test_more_words_than_a_graph_holds():
     assert "holds the 20 that the outcome attends to most" in " ".join(found.notes)
 
 
+def test_a_cap_on_tests_ends_every_graph_and_is_told():
+    model = LinearModel({"dull": -2.0, "film": -0.5}, bias=1.0)
+    twins = np.full((3, 9, 9), 1 / 9)  # every correlation is 1: no set separates anything
+    model.attention = lambda encoded, layer=-1: twins
+    found = cl.explain(model, "dull dull film dull dull film dull dull", nodes="all", max_tests=100)
+    told = [note for note in found.notes if note.startswith("graphs of heads 0, 1, 2: stopped before")]
+    assert len(told) == 1 and "over 100 candidate sets" in told[0]
+    assert all((pag.marks > 0).sum() == 9 * 8 for pag in found.pags.values())
+
+
 def test_a_learner_and_a_covariance_of_ones_own_are_used():
     model, text = random_case(4, 6)
     seen = {}
@@ -351,6 +361,7 @@ def test_json_keeps_settings_of_every_kind(settings):
     [
         ({"n_samples": 0}, "n_samples must be above 3: got 0"),
         ({"max_nodes": 0}, "max_nodes must be at least 1: got 0"),
+        ({"max_tests": 0}, "max_tests must be at least 1: got 0"),
         ({"max_calls": 0}, "max_calls must be at least 1: got 0"),
         ({"certify": -1}, "certify must be True, False or a number of inputs: got -1"),
         ({"model": "pocket-sentiment"}, r"not its name: load_model\('pocket-sentiment'\) gives one"),
