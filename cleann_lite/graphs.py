@@ -53,7 +53,7 @@ _SENTENCE = {
     (Mark.TAIL, Mark.ARROW): "{x} causes {y}, directly or through others left out; {y} does not cause {x}",
     (Mark.ARROW, Mark.ARROW): "neither causes the other; they share a hidden cause",
     (Mark.CIRCLE, Mark.ARROW): "{y} does not cause {x}; {x} may cause {y}, or they may share a hidden cause",
-    (Mark.CIRCLE, Mark.CIRCLE): "either may cause the other, or they may share a hidden cause",
+    (Mark.CIRCLE, Mark.CIRCLE): "neither causes the other for certain; they may share a hidden cause",
     (Mark.TAIL, Mark.TAIL): "each causes the other or what the data were selected by",
     (Mark.CIRCLE, Mark.TAIL): "{y} causes {x} or what the data were selected by; whether {x} does is open",
 }

@@ -201,7 +201,8 @@ def _notes_of(pags):
         for note in pag.notes:
             heads.setdefault(note, []).append(head)
     for note, those in heads.items():
-        yield f"graph{'s' * (len(those) > 1)} of head{'s' * (len(those) > 1)} {', '.join(map(str, those))}: {note}"
+        many = "s" * (len(those) > 1)
+        yield f"graph{many} of head{many} {', '.join(map(str, those))}: {note}"
 
 
 def _method(method, model):
@@ -413,7 +414,8 @@ def explain(
         nodes = list(nodes)  # it is read twice, for the graph and for the settings
     graph_settings = {
         "alpha": alpha, "n_samples": n_samples, "method": method, "one_sided": one_sided, "layer": layer,
-        "nodes": nodes, "max_nodes": max_nodes, "max_tests": max_tests, "correlation": correlation, "learner": learner,
+        "nodes": nodes, "max_nodes": max_nodes, "max_tests": max_tests, "correlation": correlation,
+        "learner": learner,
     }  # fmt: skip
     encoded = model.encode(input, target=target, units=units)
     tries = Interventions(model, encoded, max_calls)
