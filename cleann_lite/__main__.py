@@ -255,11 +255,12 @@ def _learn(options):
 
     correlation, n_samples, labels = read_correlation(options.file, options.n_samples)
     from .discovery import learn_pag
+    from .graphs import distinct
     from .independence import PartialCorrelation
 
     test = PartialCorrelation(correlation, n_samples, alpha=options.alpha, one_sided=options.one_sided)
     order = list(range(len(correlation))) if options.method == "ordered-icd" else None
-    pag = learn_pag(test, method=options.method, order=order, labels=labels)
+    pag = learn_pag(test, method=options.method, order=order, labels=distinct(labels))
     if options.svg:
         from .drawing import draw
 
@@ -270,6 +271,8 @@ def _learn(options):
     print("\n".join(pag.describe()) or "No edge is left: every two variables are independent given some set.")
     for note in pag.notes:
         print(f"note: {note}")
+    if singular := test.n_singular:
+        print(f"note: {singular} tests cannot be solved (singular correlations) and count as dependent")
 
 
 def _terminal(found, page=None):

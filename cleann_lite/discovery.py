@@ -71,7 +71,8 @@ def learn_pag(
         Delete the edges of one size together. False: at once, as the papers' pseudo-code does; then the
         numbering of the variables can change the result.
     confirm_colliders
-        Believe a collider only after a second look (``orientation``). False: as the papers do.
+        Believe a collider only after a second look (``orientation``), which conditions on one variable more
+        than what separates its ends, beyond ``max_size`` too. False: as the papers do.
     max_tests
         The search stops before a size with more candidate sets than this (with ``order_independent=False``:
         after so many of them); the graph's ``notes`` say so, and it stands for what was tested. ICD tries

@@ -59,6 +59,20 @@ _SENTENCE = {
 }
 
 
+def distinct(words):
+    """Labels that tell repeated words apart.
+
+    >>> distinct(["the", "plot", "is", "the", "film"])
+    ['the₁', 'plot', 'is', 'the₂', 'film']
+    """
+    words, seen, labels = list(words), {}, []
+    for word in words:
+        seen[word] = seen.get(word, 0) + 1
+        below = str(seen[word]).translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))
+        labels.append(f"{word}{below}" if words.count(word) > 1 else word)
+    return labels
+
+
 def reachable(step: np.ndarray) -> np.ndarray:
     """Reflexive transitive closure of a relation.
 
@@ -253,16 +267,16 @@ class PAG:
         return "\n".join([*lines, "}"]) + "\n"
 
     def describe(self) -> list[str]:
-        """Each edge as a sentence, for data that were not selected.
+        """Each edge as a sentence, for data that were not selected; labels that repeat are numbered.
 
         Under selection, "x causes y" with no arrowhead at x may mean that x causes what the data were
         selected by, and a hidden cause of x and one of y may be joined by selection alone.
         """
-        sentences = []
+        sentences, labels = [], dict(zip(self.nodes, distinct(map(self.label, self.nodes)), strict=True))
         for x, y, at_x, at_y in self.edges():
             if (at_x, at_y) not in _SENTENCE:
                 x, y, at_x, at_y = y, x, at_y, at_x
-            name = {"x": f"“{self.label(x)}”", "y": f"“{self.label(y)}”"}
+            name = {"x": f"“{labels[x]}”", "y": f"“{labels[y]}”"}
             meaning = _SENTENCE[at_x, at_y].format(**name)
             sentences.append(f"{name['x']} {EDGE_TEXT[at_x, at_y]} {name['y']}: {meaning}.")
         return sentences

@@ -57,6 +57,13 @@ class TestLearn:
         assert (code, out.count("\n")) == (0, 1)
         assert out.startswith("No edge is left")
 
+    def test_names_that_repeat_and_tests_that_cannot_be_solved_are_told(self, capsys, tmp_path):
+        table = tmp_path / "t.csv"
+        table.write_text("a,b,a\n" + "\n".join(f"{i},{i * i % 7},{i}" for i in range(20)), encoding="utf-8")
+        code, out, _ = run(capsys, "learn", str(table))
+        assert code == 0 and "“a₁” o-o “a₂”" in out
+        assert "cannot be solved (singular correlations) and count as dependent" in out
+
     def test_what_a_search_left_out_is_told(self, capsys, tmp_path):
         np.savetxt(tmp_path / "c.csv", 0.1 * np.eye(4) + 0.9, delimiter=",")
         code, out, _ = run(capsys, "learn", str(tmp_path / "c.csv"), "--n-samples", "4", "--alpha", "0.5")

@@ -100,6 +100,12 @@ def test_every_kind_of_edge_has_a_sentence():
     assert sentence.startswith("“y” --> “x”: “y” causes “x”")
 
 
+def test_sentences_tell_words_that_repeat_apart():
+    pag = PAG([[0, 1, 1], [1, 0, 0], [1, 0, 0]], labels=("the", "the", "plot"))
+    assert [sentence.split(":")[0] for sentence in pag.describe()] == ["“the₁” o-o “the₂”", "“the₁” o-o “plot”"]
+    assert pag.label(0) == pag.label(1) == "the"
+
+
 @pytest.mark.parametrize(
     ("marks", "message"),
     [

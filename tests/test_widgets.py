@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from cleann_lite.discovery import learn_pag
-from cleann_lite.graphs import Mark
+from cleann_lite.graphs import Mark, distinct
 from cleann_lite.independence import DSeparation, PartialCorrelation
 from cleann_lite.protocol import Encoded, Model
 from cleann_lite.sem import attention_correlation
@@ -26,7 +26,7 @@ from cleann_lite.widgets import (
     stepping,
     threshold,
 )
-from cleann_lite.widgets.explorer import STATIC, distinct, slider
+from cleann_lite.widgets.explorer import STATIC, slider
 
 MARKUP = "<script>alert(1)</script>"
 POLARITY = {"dull": -3.0, "boring": -2.0, "fine": 1.0, "wonderful": 4.0}

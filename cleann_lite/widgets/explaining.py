@@ -9,6 +9,7 @@ from functools import lru_cache
 import numpy as np
 
 from ..drawing import draw
+from ..graphs import distinct
 from ..pages import percent
 from ..search import explain
 from .explorer import (
@@ -18,7 +19,6 @@ from .explorer import (
     View,
     buttons,
     choice,
-    distinct,
     slider,
     switch,
     text_area,

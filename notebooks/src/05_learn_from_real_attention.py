@@ -22,9 +22,9 @@ import cleann_lite as cl
 from cleann_lite.checks import check
 from cleann_lite.course import plot_style, recorded, show
 from cleann_lite.drawing import heat_map
+from cleann_lite.graphs import distinct
 from cleann_lite.sem import words_attention
 from cleann_lite.widgets import ThresholdExplorer
-from cleann_lite.widgets.explorer import distinct
 
 plot_style()
 rng = np.random.default_rng(5)
