@@ -8,6 +8,7 @@ import gzip
 import json
 import logging
 import os
+import warnings
 from collections.abc import Callable, Iterable
 from contextlib import contextmanager, nullcontext
 from functools import partial
@@ -187,7 +188,9 @@ def _backend(cluster, workers):
     if cluster is None:
         one = {"inner_max_num_threads": 1} if workers > 1 else {}
         chosen = joblib.parallel_config("loky", **one) if workers > 1 else nullcontext()
-        with chosen:
+        with chosen, warnings.catch_warnings():
+            # loky replaces a worker whose memory has grown, and says so; one that dies raises
+            warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
             yield joblib.Parallel(n_jobs=workers, **options)
         return
     try:

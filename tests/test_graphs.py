@@ -102,7 +102,8 @@ def test_every_kind_of_edge_has_a_sentence():
 
 def test_sentences_tell_words_that_repeat_apart():
     pag = PAG([[0, 1, 1], [1, 0, 0], [1, 0, 0]], labels=("the", "the", "plot"))
-    assert [sentence.split(":")[0] for sentence in pag.describe()] == ["“the₁” o-o “the₂”", "“the₁” o-o “plot”"]
+    edges = [sentence.split(":")[0] for sentence in pag.describe()]
+    assert edges == ["“the₁” o-o “the₂”", "“the₁” o-o “plot”"]
     assert pag.label(0) == pag.label(1) == "the"
 
 
