@@ -351,9 +351,12 @@ class PartialCorrelation(BatchedTest):
 
     def singular_each(self, x, y, sets) -> np.ndarray:
         """(m,) bool: whether the block of x[i], y[i] and sets[i] (a set as an integer) cannot be solved."""
-        x, y, singular = np.asarray(x), np.asarray(y), np.empty(len(sets), dtype=bool)
-        for same, members in self._by_size(sets):
-            singular[same] = np.isnan(self.partial_correlations(x[same], y[same], members))
+        x, y = np.minimum(x, y), np.maximum(x, y)
+        suspect = np.flatnonzero(self._p_asked(x, y, self._keys(x, y, sets)) == 0)  # no others can be
+        singular = np.zeros(len(sets), dtype=bool)
+        for those, members in self._by_size([sets[i] for i in suspect.tolist()]):
+            those = suspect[those]
+            singular[those] = np.isnan(self.partial_correlations(x[those], y[those], members))
         return singular
 
     def _by_size(self, sets: Sequence[int]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
