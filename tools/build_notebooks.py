@@ -16,6 +16,8 @@ pyproject.toml: after a change of address, run this script again.
 """
 
 import argparse
+import sys
+import tempfile
 import tomllib
 from pathlib import Path
 
@@ -123,11 +125,19 @@ def execute(notebook, timeout=300):
         When a cell fails that may not (see the tag ``check``).
     """
     from nbclient import NotebookClient
+    from traitlets.config import Config
 
-    place = {"metadata": {"path": str(NOTEBOOKS)}}
-    return NotebookClient(
-        notebook, timeout=timeout, startup_timeout=180, resources=place, extra_arguments=["--log-level=ERROR"]
-    ).execute()
+    with tempfile.TemporaryDirectory(prefix="kernel") as folder:
+        # kernels that start side by side may pick the same port; sockets in folders of their own never meet
+        sockets = {} if sys.platform == "win32" else {"transport": "ipc", "ip": f"{folder}/socket"}
+        return NotebookClient(
+            notebook,
+            timeout=timeout,
+            startup_timeout=180,
+            resources={"metadata": {"path": str(NOTEBOOKS)}},
+            extra_arguments=["--log-level=ERROR"],
+            config=Config({"KernelManager": sockets}),
+        ).execute()
 
 
 def write(folder=NOTEBOOKS, solved=False):
