@@ -54,7 +54,7 @@ def load_model(name, *, task=None, device=None):
     """
     if task is not None and task not in _TASKS:
         raise ValueError(f"task must be one of {', '.join(_TASKS)}: got {task!r}")
-    _check_device(device)
+    check_device(device)
     if not isinstance(name, str | Path):
         raise ValueError(f"a model is named by a text or a path: got {type(name).__name__} {name!r}")
     text = str(name)
@@ -69,7 +69,8 @@ def load_model(name, *, task=None, device=None):
     return _load_folder(folder, Path(text).name or folder.resolve().name, task, device)
 
 
-def _check_device(device):
+def check_device(device):
+    """Raise ValueError for a device that PyTorch does not find here; None is no device."""
     if device is None:
         return
     import torch

@@ -8,6 +8,8 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
+from ..loading import check_device
+
 # name -> the module that trains it, with add_arguments(parser, name), run(args) and evaluate(args)
 MODELS = {
     "pocket-masked-word": "masked_word",
@@ -33,7 +35,7 @@ def main(argv: list[str] | None = None) -> int:
     args = _parser(argv[0], evaluates, module).parse_args(argv[1:])
     args.name = argv[0]
     try:
-        _check_device(args.device)
+        check_device(args.device)
         _check_folders(args)
         if not evaluates:
             _prepare(args)
@@ -47,15 +49,6 @@ def main(argv: list[str] | None = None) -> int:
         sys.stderr.write(f"{error.filename}: {error.strerror}\n")
         return 2
     return 0
-
-
-def _check_device(name: str) -> None:
-    import torch
-
-    try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError):
-        raise ValueError(f"--device must be cpu, or cuda where PyTorch finds a GPU: got {name!r}") from None
 
 
 def _check_folders(args) -> None:
