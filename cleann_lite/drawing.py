@@ -18,7 +18,20 @@ from . import curves
 from .graphs import DOT_SHAPE, EDGE_TEXT, PAG, Mark
 from .heatmap import describe_attention, heat_map
 from .layout import GAP_X, MARGIN, box_size, distances_from, in_layers, is_tower, parents_from, spread
-from .svg import EDGE_LOOK, LETTER, Box, Curve, Scene, escape, frame_reach, known, legend_rows, to_svg
+from .svg import (
+    EDGE_LOOK,
+    LETTER,
+    Box,
+    Curve,
+    Scene,
+    circle_centre,
+    escape,
+    frame_reach,
+    free_corner,
+    known,
+    legend_rows,
+    to_svg,
+)
 
 __all__ = ["Drawing", "describe_attention", "draw", "heat_map", "svg_image", "words_html"]
 
@@ -471,6 +484,10 @@ def _scene(boxes, at, lines, edges, view, labels, legend, stay):
         said += f" ({label})" if label else ""
         said += _CHANGE.get(state, "") + ("" if share is None else f" ({share:.0%})")
         drawn.append(Curve(a, b, course, mark_a, mark_b, state, share, label, said))
+    marks = [circle_centre(*end) for c in courses for end in ((c.tip_a, c.way_a), (c.tip_b, c.way_b))]
+    moved = {
+        i: replace(box, corner=free_corner(box, marks)) if box.letters else box for i, box in moved.items()
+    }
     width = max(width, 300.0 if legend and drawn and not view.directed else 60.0)
     rows, extra = legend_rows(_kinds(moved.values(), drawn, view), width, height) if legend else ((), 0.0)
     return Scene(float(width), float(height + extra), tuple(moved.values()), tuple(drawn), legend=rows)

@@ -10,7 +10,6 @@ from .svg import (
     GREY,
     INK,
     LEGEND_SAMPLE,
-    LETTER,
     PAPER,
     box_look,
     circle_centre,
@@ -18,6 +17,7 @@ from .svg import (
     head_corners,
     legend_box,
     legend_curve,
+    letter_centres,
     letter_colour,
 )  # fmt: skip
 
@@ -108,7 +108,6 @@ def _paint_box(axes, box):
         _paint_text(axes, box.x, y, line, FONT_SIZE, ink, bool(box.role == "outcome" or box.letters))
         if box.struck:
             axes.plot([box.x - half, box.x + half], [y, y], color=ink, lw=1.2, zorder=7)
-    for number, letter in enumerate(box.letters):
-        centre = (box.x + box.w / 2 - 4 - LETTER * number, box.y - box.h / 2)
+    for letter, centre in zip(box.letters, letter_centres(box), strict=True):
         axes.add_patch(Circle(centre, 8, fc=letter_colour(letter), ec=PAPER, lw=1.5, zorder=6))
         _paint_text(axes, *centre, letter, 10.5, PAPER, True)

@@ -8,7 +8,7 @@ There is no style sheet and no script in the SVG, so that it looks the same in a
 
 import math
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -30,6 +30,7 @@ EDGE_LOOK = {
     "changed": (BLUE, 2.6, None, "~"),
 }
 LETTER = 15  # px from one letter of a node to the next
+LETTER_ROOM = 13.0  # px from a letter's centre to that of a mark: they do not touch
 _CROWD = 30  # with more edges than this, those in state "same" are drawn thinner
 _ORDER = {"removed": 0, "same": 1, "changed": 2, "added": 3, "bold": 4}
 
@@ -51,6 +52,7 @@ class Box:
     role: str = "word"
     letters: tuple[str, ...] = ()  # of the sets that it belongs to
     struck: bool = False  # a masked word
+    corner: tuple[int, int] = (1, -1)  # where its letters stand: right or left, above or below
 
 
 @dataclass(frozen=True)
@@ -155,6 +157,28 @@ def circle_centre(tip, way):
     return tip - (HEAD / 2) * way
 
 
+def letter_centres(box):
+    """Where the letters of a node stand: in a row along the frame, from its corner inwards."""
+    across, down = box.corner
+    first = box.x + across * (box.w / 2 - 4)
+    return [
+        (first - across * LETTER * number, box.y + down * box.h / 2) for number in range(len(box.letters))
+    ]
+
+
+def free_corner(box, marks):
+    """The first corner at which a node's letters hide none of the marks ((n, 2) places), else the best."""
+    corners = [(1, -1), (-1, -1), (1, 1), (-1, 1)]
+    if not len(marks):
+        return corners[0]
+    room = []
+    for corner in corners:
+        discs = np.array(letter_centres(replace(box, corner=corner)))
+        nearest = np.linalg.norm(discs[:, None] - np.asarray(marks)[None], axis=2).min()
+        room.append(min(nearest, LETTER_ROOM))
+    return corners[int(np.argmax(room))]
+
+
 # --- SVG -----------------------------------------------------------------------------------------
 
 
@@ -251,12 +275,11 @@ def _box_svg(box):
         f'{bold}{strike} style="unicode-bidi:plaintext">{escape(line)}</text>'
         for number, line in enumerate(box.lines)
     ]
-    for number, letter in enumerate(box.letters):
-        cx = x + box.w - 4 - LETTER * number
+    for letter, (cx, cy) in zip(box.letters, letter_centres(box), strict=True):
         parts.append(
-            f'<circle cx="{_n(cx)}" cy="{_n(y)}" r="8" fill="{letter_colour(letter)}" stroke="{PAPER}" '
-            f'stroke-width="1.5"/><text x="{_n(cx)}" y="{_n(y + 3.7)}" text-anchor="middle" font-size="10.5" '
-            f'font-weight="700" fill="{PAPER}">{escape(letter)}</text>'
+            f'<circle cx="{_n(cx)}" cy="{_n(cy)}" r="8" fill="{letter_colour(letter)}" stroke="{PAPER}" '
+            f'stroke-width="1.5"/><text x="{_n(cx)}" y="{_n(cy + 3.7)}" text-anchor="middle" '
+            f'font-size="10.5" font-weight="700" fill="{PAPER}">{escape(letter)}</text>'
         )
     return "".join([*parts, "</g>"])
 

@@ -207,6 +207,32 @@ def test_every_set_keeps_its_letter_and_its_place():
     assert min(float(e.get("cx")) - 8 for e in circles) >= 0
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_a_letter_hides_no_mark_where_a_corner_is_free(seed):
+    drawing = draw(random_graph(seed, share=0.35), sets=[range(0, 9, 2), range(0, 9, 3)])
+    root, around = ET.fromstring(drawing.svg), []
+    for circle in root.iter(f"{SVG}circle"):
+        if circle.get("data-mark"):
+            around.append([float(circle.get("cx")), float(circle.get("cy"))])
+    for head in root.iter(f"{SVG}polygon"):
+        corners = [[float(v) for v in corner.split(",")] for corner in head.get("points").split()]
+        around.append(np.mean(corners, axis=0))
+    boxes = {box.index: box for box in drawing.scene.boxes}
+    for node in (g for g in root.iter(f"{SVG}g") if g.get("data-node") and int(g.get("data-node")) >= 0):
+        box = boxes[int(node.get("data-node"))]
+        discs = [[float(c.get("cx")), float(c.get("cy"))] for c in node.iter(f"{SVG}circle")]
+        assert len(discs) == len(box.letters)
+        if discs and min(np.linalg.norm(np.subtract(d, m)) for d in discs for m in around) < 11:
+            assert not any(clear(box, corner, around) for corner in ((1, -1), (-1, -1), (1, 1), (-1, 1)))
+
+
+def clear(box, corner, marks):
+    """Whether no mark is near the letters of a node at this corner."""
+    x, y = box.x + corner[0] * (box.w / 2 - 4), box.y + corner[1] * box.h / 2
+    discs = [(x - corner[0] * 15 * number, y) for number in range(len(box.letters))]
+    return min(np.linalg.norm(np.subtract(d, m)) for d in discs for m in marks) > 14.5
+
+
 def test_user_text_is_escaped_everywhere():
     nasty = ['<img src=x onerror="alert(1)">', "<script>alert(2)</script>", "a\x00b\x1b\ud800&amp;"]
     pag = graph([(0, 1, 2, 1), (1, 3, 2, 2)], nasty)
