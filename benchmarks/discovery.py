@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 
 import cleann_lite as cl
-from cleann_lite.independence import PartialCorrelation
-from cleann_lite.mags import random_dag, random_latent_dag
-from cleann_lite.orientation import pag_of_mag
-from cleann_lite.sem import planted_sem
+from cleann_lite.attention.sem import planted_sem
+from cleann_lite.causal.independence import PartialCorrelation
+from cleann_lite.causal.mags import random_dag, random_latent_dag
+from cleann_lite.causal.orientation import pag_of_mag
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 ALPHA, N_SAMPLES = 0.01, 384  # as in the recorded times

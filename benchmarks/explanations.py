@@ -8,8 +8,8 @@ import statistics
 import time
 
 import cleann_lite as cl
-from cleann_lite.datasets import load_reviews
-from cleann_lite.search import Interventions, learn_graphs
+from cleann_lite.datasets.shipped import load_reviews
+from cleann_lite.explaining.search import Interventions, learn_graphs
 
 
 def median(run, times=7):

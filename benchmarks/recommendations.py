@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from cleann_lite.baselines import explain_by
-from cleann_lite.bert4rec import BERT4Rec
-from cleann_lite.datasets import data_path, load_movielens_1m
-from cleann_lite.search import explain
-from cleann_lite.training.recommender import leave_one_out
+from cleann_lite.datasets.shipped import data_path, load_movielens_1m
+from cleann_lite.explaining.baselines import explain_by
+from cleann_lite.explaining.search import explain
+from cleann_lite.models.bert4rec import BERT4Rec
+from training.recommender import leave_one_out
 
 MOVIELENS = Path(__file__).resolve().parents[2] / "shared" / "data" / "ml-1m"
 METHODS = ("attention", "gradient-x-input", "integrated-gradients", "leave-one-out", "random")

@@ -19,15 +19,15 @@ from pathlib import Path
 import numpy as np
 
 import cleann_lite as cl
-from cleann_lite import robust_record
-from cleann_lite.datasets import data_path
-from cleann_lite.encoder import text_heads
-from cleann_lite.robustness import (
+from cleann_lite.course import robustness_record as robust_record
+from cleann_lite.datasets.shipped import data_path
+from cleann_lite.explaining.robustness import (
     ReplacedAttention,
     explanation_robustness,
     layer_corners,
     shuffled_attention,
 )
+from cleann_lite.models.decoupled import text_heads
 
 REACHES = (0.1, 1.0)
 SHARES = ("edge_share", "chance_share", "mark_share", "robust_share")
@@ -39,7 +39,7 @@ def reviews(data, model, count, seed=0):
     with open(data_path("reviews.csv"), encoding="utf-8", newline="") as file:
         found = [(row["id"], row["text"]) for row in csv.DictReader(file)]
     if (data / "imdb").exists():
-        from cleann_lite.training import corpus
+        from training import corpus
 
         texts = [example.text for example in corpus.reviews(data, "test")]
         order = (i for i in np.random.default_rng(seed).permutation(len(texts)) if len(texts[i]) < 900)

@@ -5,40 +5,44 @@ The public names load on first use, so that ``import cleann_lite`` costs no PyTo
 
 from importlib import import_module
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
-# public name -> the module that defines it
+# module -> the public names that it defines
 _PUBLIC = {
-    "attention_correlation": "sem",
-    "PAG": "graphs",
-    "Mark": "graphs",
-    "PartialCorrelation": "independence",
-    "DSeparation": "independence",
-    "learn_pag": "discovery",
-    "Explanation": "explanation",
-    "explain": "search",
-    "load_model": "loading",
-    "draw": "drawing",
+    "attention.sem": "attention_correlation planted_sem words_attention",
+    "causal.graphs": "PAG Mark",
+    "causal.independence": "DSeparation IndependenceTest PartialCorrelation",
+    "causal.discovery": "learn_pag",
+    "causal.mags": "members random_dag",
+    "causal.pds": "pds_sets",
+    "models.protocol": "Encoded Model",
+    "models.loading": "load_model",
+    "explaining.search": "GraphSettings explain learn_graphs",
+    "explaining.explanation": "Explanation",
+    "explaining.baselines": "explain_by",
+    "explaining.robustness": "robustness",
+    "drawing.draw": "draw",
+    "drawing.heatmap": "heat_map",
+    "evaluation.experiment": "evaluate",
+    "evaluation.results": "Evaluation",
+    "evaluation.statistics": "comprehensiveness sufficiency",
+    "datasets.shipped": "data_path load_histories load_reviews",
 }
-_MODULES = (
-    "graphs", "mags", "separation", "sem", "independence", "orientation", "pds", "discovery", "drawing",
-    "protocol", "words", "explanation", "search", "pages", "baselines", "identifiability", "generatable",
-    "robustness", "models", "loading", "bert4rec", "encoder", "datasets", "training", "evaluation",
-    "widgets", "checks", "course",
-)  # fmt: skip
+_HOME = {name: module for module, names in _PUBLIC.items() for name in names.split()}
 
-__all__ = sorted([*_PUBLIC, "identifiability"])
+__all__ = sorted([*_HOME, "identifiability"])
 
 
 def __getattr__(name):
-    if name in _PUBLIC:
-        value = getattr(import_module(f".{_PUBLIC[name]}", __name__), name)
-        globals()[name] = value
-        return value
-    if name in _MODULES:
-        return import_module(f".{name}", __name__)
-    raise AttributeError(f"module 'cleann_lite' has no attribute {name!r}")
+    if name in _HOME:
+        value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    elif name == "identifiability":
+        value = import_module(".attention.identifiability", __name__)
+    else:
+        raise AttributeError(f"module 'cleann_lite' has no attribute {name!r}")
+    globals()[name] = value
+    return value
 
 
 def __dir__():
-    return sorted({*globals(), *_PUBLIC, *_MODULES})
+    return list(__all__)

@@ -172,11 +172,11 @@ def _evaluate(options):
         for name in ("model", "data", "from_file", "accept_licence", "device", "head"):
             if getattr(options, name):
                 raise ValueError(f"{name} is no setting of the benchmark of causal discovery")
-        from .discovery_benchmark import benchmark
+        from .evaluation.learners import benchmark
 
         run = benchmark(**shared, **methods, **given)
     else:
-        from .evaluation import evaluate
+        from .evaluation.experiment import evaluate
 
         heads = {"heads": options.head} if options.head else {}
         run = evaluate(
@@ -189,7 +189,7 @@ def _evaluate(options):
 
 
 def _search(model, input, options):
-    from .search import explain
+    from .explaining.search import explain
 
     found = explain(
         model,
@@ -218,7 +218,7 @@ def _explain(options):
     text = sys.stdin.read() if options.text == "-" else options.text
     if not text.strip():
         raise ValueError("the text is empty: at least one word is needed")
-    from .loading import load_model
+    from .models.loading import load_model
 
     model = load_model(options.model)
     if model.task == "recommendation":
@@ -232,7 +232,7 @@ def _recommend(options):
     history = [title.strip() for title in options.history.split(";") if title.strip()]
     if not history:
         raise ValueError('the history is empty: name at least one film, as in --history "The Matrix (1999)"')
-    from .loading import load_model
+    from .models.loading import load_model
 
     model = load_model(options.model)
     if model.task != "recommendation":
@@ -251,18 +251,18 @@ def _recommend(options):
 
 def _learn(options):
     _check_alpha(options.alpha)
-    from .tables import read_correlation
+    from .datasets.tables import read_correlation
 
     correlation, n_samples, labels = read_correlation(options.file, options.n_samples)
-    from .discovery import learn_pag
-    from .graphs import distinct
-    from .independence import PartialCorrelation
+    from .causal.discovery import learn_pag
+    from .causal.graphs import distinct
+    from .causal.independence import PartialCorrelation
 
     test = PartialCorrelation(correlation, n_samples, alpha=options.alpha, one_sided=options.one_sided)
     order = list(range(len(correlation))) if options.method == "ordered-icd" else None
     pag = learn_pag(test, method=options.method, order=order, labels=distinct(labels))
     if options.svg:
-        from .drawing import draw
+        from .drawing.draw import draw
 
         draw(pag).save(options.svg)
     if options.json:
@@ -291,10 +291,10 @@ def _terminal(found, page=None):
 
 
 def _demo(options):
-    from .datasets import load_histories, load_reviews
-    from .loading import load_model
-    from .pages import page
-    from .search import explain
+    from .datasets.shipped import load_histories, load_reviews
+    from .explaining.pages import page
+    from .explaining.search import explain
+    from .models.loading import load_model
 
     reviews = {review["id"]: review for review in load_reviews()}
     model = load_model("pocket-sentiment")

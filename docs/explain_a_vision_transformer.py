@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from cleann_lite.protocol import Encoded
+from cleann_lite.models.protocol import Encoded
 
 
 class VisionModel:

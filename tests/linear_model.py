@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from cleann_lite.protocol import Encoded
+from cleann_lite.models.protocol import Encoded
 
 
 @dataclass

@@ -7,10 +7,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from cleann_lite import datasets  # noqa: E402
-from cleann_lite.bert4rec import BERT4Rec, MaskedFilm, pad_left, read_rows  # noqa: E402
-from cleann_lite.protocol import Encoded, Model  # noqa: E402
-from cleann_lite.titles import Catalogue  # noqa: E402
+from cleann_lite.datasets import shipped as datasets  # noqa: E402
+from cleann_lite.models.bert4rec import BERT4Rec, MaskedFilm, pad_left, read_rows  # noqa: E402
+from cleann_lite.models.protocol import Encoded, Model  # noqa: E402
+from cleann_lite.models.titles import Catalogue  # noqa: E402
 
 POCKET = datasets.data_path("models", "pocket-bert4rec")
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "ml-1m"
@@ -386,7 +386,7 @@ def test_every_pocket_film_can_be_recommended_and_attended_to(pocket):
 @pytest.mark.slow
 @pytest.mark.skipif(not SHARED.exists(), reason="needs ../shared")
 def test_held_out_users_never_get_a_seen_film_and_each_explanation_holds(pocket):
-    from cleann_lite.search import explain
+    from cleann_lite.explaining.search import explain
 
     interactions = datasets.load_movielens_1m(SHARED)
     known = set(pocket.films.ids)

@@ -40,7 +40,7 @@ def test_every_listed_module_has_a_page():
             assert soup.h1.get_text() == f"cleann_lite.{name}"
             levels = [int(h.name[1]) for h in soup.find_all(["h1", "h2", "h3", "h4"])]
             assert all(b <= a + 1 for a, b in itertools.pairwise(levels))
-    assert "R10" in pages["api_orientation"] and "Raises" in pages["api_search"]
+    assert "R10" in pages["api_causal.orientation"] and "Raises" in pages["api_explaining.search"]
 
 
 def test_docstring_sections_become_lists():

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from scipy.special import ndtr, ndtri
 
-from cleann_lite import PAG, PartialCorrelation, checks, learn_pag
-from cleann_lite.checks import WrongAnswer
-from cleann_lite.pds import PDSGraph
-from cleann_lite.sem import words_attention
+from cleann_lite import PAG, PartialCorrelation, learn_pag
+from cleann_lite.attention.sem import words_attention
+from cleann_lite.causal.pds import PDSGraph
+from cleann_lite.course import checks
+from cleann_lite.course.checks import WrongAnswer
 
 I = np.eye
 
@@ -476,7 +477,7 @@ def test_wrong_answer_is_told_its_cause(number, answer, cause):
 def test_every_check_has_right_and_wrong_answers():
     numbers = set()
     for path in Path(checks.__file__).parent.glob("notebook_*.py"):
-        numbers |= set(import_module(f"cleann_lite.checks.{path.stem}").CHECKS)
+        numbers |= set(import_module(f"cleann_lite.course.checks.{path.stem}").CHECKS)
     known = {number for number in numbers if number[:2] not in ("8.", "9.")}  # those are tested by themselves
     assert known == set(RIGHT)
     assert known <= {number for number, _, _ in WRONG}
@@ -507,7 +508,7 @@ ODD = {
 @pytest.mark.parametrize("odd", ODD)
 def test_an_answer_of_another_kind_is_a_wrong_answer(odd):
     for chapter in range(11):
-        for number in import_module(f"cleann_lite.checks.notebook_{chapter:02d}").CHECKS:
+        for number in import_module(f"cleann_lite.course.checks.notebook_{chapter:02d}").CHECKS:
             with pytest.raises(WrongAnswer) as raised:
                 checks.check(number, lambda *question: ODD[odd])
             assert len(str(raised.value)) < 1200, number

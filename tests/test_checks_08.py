@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from cleann_lite import checks
-from cleann_lite.checks import WrongAnswer
-from cleann_lite.identifiability import (
+from cleann_lite.attention.identifiability import (
     effective_attention,
     joint_null_space_dimension,
     null_space_dimension,
 )
+from cleann_lite.course import checks
+from cleann_lite.course.checks import WrongAnswer
 
 rank, pinv = np.linalg.matrix_rank, np.linalg.pinv
 
@@ -124,6 +124,6 @@ def test_the_right_jacobian_is_that_of_finite_differences():
 
 
 def test_every_check_has_right_and_wrong_answers():
-    from cleann_lite.checks.notebook_08 import CHECKS
+    from cleann_lite.course.checks.notebook_08 import CHECKS
 
     assert set(CHECKS) == set(RIGHT) == {number for number, _, _ in WRONG}

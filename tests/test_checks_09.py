@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from cleann_lite import checks
-from cleann_lite.checks import WrongAnswer
-from cleann_lite.checks.notebook_09 import CHECKS
+from cleann_lite.course import checks
+from cleann_lite.course.checks import WrongAnswer
+from cleann_lite.course.checks.notebook_09 import CHECKS
 
 
 def rest(n, chosen):

@@ -209,7 +209,7 @@ def test_an_error_of_the_system_without_a_file_is_told(capsys, monkeypatch):
     def offline(name):
         raise OSError("the line went dead")
 
-    monkeypatch.setattr("cleann_lite.loading.load_model", offline)
+    monkeypatch.setattr("cleann_lite.models.loading.load_model", offline)
     assert refused(capsys, "explain", REVIEW) == "cleann-lite: the line went dead\n"
 
 

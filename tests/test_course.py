@@ -5,8 +5,9 @@ import re
 import numpy as np
 import pytest
 
-from cleann_lite import PAG, course, draw
-from cleann_lite.sem import words_attention
+from cleann_lite import PAG, draw
+from cleann_lite.attention.sem import words_attention
+from cleann_lite.course import figures as course
 
 
 @pytest.mark.parametrize("name", course.recorded())

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from cleann_lite import datasets, sources
+from cleann_lite.datasets import shipped as datasets
+from cleann_lite.datasets import sources
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"

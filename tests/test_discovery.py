@@ -4,11 +4,11 @@ import pytest
 from oracle_cases import SHARED
 
 import cleann_lite as cl
-from cleann_lite.independence import PartialCorrelation
-from cleann_lite.mags import random_dag, random_latent_dag
-from cleann_lite.orientation import orient, pag_of_mag
-from cleann_lite.sem import planted_sem
-from cleann_lite.separation import as_bits
+from cleann_lite.attention.sem import planted_sem
+from cleann_lite.causal.independence import PartialCorrelation
+from cleann_lite.causal.mags import random_dag, random_latent_dag
+from cleann_lite.causal.orientation import orient, pag_of_mag
+from cleann_lite.causal.separation import as_bits
 
 needs_shared = pytest.mark.skipif(not SHARED.exists(), reason="needs ../shared")
 

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from cleann_lite.__main__ import main
-from cleann_lite.discovery import learn_pag
-from cleann_lite.discovery_benchmark import Benchmark, benchmark, learners, random_problem
-from cleann_lite.independence import DSeparation
-from cleann_lite.journal import FORMAT, Journal
+from cleann_lite.causal.discovery import learn_pag
+from cleann_lite.causal.independence import DSeparation
+from cleann_lite.evaluation.journal import FORMAT, Journal
+from cleann_lite.evaluation.learners import Benchmark, benchmark, learners, random_problem
 
 
 def oracle(problem):

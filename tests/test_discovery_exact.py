@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from oracle_cases import SHARED, network, oracle_cases, oracle_of
 
 import cleann_lite as cl
-from cleann_lite.mags import mag_of_dag, random_latent_dag
-from cleann_lite.orientation import pag_of_mag
+from cleann_lite.causal.mags import mag_of_dag, random_latent_dag
+from cleann_lite.causal.orientation import pag_of_mag
 
 needs_shared = pytest.mark.skipif(not SHARED.exists(), reason="needs ../shared")
 

@@ -1,24 +1,19 @@
-"""The examples in the docstrings of the causal core run and print what they say."""
+"""The examples in the docstrings of the whole package run and print what they say."""
 
 import doctest
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
-MODULES = [
-    "discovery",
-    "graphs",
-    "independence",
-    "mags",
-    "orientation",
-    "pds",
-    "sem",
-    "separation",
-    "skeleton",
-]
+ROOT = Path(__file__).parent.parent
+MODULES = sorted(
+    ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    for path in (ROOT / "cleann_lite").rglob("*.py")
+    if path.name not in ("__init__.py", "__main__.py")
+)
 
 
 @pytest.mark.parametrize("name", MODULES)
 def test_examples(name):
-    result = doctest.testmod(import_module(f"cleann_lite.{name}"))
-    assert result.failed == 0
+    assert doctest.testmod(import_module(name)).failed == 0

@@ -9,11 +9,11 @@ import networkx as nx
 import numpy as np
 import pytest
 
-from cleann_lite import layout
-from cleann_lite.curves import HEAD, bezier, courses, part, route
-from cleann_lite.drawing import describe_attention, draw, heat_map
-from cleann_lite.graphs import PAG, Mark
-from cleann_lite.svg import EDGE_LOOK, Curve, edge_look, escape
+from cleann_lite.causal.graphs import PAG, Mark
+from cleann_lite.drawing import layout
+from cleann_lite.drawing.curves import HEAD, bezier, courses, part, route
+from cleann_lite.drawing.draw import describe_attention, draw, heat_map
+from cleann_lite.drawing.svg import EDGE_LOOK, Curve, edge_look, escape
 
 SVG = "{http://www.w3.org/2000/svg}"
 WORDS = ["The", "plot", "is", "thin", "but", "the", "actors", "are", "wonderful"]

@@ -8,13 +8,13 @@ import pytest
 torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
-from cleann_lite.encoder import (  # noqa: E402
+from cleann_lite.attention.identifiability import null_space_dimension  # noqa: E402
+from cleann_lite.models.decoupled import (  # noqa: E402
     DecoupledAttention,
     DecoupledClassifier,
     DecoupledEncoderLayer,
     bert_heads,
 )
-from cleann_lite.identifiability import null_space_dimension  # noqa: E402
 
 SIZES = [
     (8, 2, 4, 4, "concat"),

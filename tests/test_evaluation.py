@@ -15,13 +15,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from cleann_lite import metrics
 from cleann_lite.__main__ import main
-from cleann_lite.evaluation import Settings, evaluate
-from cleann_lite.inputs import draw_inputs
-from cleann_lite.journal import FORMAT, Journal, run_all
-from cleann_lite.methods import METHODS, Found, by_summed_score, chosen, method
-from cleann_lite.results import Evaluation
+from cleann_lite.evaluation import statistics as metrics
+from cleann_lite.evaluation.cases import METHODS, Found, by_summed_score, chosen, method
+from cleann_lite.evaluation.experiment import Settings, evaluate
+from cleann_lite.evaluation.inputs import draw_inputs
+from cleann_lite.evaluation.journal import FORMAT, Journal, run_all
+from cleann_lite.evaluation.results import Evaluation
 from tests.linear_model import LinearModel
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -503,8 +503,8 @@ def test_faithfulness_agrees_with_an_independent_implementation():
     torch = pytest.importorskip("torch")
     import transformers
 
-    from cleann_lite.datasets import data_path, load_reviews
-    from cleann_lite.loading import load_model
+    from cleann_lite.datasets.shipped import data_path, load_reviews
+    from cleann_lite.models.loading import load_model
 
     ours = load_model("pocket-sentiment")
     folder = data_path("models", "pocket-sentiment")
@@ -575,7 +575,7 @@ def test_both_experiments_on_the_shipped_examples(task, n, tmp_path, capsys):
 def test_agreement_with_other_attention_of_the_same_output():
     """A text shorter than the head size has one attention only; a longer one has others."""
     pytest.importorskip("transformers")
-    from cleann_lite.datasets import load_reviews
+    from cleann_lite.datasets.shipped import load_reviews
 
     every = sorted((review["text"] for review in load_reviews()), key=len)
     rows = ("cleann", "cleann-equivalent-attention")

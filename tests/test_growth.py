@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import cleann_lite as cl
-from cleann_lite.pds import PDSGraph
+from cleann_lite.causal.pds import PDSGraph
 from tests.linear_model import LinearModel
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
-from cleann_lite.identifiability import (
+from cleann_lite.attention.identifiability import (
     attention_distance,
     effective_attention,
     equivalent_attention,
@@ -291,8 +291,8 @@ def test_real_heads_with_their_own_values_follow_the_count(words):
     """The pocket model that ships, on reviews that ship: attention, values with their bias, and T = V·H."""
     pytest.importorskip("transformers")
     from cleann_lite import load_model
-    from cleann_lite.datasets import data_path
-    from cleann_lite.encoder import text_heads
+    from cleann_lite.datasets.shipped import data_path
+    from cleann_lite.models.decoupled import text_heads
 
     model = load_model("pocket-sentiment")
     with open(data_path("reviews.csv"), encoding="utf-8", newline="") as file:

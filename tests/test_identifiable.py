@@ -7,10 +7,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from cleann_lite.encoder import DecoupledClassifier  # noqa: E402
-from cleann_lite.training import identifiable  # noqa: E402
-from cleann_lite.training import identifiable_table as record  # noqa: E402
-from cleann_lite.training.__main__ import main  # noqa: E402
+from cleann_lite.course import identifiability_record as record  # noqa: E402
+from cleann_lite.models.decoupled import DecoupledClassifier  # noqa: E402
+from training import identifiable  # noqa: E402
+from training.__main__ import main  # noqa: E402
 
 OPTIONS = ["--smoke", "--sets", "UCI", "--key-sizes", "4", "16"]
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from cleann_lite.discovery import learn_pag
-from cleann_lite.independence import GSquared, IndependenceTest, PartialCorrelation
-from cleann_lite.separation import as_bits
+from cleann_lite.causal.discovery import learn_pag
+from cleann_lite.causal.independence import GSquared, IndependenceTest, PartialCorrelation
+from cleann_lite.causal.separation import as_bits
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle_cases import SHARED, dag_of, oracle_cases
 
-from cleann_lite.mags import (
+from cleann_lite.causal.mags import (
     a_member,
     is_mag,
     is_pag,
@@ -17,8 +17,8 @@ from cleann_lite.mags import (
     pag_by_enumeration,
     random_latent_dag,
 )
-from cleann_lite.orientation import pag_of_mag
-from cleann_lite.separation import DAGSeparation, MixedSeparation, as_bits
+from cleann_lite.causal.orientation import pag_of_mag
+from cleann_lite.causal.separation import DAGSeparation, MixedSeparation, as_bits
 
 needs_shared = pytest.mark.skipif(not SHARED.exists(), reason="needs ../shared")
 

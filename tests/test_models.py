@@ -11,10 +11,10 @@ import pytest
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
-from cleann_lite import models  # noqa: E402
-from cleann_lite.loading import load_model  # noqa: E402
-from cleann_lite.protocol import Model  # noqa: E402
-from cleann_lite.readout import fused_attention, one_place  # noqa: E402
+from cleann_lite.models import text as models  # noqa: E402
+from cleann_lite.models.fast_pass import fused_attention, one_place  # noqa: E402
+from cleann_lite.models.loading import load_model  # noqa: E402
+from cleann_lite.models.protocol import Model  # noqa: E402
 from tests import tiny  # noqa: E402
 
 TEXT = "The plot is thin, but it's a Wonderful mess! 🙂 <b>ok</b>"

@@ -12,8 +12,8 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
 import cleann_lite as cl  # noqa: E402
-from cleann_lite.baselines import METHODS, explain_by  # noqa: E402
-from cleann_lite.datasets import load_histories, load_reviews  # noqa: E402
+from cleann_lite.datasets.shipped import load_histories, load_reviews  # noqa: E402
+from cleann_lite.explaining.baselines import METHODS, explain_by  # noqa: E402
 from tests import tiny  # noqa: E402
 
 ROOT = Path(__file__).parent.parent

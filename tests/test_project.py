@@ -1,4 +1,4 @@
-"""What holds for the project as a whole: floors, imports, one environment, one address."""
+"""The house is in order: floors, weight of the import, the environment, the front page."""
 
 import ast
 import json
@@ -8,55 +8,113 @@ import sys
 import tomllib
 from pathlib import Path
 
+import networkx as nx
 import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "cleann_lite"
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
-# The house: a module imports only from floors below its own (or beside it).
-FLOORS = {
-    1: "graphs separation mags sem tables words",
-    2: "independence orientation pds drawing layout curves svg png heatmap",
-    3: "discovery skeleton",
-    4: "protocol explanation search growth pages baselines identifiability generatable robustness",
-    5: "models readout loading bert4rec titles encoder datasets sources training",
-    6: "evaluation metrics methods inputs journal results report discovery_benchmark robust_record",
-    7: "widgets checks course __main__",
+# room -> the rooms whose modules it may import; no room knows a later one
+ROOMS = {
+    "attention": "",
+    "causal": "",
+    "datasets": "",
+    "drawing": "causal",
+    "models": "attention datasets",
+    "explaining": "attention causal models drawing",
+    "evaluation": "attention causal datasets models drawing explaining",
+    "widgets": "attention causal datasets models drawing explaining evaluation",
+    "course": "attention causal datasets models drawing explaining evaluation",
+    "__main__": "attention causal datasets models drawing explaining evaluation",
 }
-FLOOR = {name: floor for floor, names in FLOORS.items() for name in names.split()}
 
 
-def modules():
-    for path in sorted(PACKAGE.rglob("*.py")):
-        parts = path.relative_to(PACKAGE).with_suffix("").parts
-        if parts != ("__init__",):
-            yield parts[0], path
+def modules(package=PACKAGE):
+    """Dotted name -> file of every module."""
+    found = {}
+    for path in sorted(package.rglob("*.py")):
+        parts = path.relative_to(package.parent).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
 
 
-def imported(tree):
-    """(module of ours, whether at the top of the file) for every import in a file."""
-    top = {id(node) for node in tree.body}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.level and node.module:
-            yield node.module.split(".")[0], id(node) in top
-        elif isinstance(node, ast.ImportFrom) and node.level:
-            for alias in node.names:
-                yield alias.name, id(node) in top
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("cleann_lite."):
-            yield node.module.split(".")[1], id(node) in top
+def import_graph(package=PACKAGE):
+    """Which module imports which: every import counts, local ones too."""
+    files = modules(package)
+    graph = nx.DiGraph()
+    graph.add_nodes_from(files)
+    for name, path in files.items():
+        here = name if path.name == "__init__.py" else name.rpartition(".")[0]
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                targets = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                parts = here.split(".")
+                base = ".".join(parts[: len(parts) - node.level + 1]) if node.level else ""
+                base = ".".join(filter(None, (base, node.module)))
+                targets = [base, *(f"{base}.{alias.name}" for alias in node.names)]
+            else:
+                continue
+            graph.add_edges_from((name, t) for t in targets if t in files and t not in (name, package.name))
+    return graph
 
 
-@pytest.mark.parametrize(("name", "path"), list(modules()), ids=lambda v: v if isinstance(v, str) else v.name)
-def test_no_module_imports_from_a_higher_floor(name, path):
-    assert name in FLOOR, f"{name} stands on no floor: add it to FLOORS"
-    for other, at_top in imported(ast.parse(path.read_text(encoding="utf-8"))):
-        if at_top and other in FLOOR:
-            assert FLOOR[other] <= FLOOR[name], f"{path.name} (floor {FLOOR[name]}) imports {other}"
+def room(module):
+    return module.split(".")[1] if "." in module else ""
 
 
-def test_every_name_on_a_floor_is_a_module():
-    assert set(FLOOR) == {name for name, _ in modules()}
+def faults(graph):
+    """Circles, and imports of a room that the importing room must not know."""
+    circles = [sorted(c) for c in nx.strongly_connected_components(graph) if len(c) > 1]
+    known = {name: {name, *rooms.split()} for name, rooms in ROOMS.items()}
+    wrong = [(a, b) for a, b in graph.edges if room(a) and room(b) not in known[room(a)]]
+    return circles, wrong
+
+
+def test_no_room_knows_a_later_one_and_no_import_goes_round():
+    assert faults(import_graph()) == ([], [])
+    for name, rooms in ROOMS.items():
+        earlier = list(ROOMS)[: list(ROOMS).index(name)]
+        assert set(rooms.split()) <= set(earlier)
+
+
+def test_a_planted_circle_and_a_planted_arrow_up_are_found(tmp_path):
+    for name, text in {
+        "__init__": "",
+        "causal/__init__": "",
+        "causal/a": "def f():\n    from . import b\n",
+        "causal/b": "from .a import f\n",
+        "causal/c": "def g():\n    from ..models.d import h\n",
+        "models/__init__": "",
+        "models/d": "h = 1\n",
+    }.items():
+        path = tmp_path / "cleann_lite" / f"{name}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    circles, wrong = faults(import_graph(tmp_path / "cleann_lite"))
+    assert circles == [["cleann_lite.causal.a", "cleann_lite.causal.b"]]
+    assert wrong == [("cleann_lite.causal.c", "cleann_lite.models.d")]
+
+
+def test_there_are_few_floors_and_every_module_lives_in_a_room():
+    floor = {}
+    for name, rooms in ROOMS.items():
+        floor[name] = 1 + max((floor[r] for r in rooms.split()), default=0)
+    assert max(floor.values()) <= 7
+    assert {room(name) for name in modules() if room(name)} <= set(ROOMS)
+
+
+STILL_LONG = (
+    "causal.independence drawing.draw drawing.layout evaluation.cases explaining.search models.bert4rec "
+    "models.text widgets.explaining"
+)
+
+
+def test_no_module_is_too_long_for_one_sitting():
+    lengths = {name: path.read_text(encoding="utf-8").count("\n") for name, path in modules().items()}
+    long = {name.removeprefix("cleann_lite.") for name, n in lengths.items() if n > 400}
+    assert long <= set(STILL_LONG.split())
 
 
 def test_import_loads_nothing_heavy():

@@ -6,9 +6,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from cleann_lite import datasets  # noqa: E402
-from cleann_lite.bert4rec import BERT4Rec  # noqa: E402
-from cleann_lite.training import recommender as rec  # noqa: E402
+from cleann_lite.datasets import shipped as datasets  # noqa: E402
+from cleann_lite.models.bert4rec import BERT4Rec  # noqa: E402
+from training import recommender as rec  # noqa: E402
 
 POCKET = datasets.data_path("models", "pocket-bert4rec")
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "ml-1m"

@@ -5,8 +5,8 @@ import csv
 import numpy as np
 import pytest
 
-from cleann_lite import robust_record
-from cleann_lite.datasets import data_path
+from cleann_lite.course import robustness_record as robust_record
+from cleann_lite.datasets.shipped import data_path
 
 nan = float("nan")
 

@@ -5,7 +5,7 @@ import pytest
 from linear_model import LinearModel
 
 from cleann_lite import PAG, PartialCorrelation, attention_correlation, explain, learn_pag
-from cleann_lite.robustness import (
+from cleann_lite.explaining.robustness import (
     ReplacedAttention,
     Robustness,
     _overlap,

@@ -8,8 +8,14 @@ import numpy as np
 import pytest
 
 import cleann_lite as cl
-from cleann_lite.baselines import METHODS, explain_by
-from cleann_lite.search import GraphSettings, Interventions, candidates, learn_graphs, tree_distances
+from cleann_lite.explaining.baselines import METHODS, explain_by
+from cleann_lite.explaining.search import (
+    GraphSettings,
+    Interventions,
+    candidates,
+    learn_graphs,
+    tree_distances,
+)
 from tests.linear_model import LinearModel
 
 WORDS = [f"w{i}" for i in range(12)]

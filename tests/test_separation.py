@@ -4,8 +4,8 @@ import networkx as nx
 import numpy as np
 import pytest
 
-from cleann_lite.mags import random_dag
-from cleann_lite.separation import DAGSeparation, as_bits, bits, bits_as_rows, rows_as_bits
+from cleann_lite.causal.mags import random_dag
+from cleann_lite.causal.separation import DAGSeparation, as_bits, bits, bits_as_rows, rows_as_bits
 
 
 @pytest.mark.parametrize("n", [6, 20, 70])

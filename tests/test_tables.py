@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cleann_lite.tables import read_correlation
+from cleann_lite.datasets.tables import read_correlation
 
 DATA = np.random.default_rng(0).normal(size=(30, 3))
 

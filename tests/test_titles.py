@@ -1,6 +1,6 @@
 import pytest
 
-from cleann_lite.titles import Catalogue, natural_title, plain
+from cleann_lite.models.titles import Catalogue, natural_title, plain
 
 FILMS = {
     2571: "Matrix, The (1999)",

@@ -13,10 +13,10 @@ transformers = pytest.importorskip("transformers")
 
 from safetensors.torch import load_file  # noqa: E402
 
-from cleann_lite.training import beginnings, corpus, gpt, loop, masked_word, sentiment, teachers, text  # noqa: E402
-from cleann_lite.training.__main__ import main  # noqa: E402
-from cleann_lite.training.loop import BEST, CHECKPOINT, Settings, train  # noqa: E402
-from cleann_lite.training.ngrams import Trigrams  # noqa: E402
+from training import beginnings, corpus, gpt, loop, masked_word, sentiment, teachers, text  # noqa: E402
+from training.__main__ import main  # noqa: E402
+from training.loop import BEST, CHECKPOINT, Settings, train  # noqa: E402
+from training.ngrams import Trigrams  # noqa: E402
 
 
 def _model():
@@ -148,14 +148,14 @@ def test_devices_and_folders_that_are_none(tmp_path, capsys):
 
 def test_smoke_leaves_no_trace_in_real_runs_and_shipped_models(tmp_path, monkeypatch):
     seen = []
-    monkeypatch.setattr("cleann_lite.training.gpt.run", lambda args: seen.append((args.runs, args.out)))
+    monkeypatch.setattr("training.gpt.run", lambda args: seen.append((args.runs, args.out)))
     assert main(["pocket-gpt", "--smoke", "--runs", str(tmp_path)]) == 0
     assert main(["pocket-gpt", "--runs", str(tmp_path)]) == 0
     assert seen == [(tmp_path / "smoke", tmp_path / "smoke" / "pocket-gpt" / "model"), (tmp_path, None)]
 
 
 def test_restart_forgets_what_was_kept(tmp_path, monkeypatch):
-    monkeypatch.setattr("cleann_lite.training.gpt.run", lambda args: None)
+    monkeypatch.setattr("training.gpt.run", lambda args: None)
     folder = tmp_path / "pocket-gpt"
     for name in (
         "pieces.safetensors",

@@ -33,7 +33,7 @@ def test_it_carries_the_data_and_nothing_else_of_the_clone(unpacked):
     }
     assert shipped <= names
     assert not [n for n in names if n.startswith(("tests/", "notebooks/", "tools/"))]
-    assert {n.split("/")[0] for n in names} == {"cleann_lite", "cleann_lite-0.1.0.dist-info"}
+    assert {n.split("/")[0] for n in names} == {"cleann_lite", "cleann_lite-0.2.0.dist-info"}
 
 
 def test_the_source_archive_carries_what_the_tests_read(tmp_path):

@@ -9,11 +9,11 @@ import networkx as nx
 import numpy as np
 import pytest
 
-from cleann_lite.discovery import learn_pag
-from cleann_lite.graphs import Mark, distinct
-from cleann_lite.independence import DSeparation, PartialCorrelation
-from cleann_lite.protocol import Encoded, Model
-from cleann_lite.sem import attention_correlation
+from cleann_lite.attention.sem import attention_correlation
+from cleann_lite.causal.discovery import learn_pag
+from cleann_lite.causal.graphs import Mark, distinct
+from cleann_lite.causal.independence import DSeparation, PartialCorrelation
+from cleann_lite.models.protocol import Encoded, Model
 from cleann_lite.widgets import (
     DiscoveryStepper,
     ExplanationExplorer,

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cleann_lite import words
-from cleann_lite.words import group_pieces, is_content_word, split_words
+from cleann_lite.attention import words
+from cleann_lite.attention.words import group_pieces, is_content_word, split_words
 
 
 def split(text):

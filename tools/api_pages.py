@@ -9,9 +9,11 @@ import mistune
 
 # (module, what it is for), in the order of the house
 MODULES = (
-    "sem", "graphs", "mags", "separation", "independence", "orientation", "pds", "discovery", "protocol",
-    "search", "explanation", "baselines", "identifiability", "robustness", "models", "loading", "bert4rec",
-    "encoder", "datasets", "drawing", "widgets", "evaluation", "checks", "course",
+    "attention.sem", "attention.identifiability", "causal.graphs", "causal.separation", "causal.mags",
+    "causal.independence", "causal.orientation", "causal.pds", "causal.discovery", "models.protocol",
+    "models.loading", "models.text", "models.bert4rec", "models.decoupled", "explaining.search",
+    "explaining.explanation", "explaining.baselines", "explaining.robustness", "drawing.draw",
+    "evaluation.experiment", "evaluation.results", "datasets.shipped", "widgets", "course",
 )  # fmt: skip
 SECTION = re.compile(r"^([A-Z][A-Za-z ]+)\n-{3,}\s*$", re.M)
 STAR = re.compile(r"\*(?=[→—o])|(?<=[←—])\*")  # the star of α *→ β stands for any mark, not for emphasis

@@ -10,7 +10,7 @@ import json
 import sys
 from pathlib import Path
 
-from cleann_lite.journal import JOURNAL, read_journal
+from cleann_lite.evaluation.journal import JOURNAL, read_journal
 
 RECORDED = Path(__file__).resolve().parent.parent / "data" / "recorded"
 

@@ -8,10 +8,10 @@ from functools import lru_cache
 
 import numpy as np
 
-from ..drawing import draw
-from ..graphs import distinct
-from ..pages import percent
-from ..search import explain
+from ..causal.graphs import distinct
+from ..drawing.draw import draw
+from ..explaining.pages import percent
+from ..explaining.search import explain
 from .explorer import (
     MOST_EDGES,
     NEAR_EDGES,
@@ -357,7 +357,7 @@ class ExplanationExplorer(MaskingExplorer):
         if model.task == "recommendation":
             raise ValueError(f"a model of texts is needed: {model.name} recommends (RecommendationExplorer)")
         if examples is None:
-            from ..datasets import load_reviews
+            from ..datasets.shipped import load_reviews
 
             reviews = load_reviews()
             examples = {f"{one['kind']}: {_opening(one['text'])}": one["text"] for one in reviews}

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
-from ..drawing import Drawing, svg_image, words_html
-from ..svg import escape
+from ..drawing.draw import Drawing, svg_image, words_html
+from ..drawing.svg import escape
 
 MOST_EDGES = 160  # in one picture: more is no picture, and would weigh too much for a page
 NEAR_EDGES = 25  # around a word
-STATIC = Path(__file__).resolve().parent.parent / "static"
+STATIC = Path(__file__).resolve().parent / "static"
 
 
 @dataclass(frozen=True)

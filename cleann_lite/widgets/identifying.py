@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from ..identifiability import (
+from ..attention.identifiability import (
     effective_attention,
     equivalent_attention,
     generatable_attention,
@@ -17,7 +17,7 @@ from ..identifiability import (
     null_space_dimension,
     softmax_attention,
 )
-from ..svg import BLUE, FONT, GREY, INK, PALE, PAPER, VERMILLION, escape
+from ..drawing.svg import BLUE, FONT, GREY, INK, PALE, PAPER, VERMILLION, escape
 from .explorer import Explorer, View, buttons, choice, slider
 
 LENGTHS = (*range(2, 25), 28, 32, 40, 48, 56, 64)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..titles import plain
+from ..models.titles import plain
 from .explaining import BEST, MaskingExplorer, explanation_view
 from .explorer import buttons, choice, entry
 
@@ -64,7 +64,7 @@ class RecommendationExplorer(MaskingExplorer):
 
     def __init__(self, model, history=None, *, examples=None, k=8, alpha=0.01, head=BEST):
         if examples is None:
-            from ..datasets import load_histories
+            from ..datasets.shipped import load_histories
 
             examples = {one["name"]: one["titles"] for one in load_histories()}
         self.examples, self.k = {name: tuple(titles) for name, titles in examples.items()}, k

@@ -9,11 +9,11 @@ from functools import lru_cache
 import networkx as nx
 import numpy as np
 
-from .. import orientation
-from ..discovery import learn_pag
-from ..drawing import draw
-from ..graphs import PAG, Mark
-from ..independence import DSeparation
+from ..causal import orientation
+from ..causal.discovery import learn_pag
+from ..causal.graphs import PAG, Mark
+from ..causal.independence import DSeparation
+from ..drawing.draw import draw
 from .explorer import MOST_EDGES, Explorer, View, buttons, choice, slider
 
 STOPS = {

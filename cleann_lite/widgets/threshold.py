@@ -8,12 +8,12 @@ from functools import lru_cache
 
 import numpy as np
 
-from ..discovery import learn_pag
-from ..drawing import draw
-from ..graphs import distinct
-from ..independence import PartialCorrelation
-from ..layout import box_size, spread
-from ..sem import attention_correlation, words_attention
+from ..attention.sem import attention_correlation, words_attention
+from ..causal.discovery import learn_pag
+from ..causal.graphs import distinct
+from ..causal.independence import PartialCorrelation
+from ..drawing.draw import draw
+from ..drawing.layout import box_size, spread
 from .explorer import MOST_EDGES, NEAR_EDGES, Explorer, View, buttons, choice, slider, switch
 
 ALPHAS = (*(float(f"{10.0**e:.2g}") for e in np.arange(-10, -1, 0.25)), 0.1, 0.15, 0.2)

@@ -16,7 +16,7 @@
 import networkx as nx
 
 import cleann_lite as cl
-from cleann_lite.checks import check
+from cleann_lite.course import check
 
 # %% [markdown]
 # ## One review

@@ -18,9 +18,8 @@ import networkx as nx
 import numpy as np
 
 import cleann_lite as cl
-from cleann_lite.checks import check
-from cleann_lite.course import plot_style, recorded, show
-from cleann_lite.drawing import heat_map
+from cleann_lite.course import check, plot_style, recorded, show
+from cleann_lite.drawing.draw import heat_map
 
 plot_style()
 rng = np.random.default_rng(2023)
@@ -257,8 +256,8 @@ print(
 # that number, *n*, as we please, since our correlations are exact.
 
 # %%
-from cleann_lite.mags import random_dag
-from cleann_lite.sem import planted_sem
+from cleann_lite.attention.sem import planted_sem
+from cleann_lite.causal.mags import random_dag
 
 
 def plant(rng, variables=10, degree=2.0):

@@ -21,10 +21,9 @@ import numpy as np
 from scipy.special import ndtr, ndtri  # the normal distribution function Φ, and its inverse
 
 import cleann_lite as cl
-from cleann_lite.checks import check
-from cleann_lite.course import plot_style, recorded, show
-from cleann_lite.mags import random_dag
-from cleann_lite.sem import planted_sem
+from cleann_lite.attention.sem import planted_sem
+from cleann_lite.causal.mags import random_dag
+from cleann_lite.course import check, plot_style, recorded, show
 
 plot_style()
 rng = np.random.default_rng(7)

@@ -17,9 +17,9 @@ import networkx as nx
 import numpy as np
 
 import cleann_lite as cl
-from cleann_lite.checks import check
-from cleann_lite.graphs import PAG, Mark
-from cleann_lite.mags import mag_of_dag
+from cleann_lite.causal.graphs import PAG, Mark
+from cleann_lite.causal.mags import mag_of_dag
+from cleann_lite.course import check
 
 # %% [markdown]
 # ## A story with a hidden cause
@@ -229,7 +229,7 @@ for target in ("itching", "ice cream"):
 row = nx.DiGraph([("script", "acting"), ("acting", "applause")])
 names = ["script", "acting", "applause"]
 row_pag = cl.learn_pag(cl.DSeparation(row, names), labels=names)
-members = row_pag.members()
+members = list(cl.members(row_pag))
 print(f"{len(members)} members:")
 for member in members:
     print("   " + ",  ".join(str(member).splitlines()))
@@ -309,7 +309,7 @@ cl.draw(clinic_pag, title="A ring of selections: tails at every end")
 # ## On your own
 #
 # 1. Write *sun* down: give `cl.DSeparation` the list `[*observed, "sun"]`. Which marks change, and why?
-# 2. How many members has the PAG of the story? (`len(pag.members())`)
+# 2. How many members has the PAG of the story? (`len(list(cl.members(pag)))`)
 # 3. Which set separates *discount* and *itching*? `pag.separating_set(0, 4)`. Why is it enough?
 #
 # ## Further reading

@@ -20,10 +20,9 @@ import networkx as nx
 import numpy as np
 
 import cleann_lite as cl
-from cleann_lite.checks import check
-from cleann_lite.course import plot_style, show, strip
-from cleann_lite.graphs import PAG, Mark
-from cleann_lite.mags import random_latent_dag
+from cleann_lite.causal.graphs import PAG, Mark
+from cleann_lite.causal.mags import random_latent_dag
+from cleann_lite.course import check, plot_style, show, strip
 from cleann_lite.widgets import DiscoveryStepper
 
 plot_style()
@@ -196,7 +195,7 @@ def rule_1(marks):
 check("4.3", rule_1)
 
 # %% [markdown]
-# Each rule is one short function in `cleann_lite/orientation.py`, named as in the paper. Here is what they did in round 1. (Before the package believes a collider, it takes a **second look**: with z
+# Each rule is one short function in `cleann_lite/causal/orientation.py`, named as in the paper. Here is what they did in round 1. (Before the package believes a collider, it takes a **second look**: with z
 # added to the separating set, x and y must be dependent. A true collider always passes; with data, this keeps one wrong test from misleading all rules that follow.)
 
 # %%
@@ -384,7 +383,7 @@ show(
 #
 # 1. Give the learner data instead of the oracle: `planted_sem` and `PartialCorrelation` from notebook 02, with the director and the franchise left out by `nodes=`.
 # 2. Compare `method="icd"` and `method="fci"` on that data. Do they still agree?
-# 3. Read `rule_4` in `cleann_lite/orientation.py`. Which picture would you draw for it?
+# 3. Read `rule_4` in `cleann_lite/causal/orientation.py`. Which picture would you draw for it?
 #
 # ## Further reading
 #

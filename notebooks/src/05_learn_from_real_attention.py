@@ -19,11 +19,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import cleann_lite as cl
-from cleann_lite.checks import check
-from cleann_lite.course import plot_style, recorded, show
-from cleann_lite.drawing import heat_map
-from cleann_lite.graphs import distinct
-from cleann_lite.sem import words_attention
+from cleann_lite.attention.sem import words_attention
+from cleann_lite.causal.graphs import distinct
+from cleann_lite.course import check, plot_style, recorded, show
+from cleann_lite.drawing.draw import heat_map
 from cleann_lite.widgets import ThresholdExplorer
 
 plot_style()

@@ -18,11 +18,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import cleann_lite as cl
-from cleann_lite.checks import check
-from cleann_lite.course import plot_style, show
-from cleann_lite.datasets import load_reviews
-from cleann_lite.pds import pds_distances, pds_sets
-from cleann_lite.search import learn_graphs
+from cleann_lite.causal.pds import pds_distances, pds_sets
+from cleann_lite.course import check, plot_style, show
+from cleann_lite.datasets.shipped import load_reviews
+from cleann_lite.explaining.search import learn_graphs
 from cleann_lite.widgets import ExplanationExplorer
 
 plot_style()

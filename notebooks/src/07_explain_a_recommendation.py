@@ -16,11 +16,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import cleann_lite as cl
-from cleann_lite.baselines import explain_by
-from cleann_lite.checks import check
-from cleann_lite.course import plot_style, show
-from cleann_lite.datasets import load_histories
-from cleann_lite.drawing import heat_map
+from cleann_lite.course import check, plot_style, show
+from cleann_lite.datasets.shipped import load_histories
+from cleann_lite.drawing.draw import heat_map
+from cleann_lite.explaining.baselines import explain_by
 from cleann_lite.widgets import RecommendationExplorer
 
 plot_style()

@@ -18,12 +18,7 @@ import numpy as np
 from IPython.display import Markdown, display
 
 import cleann_lite as cl
-from cleann_lite import robust_record
-from cleann_lite.checks import check
-from cleann_lite.course import plot_style, recorded, show
-from cleann_lite.datasets import data_path
-from cleann_lite.encoder import text_heads
-from cleann_lite.identifiability import (
+from cleann_lite.attention.identifiability import (
     attention_distance,
     equivalent_attention,
     generatable_attention,
@@ -31,10 +26,14 @@ from cleann_lite.identifiability import (
     null_space_dimension,
     softmax_attention,
 )
-from cleann_lite.robustness import explanation_robustness, layer_corners
-from cleann_lite.training import identifiable_table as record
-from cleann_lite.training.identifiable import quick_runs
+from cleann_lite.course import check, plot_style, recorded, show
+from cleann_lite.course import identifiability_record as record
+from cleann_lite.course import robustness_record as robust_record
+from cleann_lite.datasets.shipped import data_path
+from cleann_lite.explaining.robustness import explanation_robustness, layer_corners
+from cleann_lite.models.decoupled import text_heads
 from cleann_lite.widgets import IdentifiabilityExplorer
+from training.identifiable import quick_runs
 
 plot_style()
 rng = np.random.default_rng(8)
@@ -327,7 +326,7 @@ check("8.5", layer_free)
 #
 # ## The experiment
 #
-# `python -m cleann_lite.training identifiable` trains a small classifier of one layer on four public sets, with several key sizes, both ways to combine, and several seeds. First its
+# `python -m training identifiable` trains a small classifier of one layer on four public sets, with several key sizes, both ways to combine, and several seeds. First its
 # small brother, live, on texts made up by a rule (so easy that accuracy says nothing); then the record of the real one. *null space* and *local* are the shares of texts and heads whose weights are determined by the
 # output of the head, in the two senses; *layer* asks for the output of the layer. The standard layer concatenates, and its keys are as large as its values.
 #

@@ -17,13 +17,12 @@ import numpy as np
 from IPython.display import Markdown, display
 
 import cleann_lite as cl
-from cleann_lite.checks import check
-from cleann_lite.course import plot_style, show
-from cleann_lite.datasets import data_path
-from cleann_lite.discovery_benchmark import benchmark
-from cleann_lite.evaluation import evaluate
-from cleann_lite.metrics import averaged_faithfulness, comprehensiveness, sufficiency
-from cleann_lite.results import Evaluation
+from cleann_lite.course import check, plot_style, show
+from cleann_lite.datasets.shipped import data_path
+from cleann_lite.evaluation.experiment import evaluate
+from cleann_lite.evaluation.learners import benchmark
+from cleann_lite.evaluation.results import Evaluation
+from cleann_lite.evaluation.statistics import averaged_faithfulness, comprehensiveness, sufficiency
 
 plot_style()
 rng = np.random.default_rng(9)

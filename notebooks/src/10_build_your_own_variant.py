@@ -17,15 +17,14 @@ import networkx as nx
 import numpy as np
 
 import cleann_lite as cl
-from cleann_lite.checks import check
-from cleann_lite.course import plot_style, recorded, show
-from cleann_lite.datasets import load_reviews
-from cleann_lite.evaluation import evaluate
-from cleann_lite.graphs import PAG
-from cleann_lite.independence import IndependenceTest
-from cleann_lite.mags import random_dag
-from cleann_lite.protocol import Encoded, Model
-from cleann_lite.sem import planted_sem, words_attention
+from cleann_lite.attention.sem import planted_sem, words_attention
+from cleann_lite.causal.graphs import PAG
+from cleann_lite.causal.independence import IndependenceTest
+from cleann_lite.causal.mags import random_dag
+from cleann_lite.course import check, plot_style, recorded, show
+from cleann_lite.datasets.shipped import load_reviews
+from cleann_lite.evaluation.experiment import evaluate
+from cleann_lite.models.protocol import Encoded, Model
 
 plot_style()
 rng = np.random.default_rng(10)

@@ -21,8 +21,8 @@ explorer
 # 32 of the tokens of a recorded review, real attention: denser than what is drawn at random
 REAL = """
 import numpy as np
-from cleann_lite.course import recorded
-from cleann_lite.sem import attention_correlation
+from cleann_lite.course.figures import recorded
+from cleann_lite.attention.sem import attention_correlation
 from cleann_lite.widgets import ThresholdExplorer
 review = recorded("ferry")
 correlation = np.array([attention_correlation(head)[:32, :32] for head in review.attention])

@@ -1,0 +1,1 @@
+"""Causal discovery: graphs, separation, independence tests, orientation, and FCI, ICD and ordered ICD."""

@@ -1,0 +1,347 @@
+"""Causal discovery with hidden variables and selection: FCI, ICD and ordered ICD.
+
+All three start from a complete graph, delete the edge x *—* y when they find a set that separates x and y,
+and orient what is left with Zhang's rules (``orientation``). They differ in where they look for such sets:
+
+* **FCI** (Zhang 2008; order-independent: Colombo, Maathuis 2014): subsets of the neighbours of x or of y,
+  size by size; then R0; then subsets of Possible-D-Sep.
+* **ICD** (Rohekar et al. 2021): iteration r = 0, 1, 2, … refines one PAG with conditioning sets of r nodes.
+  For r ≥ 2 a set Z is a candidate, ICD-Sep(x, y), when every member has a PDS-path of at most r steps from
+  x (or from y) inside Z, and is a possible ancestor of x or y. The search ends when no edge has a candidate.
+* **ordered ICD** (Rohekar et al. 2025): the same with a known causal order, as the token order in a GPT is:
+  every edge points from earlier to later, and candidates lie around the later node, among its predecessors.
+
+Among candidates of one size the nearest come first (ICD: the sum of distances from the root), and of equally
+near ones those most correlated with both x and y. By default all edges of one size are tested on the same
+graph and deleted together, so that the numbering of the variables cannot matter. (Where a test does not say
+how strongly two variables depend, equally near candidates go by number, and which of several separating sets
+is found may orient an edge.)
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from itertools import chain, combinations
+
+import numpy as np
+
+from .graphs import PAG, Mark, possibly_directed, reachable
+from .independence import AnyTest
+from .pds import PDSGraph, TooManySets
+from .search_state import Candidates, Search, Step
+from .separation import bits, rows_as_bits
+
+__all__ = ["Step", "learn_pag"]
+
+
+def learn_pag(
+    test: AnyTest,
+    method: str = "icd",
+    nodes: Sequence[int] | None = None,
+    order: Sequence[int] | None = None,
+    selection_bias: bool = True,
+    max_size: int | None = None,
+    labels: Sequence[str] | None = None,
+    *,
+    order_independent: bool = True,
+    confirm_colliders: bool = True,
+    max_tests: int = 1_000_000,
+    trace: bool = False,
+    progress: Callable[[int, int, int | None], None] | None = None,
+) -> PAG:
+    """Learn a PAG from conditional-independence tests.
+
+    Parameters
+    ----------
+    test
+        ``PartialCorrelation``, ``DSeparation`` or any object with ``n_variables`` and
+        ``independent(x, y, given)`` (``independence.AnyTest``).
+    method
+        "icd", "fci" or "ordered-icd".
+    nodes
+        Variables of the graph, all by default; the others are left out and so become latent.
+    order
+        The nodes, earliest first: no node causes an earlier one. For "ordered-icd" only, which needs it.
+    selection_bias
+        Allow for selection: rules R5–R7, and candidates that may only cause the selection.
+    max_size
+        Largest conditioning set.
+    labels
+        One name per node.
+    order_independent
+        Delete the edges of one size together. False: at once, as the papers' pseudo-code does; then the
+        numbering of the variables can change the result.
+    confirm_colliders
+        Believe a collider only after a second look (``orientation``), which conditions on one variable more
+        than what separates its ends, beyond ``max_size`` too. False: as the papers do.
+    max_tests
+        The search stops before a size with more candidate sets than this (with ``order_independent=False``:
+        after so many of them); the graph's ``notes`` say so, and it stands for what was tested. ICD tries
+        single nodes whatever their number.
+    trace
+        Keep every step in the graph's ``trace`` (slower).
+    progress
+        Called before each size with (size, edges left, candidate sets); the last is None with
+        ``order_independent=False``, where each deletion changes the candidates to come.
+
+    Raises
+    ------
+    ValueError
+        If the test cannot be asked, the method is unknown, nodes or order do not fit, labels do not match or
+        max_size is negative.
+
+    Examples
+    --------
+    >>> import networkx as nx
+    >>> from cleann_lite.causal.independence import DSeparation
+    >>> dag = nx.DiGraph([(0, 1), (2, 1), (1, 3)])
+    >>> print(learn_pag(DSeparation(dag, [0, 1, 2, 3])))
+    0 o-> 1
+    1 <-o 2
+    1 --> 3
+    """
+    if method not in _METHODS:
+        raise ValueError(f"method must be one of {', '.join(_METHODS)}: got {method!r}")
+    if not callable(getattr(test, "independent", None)):
+        raise ValueError(f"a test needs a method independent(x, y, given): got {type(test).__name__}")
+    nodes = _checked_nodes(test, nodes)
+    if labels is not None and len(labels) != len(nodes):
+        raise ValueError(f"each node needs one label: got {len(labels)} labels for {len(nodes)} nodes")
+    if max_size is not None and max_size < 0:
+        raise ValueError(f"max_size must be at least 0: got {max_size}")
+    rank = _checked_rank(nodes, order, method)
+    steps = [] if trace else None
+    search = Search(
+        test,
+        nodes,
+        rank,
+        selection_bias,
+        order_independent,
+        confirm_colliders,
+        max_size,
+        max_tests,
+        progress,
+        steps,
+    )
+    _METHODS[method](search)
+    return search.result(None if labels is None else tuple(labels))
+
+
+def fci(search: Search) -> None:
+    """FCI: subsets of neighbours, then R0, then subsets of Possible-D-Sep."""
+    search.delete_independent_pairs()
+    if _size_by_size(search, 1, lambda size: neighbour_sets(search, size)):
+        pools = possible_d_sep(search)
+        _size_by_size(search, 1, lambda size: _subsets(search, size, pools))
+
+
+def icd(search: Search) -> None:
+    """ICD: one PAG, refined with conditioning sets of 0, 1, 2, … nodes."""
+    search.delete_independent_pairs()
+    if search.may_use(1):
+        search.delete_separated_by_one(lambda x, y: neighbours_of_both(search, x, y))
+    _size_by_size(search, 2, lambda size: icd_sep(search, size))
+
+
+def ordered_icd(search: Search) -> None:
+    """Ordered ICD: the same around the later node, among its predecessors."""
+    search.delete_independent_pairs()
+    if search.may_use(1):
+
+        def earlier_neighbours(x, y):
+            later = np.maximum(search.rank[x], search.rank[y])
+            return neighbours_of_both(search, x, y) & (search.rank < later[:, None])
+
+        search.delete_separated_by_one(earlier_neighbours)
+    _size_by_size(search, 2, lambda size: ordered_icd_sep(search, size))
+
+
+_METHODS = {"icd": icd, "fci": fci, "ordered-icd": ordered_icd}
+
+
+def _size_by_size(search: Search, size: int, candidates_of: Callable[[int], Candidates]) -> bool:
+    """Test candidates of one size after the other, until no edge has any; False if a cap ended this."""
+    try:
+        while search.may_use(size) and search.delete_separated(size, candidates_of(size)):
+            size += 1
+    except TooManySets:
+        search.stopped(size)
+        return False
+    return True
+
+
+# -- where the methods look for separating sets --------------------------------------------------------------
+
+
+def neighbour_sets(search: Search, size: int) -> Candidates:
+    """FCI's first stage: sets of neighbours of x, or of neighbours of y (Colombo, Maathuis: PC-stable)."""
+    adjacent = rows_as_bits(search.skeleton)
+
+    def pools(x, y):
+        near = adjacent if search.order_independent else rows_as_bits(search.skeleton)
+        return near[x] & ~(1 << y), near[y] & ~(1 << x)
+
+    return _subsets(search, size, pools)
+
+
+def possible_d_sep(search: Search) -> Callable[[int, int], tuple[int, int]]:
+    """FCI's second stage: Possible-D-Sep(x, y) and Possible-D-Sep(y, x).
+
+    If any set separates x and y, then the nodes do that have a path of colliders from x, each of them an
+    ancestor of x, of y or of the selection (D-Sep; Spirtes, Glymour, Scheines). Possible-D-Sep is what may
+    belong to it: the nodes with a PDS-path from x on which each is a possible ancestor.
+
+    The skeleton may still have edges too many, so an arrowhead of R0 is believed only when both its edges
+    stand given the separating set (Colombo et al. Annals of Statistics 40, 2012, lemma 3.1).
+    """
+    marks = np.where(search.skeleton, Mark.CIRCLE, Mark.NONE).astype(np.int8)
+    adjacent = rows_as_bits(search.skeleton)
+    triples = [
+        (x, z, y, separator)
+        for (x, y), separator in search.separators.items()
+        for z in bits(adjacent[x] & adjacent[y] & ~separator)
+    ]
+    first = search.independent_each([(x, z, separator) for x, z, _, separator in triples])
+    second = search.independent_each([(z, y, separator) for _, z, y, separator in triples])
+    for (x, z, y, _), apart_x, apart_y in zip(triples, first, second, strict=True):
+        if not (apart_x or apart_y):
+            marks[x, z] = marks[y, z] = Mark.ARROW
+    graph = PDSGraph(marks)
+    ancestors = _possible_ancestors(marks, search.selection_bias)
+
+    def pools(x, y):
+        allowed = (ancestors[x] | ancestors[y]) & ~(1 << x | 1 << y)
+        return graph.reached(x, allowed) & allowed, graph.reached(y, allowed) & allowed
+
+    return pools
+
+
+def neighbours_of_both(search: Search, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """(edges, k) bool: the single nodes that may separate x and y, which depend on each other.
+
+    ICD names the neighbours of x or of y. One that is independent of x need not be asked: were x independent
+    of y given it, x would be independent of both together, hence of y (contraction, decomposition).
+    """
+    return search.skeleton[x] & search.skeleton[y]
+
+
+def icd_sep(search: Search, size: int) -> Candidates:
+    """ICD-Sep sets of one size, from the PDS-trees of x and y; the graph is oriented once for all edges."""
+    trees = _Trees.of(search)
+    ancestors = _possible_ancestors(trees.marks, search.selection_bias)
+
+    def allowed(x, y):
+        return (ancestors[x] | ancestors[y]) & ~(1 << x | 1 << y)
+
+    trees.grow([(root, allowed(x, y)) for x, y in search.edges() for root in (x, y)], size)
+    return lambda x, y: trees.nearest_first(x, y, size, allowed(x, y), roots=(x, y))
+
+
+def ordered_icd_sep(search: Search, size: int) -> Candidates:
+    """ICD-Sep sets from the PDS-tree of the later node, among its predecessors."""
+    trees = _Trees.of(search)
+    ancestors = _possible_ancestors(trees.marks, False)
+    before = rows_as_bits(search.rank[None, :] < search.rank[:, None])
+
+    def later(x, y):
+        return x if search.rank[x] > search.rank[y] else y
+
+    def allowed(x, y):
+        return (ancestors[x] | ancestors[y]) & before[later(x, y)] & ~(1 << x | 1 << y)
+
+    trees.grow([(later(x, y), allowed(x, y)) for x, y in search.edges()], size)
+    return lambda x, y: trees.nearest_first(x, y, size, allowed(x, y), roots=(later(x, y),))
+
+
+def _possible_ancestors(marks: np.ndarray, selection_bias: bool) -> list[int]:
+    """Each node's possible ancestors as a set; with selection also what may only cause the selection."""
+    return rows_as_bits(reachable(possibly_directed(marks, selection_bias)).T)
+
+
+def _subsets(search: Search, size: int, pools: Callable[[int, int], tuple[int, int]]) -> Candidates:
+    """Subsets of either of an edge's two pools."""
+
+    def candidates(x, y):
+        members = [[1 << z for z in bits(pool)] for pool in pools(x, y)]
+        if max(math.comb(len(pool), size) for pool in members) > search.max_tests:
+            raise TooManySets
+        sets = dict.fromkeys(map(sum, chain.from_iterable(combinations(pool, size) for pool in members)))
+        return search.by_strength(x, y, list(sets))
+
+    return candidates
+
+
+class _Trees:
+    """The PDS-trees of one graph: legal sets, nearest first."""
+
+    @classmethod
+    def of(cls, search: Search) -> "_Trees":
+        """Those of the last size while no edge was deleted: then larger sets grow from its sets."""
+        marks = search.oriented()
+        if search.trees is None or search.trees.marks is not marks:
+            search.trees = cls(marks, search)
+        return search.trees
+
+    def __init__(self, marks: np.ndarray, search: Search):
+        self.marks, self.graph, self.search = marks, PDSGraph(marks), search
+        self.everything = (1 << len(marks)) - 1
+
+    def grow(self, trees: list[tuple[int, int]], size: int) -> None:
+        """Find the legal sets of all (root, allowed) at once, unless edges go one by one."""
+        if self.search.order_independent:
+            # an edge has at most two trees, so no edges' candidates are missed below the cap
+            growing = [tree for tree in trees if self.graph.neighbors[tree[0]] & tree[1]]
+            self.graph.grow(growing, size, 2 * self.search.max_tests)
+
+    def nearest_first(self, x: int, y: int, size: int, allowed: int, roots: tuple[int, ...]) -> list[int]:
+        """Sets of one size with PDS-paths from a root, by the sum of their members' distances from it."""
+        if not self.search.order_independent:
+            self._forget_deleted_edges()
+        legal, totals = [], []
+        for root in roots:
+            if self.graph.neighbors[root] & allowed:
+                sets = self.graph.legal_sets(root, size, allowed, self.search.max_tests)
+                if sets:
+                    avoiding = self.everything & ~(1 << (y if root == x else x))
+                    legal.append(sets)
+                    totals.append(self.graph.distance_sums(root, avoiding, list(sets)))
+        if len(legal) < 2:
+            sets, total = (list(legal[0]), totals[0]) if legal else ([], [])
+        else:
+            nearest = dict(zip(legal[0], totals[0], strict=True))
+            for members, distance in zip(legal[1], totals[1], strict=True):
+                nearest[members] = min(distance, nearest.get(members, distance))
+            sets, total = list(nearest), list(nearest.values())
+        return self.search.by_strength(x, y, sets, total)
+
+    def _forget_deleted_edges(self) -> None:
+        adjacent = rows_as_bits(self.search.skeleton)
+        if adjacent != self.graph.neighbors:
+            self.graph = self.graph.without(adjacent)
+
+
+def _checked_nodes(test, nodes) -> tuple[int, ...]:
+    n = getattr(test, "n_variables", None)
+    if nodes is None:
+        if n is None:
+            raise ValueError("name the nodes: this test does not say how many variables it has (n_variables)")
+        return tuple(range(n))
+    nodes = tuple(int(node) for node in nodes)
+    if len(set(nodes)) != len(nodes):
+        raise ValueError(f"each node may be named once: got {nodes}")
+    if n is not None and any(not 0 <= node < n for node in nodes):
+        raise ValueError(f"nodes must be variables 0 … {n - 1}: got {nodes}")
+    return nodes
+
+
+def _checked_rank(nodes, order, method) -> np.ndarray | None:
+    """Rank of each node in the causal order, or None without one."""
+    if method != "ordered-icd":
+        if order is not None:
+            raise ValueError(f"an order belongs to method='ordered-icd': got it with {method!r}")
+        return None
+    if order is None:
+        raise ValueError("method='ordered-icd' needs order: the nodes, earliest first")
+    rank = {int(node): position for position, node in enumerate(order)}
+    if len(rank) != len(order) or not set(nodes) <= set(rank):
+        raise ValueError(f"order must name each node once, earliest first: got {tuple(order)} for {nodes}")
+    return np.array([rank[node] for node in nodes])

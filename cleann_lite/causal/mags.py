@@ -1,0 +1,362 @@
+"""From a DAG with hidden variables to its MAG, to the MAGs that a PAG stands for, and random examples.
+
+A maximal ancestral graph (MAG) keeps, of a DAG with hidden and selection variables, which observed variables
+cause which and which can be separated. Many MAGs have the same separations; a PAG shows what they share: a
+circle is where they differ, and ``members`` lists them.
+
+Nothing here uses the orientation rules, so it can judge them.
+
+Sources: Richardson, Spirtes. Ancestral graph Markov models. Annals of Statistics 30, 2002 (MAGs, theorem
+4.2); Zhang. Artificial Intelligence 172, 2008 (a MAG from a PAG by orienting its circles).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import networkx as nx
+import numpy as np
+
+from .graphs import PAG, Mark, reachable
+from .separation import DAGSeparation, MixedSeparation, as_bits
+
+
+def mag_of_dag(dag: nx.DiGraph, observed: Sequence, selection: Sequence = ()) -> np.ndarray:
+    """Marks of the MAG of a DAG over its observed nodes, the selection nodes conditioned on.
+
+    x and y are adjacent unless the observed ancestors of x, y and the selection separate them (Richardson,
+    Spirtes 2002, theorem 4.2). The mark at x is a tail when x is an ancestor of y or of the selection.
+
+    Parameters
+    ----------
+    dag
+        Directed acyclic graph; nodes neither observed nor selection are hidden.
+    observed, selection
+        Its nodes; the marks follow ``observed``.
+
+    Examples
+    --------
+    >>> mag_of_dag(nx.DiGraph([("hidden", "a"), ("hidden", "b")]), ["a", "b"])
+    array([[0, 2],
+           [2, 0]], dtype=int8)
+    """
+    separation = DAGSeparation(dag)
+    number = [separation.numbers[node] for node in observed]
+    everyone, selected = as_bits(number), as_bits(separation.numbers[node] for node in selection)
+    to_selection = separation.ancestors_of(selected)
+    marks = np.zeros((len(number), len(number)), dtype=np.int8)
+    for i, j in combinations(range(len(number)), 2):
+        x, y = number[i], number[j]
+        pair = 1 << x | 1 << y
+        given = separation.ancestors_of(pair | selected) & everyone & ~pair | selected
+        if not separation.separated(x, y, given):
+            x_causes = (separation.ancestors[y] | to_selection) >> x & 1
+            y_causes = (separation.ancestors[x] | to_selection) >> y & 1
+            marks[j, i] = Mark.TAIL if x_causes else Mark.ARROW
+            marks[i, j] = Mark.TAIL if y_causes else Mark.ARROW
+    return marks
+
+
+def is_mag(marks) -> bool:
+    """Whether these marks are a maximal ancestral graph.
+
+    Ancestral: no arrowhead points at an ancestor of the other end, nor at an end of an undirected edge.
+    Maximal: any two nodes that are not adjacent can be separated.
+
+    Raises
+    ------
+    ValueError
+        If the marks are no graph at all (``PAG``).
+
+    Examples
+    --------
+    >>> is_mag([[0, 2, 0], [3, 0, 2], [0, 3, 0]]), is_mag([[0, 3, 0], [3, 0, 2], [0, 2, 0]])
+    (True, False)
+    """
+    return _is_mag(PAG(marks).marks)
+
+
+def _is_mag(marks: np.ndarray) -> bool:
+    if (marks == Mark.CIRCLE).any():
+        return False
+    arrow = marks == Mark.ARROW
+    ancestor = reachable(arrow & (marks.T == Mark.TAIL))
+    if (arrow & ancestor.T).any():  # x *-> y and y is an ancestor of x
+        return False
+    undirected = ((marks == Mark.TAIL) & (marks.T == Mark.TAIL)).any(axis=0)
+    if (arrow & undirected).any():
+        return False
+    separation = MixedSeparation(marks)
+    return all(separation.separated(i, j, given) for (i, j), given in _pairwise(marks, separation))
+
+
+def markov_equivalent(first, second) -> bool:
+    """Whether two MAGs have the same m-separations.
+
+    A MAG's separations all follow from one for each pair that is not adjacent: given the nodes with a path of
+    directed and undirected edges into one of the two (Sadeghi, Lauritzen. Markov properties for mixed graphs.
+    Bernoulli 20, 2014). So it is enough that each graph has those of the other.
+
+    Examples
+    --------
+    >>> chain, fork = [[0, 2, 0], [3, 0, 2], [0, 3, 0]], [[0, 3, 0], [2, 0, 2], [0, 3, 0]]
+    >>> collider = [[0, 2, 0], [3, 0, 3], [0, 2, 0]]
+    >>> markov_equivalent(chain, fork), markov_equivalent(chain, collider)
+    (True, False)
+    """
+    first, second = np.asarray(first), np.asarray(second)
+    if ((first > 0) != (second > 0)).any():
+        return False
+    one, other = MixedSeparation(first), MixedSeparation(second)
+    return all(other.separated(i, j, given) for (i, j), given in _pairwise(first, one)) and all(
+        one.separated(i, j, given) for (i, j), given in _pairwise(second, other)
+    )
+
+
+def _pairwise(marks, separation) -> Iterator[tuple[tuple[int, int], int]]:
+    anterior = separation.anterior
+    for i, j in np.argwhere(np.triu(marks == Mark.NONE, 1)).tolist():
+        yield (i, j), (anterior[i] | anterior[j]) & ~(1 << i | 1 << j)
+
+
+def a_member(marks) -> np.ndarray:
+    """One MAG of a PAG: every o→ becomes →, o— becomes —, and circle edges a DAG without new colliders.
+
+    Source: Zhang 2008, tail augmented graph. For marks that are no PAG the result may not be a MAG.
+    """
+    marks = np.array(marks, dtype=np.int8)
+    circle = marks == Mark.CIRCLE
+    both = circle & circle.T
+    marks[circle & ~both] = Mark.TAIL
+    # maximum cardinality search (Tarjan, Yannakakis): the earlier neighbours of a node form a clique
+    waiting, weight = list(range(len(marks))), np.zeros(len(marks), dtype=int)
+    while waiting:
+        node = max(waiting, key=lambda v: (weight[v], -v))
+        waiting.remove(node)
+        for later in waiting:
+            if both[node, later]:
+                weight[later] += 1
+                marks[node, later], marks[later, node] = Mark.ARROW, Mark.TAIL
+    return marks
+
+
+def members(pag, limit: int | None = None, selection_bias: bool = True) -> Iterator:
+    """The MAGs that a PAG stands for: its circles filled in every way that keeps the separations.
+
+    Parameters
+    ----------
+    pag
+        A `PAG`, or its marks (k, k). A graph learned from data may be no PAG; then nothing may come.
+    limit
+        The most MAGs to give; None for all.
+    selection_bias
+        Allow undirected edges.
+
+    Yields
+    ------
+    Graphs without circles, as a `PAG` each with the nodes and labels of a `PAG`, as (k, k) int8 otherwise.
+
+    Examples
+    --------
+    >>> len(list(members([[0, 1], [1, 0]])))  # a -> b, a <- b, a <-> b, a -- b
+    4
+    >>> for mag in members(PAG([[0, 2, 0], [1, 0, 1], [0, 2, 0]])):
+    ...     print(str(mag).split("\\n"))
+    ['0 --> 1', '1 <-- 2']
+    ['0 --> 1', '1 <-> 2']
+    ['0 <-> 1', '1 <-- 2']
+    ['0 <-> 1', '1 <-> 2']
+    """
+    if isinstance(pag, PAG):
+        yield from (PAG(mag, pag.nodes, pag.labels) for mag in members(pag.marks, limit, selection_bias))
+        return
+    marks = np.asarray(pag, dtype=np.int8)
+    reference = a_member(marks)
+    if not _is_mag(reference):
+        return
+    found = 0
+    for candidate in _fillings(marks, reference, selection_bias):
+        if limit is not None and found >= limit:
+            return
+        if _is_mag(candidate) and markov_equivalent(candidate, reference):
+            found += 1
+            yield candidate
+
+
+def pag_by_enumeration(mag, selection_bias: bool = True) -> np.ndarray:
+    """The PAG of a MAG by listing every MAG with its separations: a mark stands where all of them agree.
+
+    Slow beyond about eight edges, but free of orientation rules.
+
+    Examples
+    --------
+    >>> pag_by_enumeration([[0, 2, 0], [3, 0, 3], [0, 2, 0]])
+    array([[0, 2, 0],
+           [1, 0, 1],
+           [0, 2, 0]], dtype=int8)
+    """
+    mag = np.asarray(mag, dtype=np.int8)
+    shared = mag.copy()
+    for candidate in _fillings((mag > 0) * np.int8(Mark.CIRCLE), mag, selection_bias):
+        news = (candidate != shared) & (shared != Mark.CIRCLE)
+        if news.any() and _is_mag(candidate) and markov_equivalent(candidate, mag):
+            shared[news] = Mark.CIRCLE
+    return shared
+
+
+def is_pag(marks, selection_bias: bool = True) -> bool:
+    """Whether these marks are the PAG of some MAG, by enumeration (``pag_by_enumeration``).
+
+    Slow beyond about eight edges. There the rules tell: marks are a PAG when ``a_member(marks)`` is a MAG and
+    ``orientation.pag_of_mag`` gives the marks back from it.
+
+    Raises
+    ------
+    ValueError
+        If the marks are no graph at all (``PAG``).
+
+    Examples
+    --------
+    >>> is_pag([[0, 2, 0], [1, 0, 1], [0, 2, 0]]), is_pag([[0, 2], [1, 0]])
+    (True, False)
+    """
+    marks = PAG(marks).marks
+    mag = a_member(marks)
+    return _is_mag(mag) and np.array_equal(pag_by_enumeration(mag, selection_bias), marks)
+
+
+def _fillings(marks, reference, selection_bias: bool) -> Iterator[np.ndarray]:
+    """Fill the circles edge by edge, dropping what changes an unshielded collider or makes a cycle."""
+    edges = [
+        (i, j) for i, j in np.argwhere(np.triu(marks)).tolist() if Mark.CIRCLE in (marks[i, j], marks[j, i])
+    ]
+    collider = _unshielded_colliders(reference)
+    waiting = [(marks, 0)]
+    while waiting:
+        graph, number = waiting.pop()
+        if number == len(edges):
+            yield graph
+            continue
+        i, j = edges[number]
+        for at_j in (Mark.ARROW, Mark.TAIL) if graph[i, j] == Mark.CIRCLE else (graph[i, j],):
+            for at_i in (Mark.ARROW, Mark.TAIL) if graph[j, i] == Mark.CIRCLE else (graph[j, i],):
+                if at_i == at_j == Mark.TAIL and not selection_bias:
+                    continue
+                filled = graph.copy()
+                filled[i, j], filled[j, i] = at_j, at_i
+                if _unshielded_colliders(filled) <= collider and not _contradicts(filled, i, j):
+                    waiting.append((filled, number + 1))
+
+
+def _unshielded_colliders(marks) -> set[tuple[int, int, int]]:
+    found = set()
+    for v in range(len(marks)):
+        into = np.flatnonzero(marks[:, v] == Mark.ARROW).tolist()
+        found |= {(u, v, w) for u, w in combinations(into, 2) if not marks[u, w]}
+    return found
+
+
+def _contradicts(marks, i: int, j: int) -> bool:
+    """Whether the edge i *—* j makes a directed cycle, almost one, or an arrowhead at an undirected edge."""
+    arrow, tail = marks == Mark.ARROW, marks == Mark.TAIL
+    ancestor = reachable(arrow & tail.T)
+    if (arrow & ancestor.T).any():
+        return True
+    undirected = (tail & tail.T).any(axis=0)
+    return bool((arrow & undirected)[:, [i, j]].any())
+
+
+@dataclass(frozen=True)
+class LatentDAG:
+    """A DAG of which some nodes are hidden.
+
+    Attributes
+    ----------
+    dag
+        Over 0 … n−1.
+    observed, latents, selection
+        Its nodes by role, ascending; selection nodes are always conditioned on.
+    """
+
+    dag: nx.DiGraph
+    observed: tuple[int, ...]
+    latents: tuple[int, ...] = ()
+    selection: tuple[int, ...] = ()
+
+    @property
+    def mag(self) -> np.ndarray:
+        """Marks of its MAG over ``observed``."""
+        return mag_of_dag(self.dag, self.observed, self.selection)
+
+
+def random_dag(n_nodes: int, degree: float, rng: np.random.Generator, connected: bool = False) -> nx.DiGraph:
+    """A random DAG over 0 … n−1: each pair has an arrow with probability degree / (n − 1).
+
+    Parameters
+    ----------
+    n_nodes
+        Number of nodes.
+    degree
+        Expected number of neighbours of a node.
+    rng
+        Source of chance; the causal order is random.
+    connected
+        Draw until the graph is connected.
+
+    Raises
+    ------
+    ValueError
+        If no connected graph came in 10,000 draws.
+
+    Examples
+    --------
+    >>> dag = random_dag(10, 2.0, np.random.default_rng(0), connected=True)
+    >>> nx.is_directed_acyclic_graph(dag), nx.is_weakly_connected(dag)
+    (True, True)
+    """
+    probability = min(1.0, degree / max(1, n_nodes - 1))
+    for _ in range(10_000):
+        order = rng.permutation(n_nodes)
+        arrows = np.argwhere(np.triu(rng.random((n_nodes, n_nodes)) < probability, 1))
+        dag = nx.empty_graph(n_nodes, create_using=nx.DiGraph)
+        dag.add_edges_from((int(order[i]), int(order[j])) for i, j in arrows)
+        if not connected or nx.is_weakly_connected(dag):
+            return dag
+    raise ValueError(
+        f"no connected graph of {n_nodes} nodes came in 10,000 draws: raise degree above {degree}"
+    )
+
+
+def random_latent_dag(
+    n_nodes: int,
+    degree: float,
+    rng: np.random.Generator,
+    n_latents: int | None = None,
+    n_selection: int = 0,
+    connected: bool = False,
+) -> LatentDAG:
+    """A random DAG with hidden variables.
+
+    Parameters
+    ----------
+    n_nodes, degree, connected
+        As for ``random_dag``; hidden and selection nodes count.
+    rng
+        Source of chance.
+    n_latents
+        How many nodes are hidden, any of them. None: half (rounded down) of those without parents and with
+        two children or more, as in the ICD paper.
+    n_selection
+        How many nodes, of those with a parent, are conditioned on.
+    """
+    dag = random_dag(n_nodes, degree, rng, connected)
+    effects = [v for v in dag if dag.in_degree(v)]
+    selection = rng.permutation(effects)[:n_selection].tolist() if n_selection else []
+    if n_latents is None:
+        eligible = [v for v in dag if not dag.in_degree(v) and dag.out_degree(v) > 1 and v not in selection]
+        n_latents = len(eligible) // 2
+    else:
+        eligible = [v for v in dag if v not in selection]
+    latents = rng.permutation(np.array(eligible, dtype=int))[:n_latents].tolist()
+    observed = [v for v in range(n_nodes) if v not in latents and v not in selection]
+    return LatentDAG(dag, tuple(observed), tuple(sorted(latents)), tuple(sorted(selection)))

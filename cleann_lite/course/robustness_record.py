@@ -1,0 +1,91 @@
+"""The record of robust graphs: what survives other attention in many reviews, beside what chance would give.
+
+`benchmarks/robust_graphs.py` writes it, a line per review and reach; notebook 08 reads it.
+"""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from .identifiability_record import interval
+
+# What is shown: title -> (column, column of what chance gives)
+COLUMNS = {
+    "attention moved": ("distance", None),
+    "edges stay": ("edge_share", "chance_share"),
+    "marks stay": ("mark_share", None),
+    "the same set found again": ("set_share", "chance_set_share"),
+    "words in common": ("overlap", "chance_overlap"),
+    "any set found": ("found_share", "chance_found_share"),
+}
+JUDGED = {
+    "edges": "edges stay",
+    "explanations": "the same set found again",
+    "words of explanations": "words in common",
+}
+
+
+def read(path) -> list[dict]:
+    """Lines of the record, numbers as floats.
+
+    >>> from cleann_lite.datasets.shipped import data_path
+    >>> sorted({line["reach"] for line in read(data_path("recorded", "robust_graphs.csv"))})
+    [0.1, 1.0]
+    """
+    with open(Path(path), encoding="utf-8", newline="") as file:
+        return [{k: v if k == "review" else float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+
+
+def groups(lines) -> dict[str, list[dict]]:
+    """Lines by what they are about: reviews whose weights are determined, others by reach."""
+    found = {"weights determined": [line for line in lines if not line["samples"]]}
+    for reach in sorted({line["reach"] for line in lines}):
+        part = [line for line in lines if line["samples"] and line["reach"] == reach]
+        found[f"other weights, {100 * reach:.0f} % of the way"] = part
+    return {name: part for name, part in found.items() if part}
+
+
+def mean(lines, column: str, less: str | None = None) -> tuple[float, float, int]:
+    """Mean over reviews of a column (less another one), half of its 95 % interval, number of reviews.
+
+    Reviews of which a figure is not known (nan: no explanation, say) are left out; (nan, nan, 0) without any.
+    """
+    values = [line[column] - (line[less] if less else 0.0) for line in lines]
+    known = [value for value in values if not np.isnan(value)]
+    return (*(interval(known) if known else (np.nan, np.nan)), len(known))
+
+
+def as_text(lines) -> str:
+    """The table as Markdown: mean ± half of the 95 % interval over reviews, by chance in brackets."""
+    table = [f"| reviews | number | tokens | {' | '.join(COLUMNS)} |", "|---" * (len(COLUMNS) + 3) + "|"]
+    for name, part in groups(lines).items():
+        cells = [_cell(part, *pair) for pair in COLUMNS.values()]
+        lengths = [line["tokens"] for line in part]
+        about = f"{len({line['review'] for line in part})} | {min(lengths):.0f}–{max(lengths):.0f}"
+        table.append(f"| {name} | {about} | {' | '.join(cells)} |")
+    return "\n".join(table)
+
+
+def _cell(part, column, chance) -> str:
+    found, half, count = mean(part, column)
+    if not count:
+        return "–"
+    spread = "" if np.isnan(half) else f" ± {100 * half:.0f}"
+    return f"{100 * found:.0f}{spread} %" + (f" ({100 * mean(part, chance)[0]:.0f} %)" if chance else "")
+
+
+def verdict(lines) -> list[str]:
+    """Say of edges and explanations whether they survive more often than chance has it, a sentence each."""
+    said = []
+    for name, part in groups(lines).items():
+        for what, title in JUDGED.items():
+            column, chance = COLUMNS[title]
+            more, half, count = mean(part, column, chance)
+            if name.startswith("other") and count:
+                word = "more often" if more > half else "less often" if more < -half else "no more often"
+                points = f"{100 * more:+.0f} ± {100 * half:.0f} points, {count} reviews"
+                said.append(f"{name}: {what} survive **{word}** than by chance ({points}).")
+    return said

@@ -1,0 +1,1 @@
+"""Data: what ships with the package, public sets on demand, and tables that users bring."""

@@ -1,0 +1,1 @@
+"""Drawing: graphs and attention as pictures, and the same in words."""

@@ -1,0 +1,208 @@
+"""The course of an edge: Bézier curves around boxes, cut so that their marks stand clear of the nodes.
+
+A curve is an array (3k + 1, 2) of k cubic pieces, in px, y downwards. A box is (centre x, centre y, width,
+height). Every function is pure, and those that run per picture take all edges at once.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..causal.graphs import Mark
+
+HEAD = 10.0  # px length of an arrowhead; a circle is as long
+# mark -> px from its centre to the frame of a node, from its centre to its tip, from its tip to the line
+_ROOM = {Mark.CIRCLE: (HEAD / 2 + 0.3, HEAD / 2, HEAD - 1.2), Mark.ARROW: (4.0, 3.5, HEAD - 1.0)}
+_NO_MARK = (0.2, 0.0, 0.0)
+
+_BENDS = np.array([0, 0.13, -0.13, 0.22, -0.22, 0.34, -0.34, 0.48, -0.48])
+_T = np.linspace(0.04, 0.96, 24)
+_FINE = np.linspace(0, 1, 65)
+
+
+@dataclass(frozen=True)
+class Course:
+    """An edge as it is drawn: the visible line, and tip and direction of the mark at both ends.
+
+    A direction is a unit vector that points at the node.
+    """
+
+    line: np.ndarray
+    tip_a: np.ndarray
+    way_a: np.ndarray
+    tip_b: np.ndarray
+    way_b: np.ndarray
+
+    @property
+    def middle(self):
+        """The point halfway along the line."""
+        pieces = (len(self.line) - 1) // 3
+        piece = self.line[3 * (pieces // 2) :][:4]
+        return bezier(piece, np.array([0.5]))[0] if pieces % 2 else piece[0]
+
+
+def bezier(piece, t):
+    """Points at parameters t (m,) of one cubic piece (4, 2), or of many (e, 4, 2): (m, 2) or (e, m, 2)."""
+    weights = np.stack([(1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t**2 * (1 - t), t**3], axis=-1)
+    return weights @ np.asarray(piece, dtype=float)
+
+
+def part(pieces, end):
+    """The beginning of cubic pieces (e, 4, 2), each up to its own parameter ``end`` (e,) (de Casteljau)."""
+    a, b, c, d = np.moveaxis(np.asarray(pieces, dtype=float), 1, 0)
+    t = np.asarray(end, dtype=float)[:, None]
+    ab, bc, cd = a + t * (b - a), b + t * (c - b), c + t * (d - c)
+    abc, bcd = ab + t * (bc - ab), bc + t * (cd - bc)
+    return np.stack([a, ab, abc, abc + t * (bcd - abc)], axis=1)
+
+
+def smooth(points):
+    """A curve through points (k + 1, 2), with the tangents of Catmull and Rom."""
+    points = np.asarray(points, dtype=float)
+    before = np.vstack([2 * points[0] - points[1], points[:-1]])
+    after = np.vstack([points[1:], 2 * points[-1] - points[-2]])
+    way = (after - before) / 6
+    pieces = [points[:1]]
+    for i in range(len(points) - 1):
+        pieces.append(np.array([points[i] + way[i], points[i + 1] - way[i + 1], points[i + 1]]))
+    return np.concatenate(pieces)
+
+
+def route(positions, sizes, pairs, bounds=None):
+    """One curve of one piece per pair, centre to centre, bent as little as keeps it off other boxes.
+
+    Parameters
+    ----------
+    positions, sizes : array (n, 2)
+        Centres of the boxes; their widths and heights.
+    pairs : list of (int, int)
+    bounds : (left, top, right, bottom), optional
+        Where a curve should stay.
+    """
+    if not len(pairs):
+        return []
+    positions, half = np.asarray(positions, dtype=float), np.asarray(sizes, dtype=float) / 2 + 4
+    ends = np.asarray(pairs)
+    start, chord = positions[ends[:, 0]], positions[ends[:, 1]] - positions[ends[:, 0]]
+    straight = start[:, None] + _T[:, None] * chord[:, None]  # (edges, samples, 2)
+    inside = _inside(straight, positions, half)
+    inside[np.arange(len(ends))[:, None], :, ends] = False
+    bend = np.zeros(len(ends))
+    for number in np.flatnonzero(inside.any((1, 2))):
+        bend[number] = _bend(*ends[number], positions, half, bounds)
+    length = np.minimum(np.hypot(*chord.T), 420)[:, None]
+    normal = np.stack([-chord[:, 1], chord[:, 0]], -1) / np.maximum(np.hypot(*chord.T), 1e-9)[:, None]
+    control = start + chord / 2 + 2 * bend[:, None] * length * normal
+    end = start + chord
+    return list(np.stack([start, (start + 2 * control) / 3, (end + 2 * control) / 3, end], axis=1))
+
+
+def _bend(a, b, positions, half, bounds):
+    """The smallest bend (share of the length, with its side) that touches the fewest boxes."""
+    start, end = positions[a], positions[b]
+    chord = end - start
+    length = np.hypot(*chord) or 1.0
+    normal = np.array([-chord[1], chord[0]]) / length
+    control = (start + end) / 2 + 2 * np.outer(_BENDS * min(length, 420), normal)
+    t = _T[:, None, None]
+    points = (1 - t) ** 2 * start + 2 * t * (1 - t) * control + t**2 * end  # (samples, bends, 2)
+    inside = _inside(points, positions, half)
+    inside[:, :, [a, b]] = False
+    cost = inside.sum((0, 2)) + 0.02 * np.arange(len(_BENDS))
+    if bounds is not None:
+        cost += 3 * ((points < bounds[:2]) | (points > bounds[2:])).any(-1).sum(0)
+    return _BENDS[int(np.argmin(cost))]
+
+
+def _inside(points, positions, half):
+    """Which points (…, 2) lie in which boxes: (…, n) bool."""
+    x = np.abs(points[..., 0, None] - positions[:, 0]) < half[:, 0]
+    return x & (np.abs(points[..., 1, None] - positions[:, 1]) < half[:, 1])
+
+
+def courses(curves, boxes_a, boxes_b, marks, frames):
+    """Cut curves at their boxes and make room for their marks.
+
+    Parameters
+    ----------
+    curves : list of arrays (3k + 1, 2)
+        From inside (or the rim of) box a to box b.
+    boxes_a, boxes_b : array (e, 4)
+    marks : list of (mark at a, mark at b)
+    frames : array (e, 2)
+        How far the frame of either node reaches beyond its box, px.
+
+    Returns
+    -------
+    list of Course
+    """
+    curves = [np.asarray(curve, dtype=float) for curve in curves]
+    if not curves:
+        return []
+    lines, tips_b, ways_b = _finish(
+        curves, np.asarray(boxes_b), [m[1] for m in marks], np.asarray(frames)[:, 1]
+    )
+    lines, tips_a, ways_a = _finish(
+        [line[::-1] for line in lines], np.asarray(boxes_a), [m[0] for m in marks], np.asarray(frames)[:, 0]
+    )
+    return [
+        Course(line[::-1], *ends) for line, *ends in zip(lines, tips_a, ways_a, tips_b, ways_b, strict=True)
+    ]
+
+
+def _finish(curves, boxes, marks, frames):
+    """Cut the last end of every curve: a mark's centre stays clear of the box, whatever the angle."""
+    room = np.array([_ROOM.get(mark, _NO_MARK) for mark in marks])
+    heads, pieces = [], np.empty((len(curves), 4, 2))
+    for number, curve in enumerate(curves):
+        clear = frames[number] + room[number, 0]
+        while len(curve) > 4 and _gap(curve[-4], boxes[number]) < clear:
+            curve = curve[:-3]
+        heads.append(curve[:-4])
+        pieces[number] = curve[-4:]
+    points = bezier(pieces, _FINE)
+    gap = _gap(points, boxes[:, None])
+    centre_at = _crossing(gap, frames + room[:, 0])
+    centre = _at(pieces, centre_at)
+    away = np.hypot(*np.moveaxis(points - centre[:, None], -1, 0))
+    away[centre_at[:, None] > _FINE] = 0.0
+    tip_at = np.where(room[:, 1] > 0, _first(away, room[:, 1]), centre_at)
+    tip = _at(pieces, tip_at)
+    away = np.hypot(*np.moveaxis(points - tip[:, None], -1, 0))
+    away[tip_at[:, None] < _FINE] = 0.0
+    line_at = np.where(room[:, 2] > 0, _crossing(away, room[:, 2]), tip_at)
+    cut = part(pieces, np.maximum(line_at, 0.02))
+    step = np.where((room[:, 2] > 0)[:, None], tip - cut[:, -1], cut[:, -1] - cut[:, -2])
+    way = step / np.maximum(np.hypot(*step.T), 1e-9)[:, None]
+    return [np.concatenate([head, piece]) for head, piece in zip(heads, cut, strict=True)], tip, way
+
+
+def _gap(points, box):
+    """Distance in px from points to a box, 0 inside."""
+    return np.hypot(*np.moveaxis(np.maximum(np.abs(points - box[..., :2]) - box[..., 2:] / 2, 0), -1, 0))
+
+
+def _at(pieces, t):
+    weights = np.stack([(1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t**2 * (1 - t), t**3], axis=-1)
+    return np.einsum("ek,ekd->ed", weights, pieces)
+
+
+def _crossing(values, level):
+    """Per row, the last parameter at which the sampled values come down through the level."""
+    above = values >= level[:, None]
+    last = np.where(above.any(1), values.shape[1] - 1 - above[:, ::-1].argmax(1), 0)
+    return _between(values, level, last, np.minimum(last + 1, values.shape[1] - 1))
+
+
+def _first(values, level):
+    """Per row, the first parameter at which the sampled values rise through the level (1 if never)."""
+    above = values >= level[:, None]
+    first = np.where(above.any(1), above.argmax(1), values.shape[1] - 1)
+    return _between(values, level, np.maximum(first - 1, 0), first)
+
+
+def _between(values, level, low, high):
+    row = np.arange(len(values))
+    v0, v1 = values[row, low], values[row, high]
+    share = np.divide(level - v0, v1 - v0, out=np.zeros(len(values)), where=np.abs(v1 - v0) > 1e-9)
+    return _FINE[low] + np.clip(share, 0, 1) * (_FINE[high] - _FINE[low])

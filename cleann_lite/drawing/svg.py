@@ -1,0 +1,348 @@
+"""How a graph looks: a scene of boxes and curves, written as SVG text.
+
+One table tells the look of everything, in colours of the Okabe–Ito palette, which colour-blind readers tell
+apart. No meaning hangs on colour alone: the ends of an edge carry its marks, dashes and a sign carry what
+was removed and added, a double frame the outcome, a heavy frame and a letter the members of a set.
+There is no style sheet and no script in the SVG, so that it looks the same in a page, a file and an <img>.
+"""
+
+import math
+import re
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from ..causal.graphs import Mark
+from .curves import HEAD, Course
+from .layout import FONT_SIZE, LINE, MARGIN, text_width
+
+INK, GREY, PALE, PAPER = "#1f2933", "#5b6770", "#c9d0d6", "#ffffff"
+BLUE, GREEN, VERMILLION = "#0072B2", "#009E73", "#D55E00"
+FONT = "'Helvetica Neue', Helvetica, Arial, 'Liberation Sans', 'Noto Sans', sans-serif"
+SET_COLOURS = (VERMILLION, "#8a5a00", "#a03c78", "#00664b")  # dark enough for a white letter
+
+# state of an edge -> colour, width, dashes, the sign at its middle
+EDGE_LOOK = {
+    "same": (GREY, 1.6, None, ""),
+    "bold": (INK, 3.0, None, ""),
+    "added": ("#00855f", 3.0, None, "+"),
+    "removed": (VERMILLION, 1.6, (5, 5), "−"),
+    "changed": (BLUE, 2.6, None, "~"),
+}
+LETTER = 15  # px from one letter of a node to the next
+LETTER_ROOM = 13.0  # px from a letter's centre to that of a mark: they do not touch
+_CROWD = 30  # with more edges than this, those in state "same" are drawn thinner
+_ORDER = {"removed": 0, "same": 1, "changed": 2, "added": 3, "bold": 4}
+
+
+@dataclass(frozen=True)
+class Box:
+    """A node as drawn: index in the graph, label in lines, centre, size and what it is in this picture.
+
+    ``role`` is "word", "outcome", "latent", "plain" (a node without an edge) or, in a legend, "letter".
+    """
+
+    index: int
+    label: str
+    lines: tuple[str, ...]
+    x: float
+    y: float
+    w: float
+    h: float
+    role: str = "word"
+    letters: tuple[str, ...] = ()  # of the sets that it belongs to
+    struck: bool = False  # a masked word
+    corner: tuple[int, int] = (1, -1)  # where its letters stand: right or left, above or below
+
+
+@dataclass(frozen=True)
+class Curve:
+    """An edge as drawn: its ends, its course from box to box, the marks at both ends, its state."""
+
+    a: int
+    b: int
+    course: Course
+    mark_a: int
+    mark_b: int
+    state: str = "same"
+    share: float | None = None
+    label: str = ""
+    sentence: str = ""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Everything that one picture shows, in px."""
+
+    width: float
+    height: float
+    boxes: tuple[Box, ...]
+    curves: tuple[Curve, ...]
+    title: str = ""
+    description: str = ""
+    legend: tuple = field(default=(), repr=False)  # (kind, text, x, y)
+
+    @property
+    def in_order(self):
+        """Curves in the order in which they are painted."""
+        return sorted(self.curves, key=lambda curve: _ORDER[curve.state])
+
+
+_UNKNOWN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;"})
+
+
+def known(text):
+    """Text with U+FFFD for every character that XML does not know."""
+    return _UNKNOWN.sub("\ufffd", str(text))
+
+
+def escape(text):
+    """Text as XML and HTML read it; characters that XML does not know become U+FFFD.
+
+    >>> escape('<script>"&')
+    '&lt;script&gt;&quot;&amp;'
+    """
+    return known(text).translate(_ENTITIES)
+
+
+# --- look ----------------------------------------------------------------------------------------
+
+
+def edge_look(curve, crowded=False):
+    """Colour, width, dashes, sign and opacity of an edge."""
+    colour, width, dashes, sign = EDGE_LOOK[curve.state]
+    opacity = 1.0
+    if crowded and curve.state == "same":
+        colour, width = "#7d8993", 1.2
+    if curve.share is not None:
+        share = min(1.0, max(0.0, curve.share))
+        opacity, width = 0.3 + 0.7 * share, width * (0.6 + 1.1 * share)
+        if share < 0.5 and dashes is None:
+            dashes = (2, 3)
+    return colour, width, dashes, sign, opacity
+
+
+def box_look(box):
+    """Fill, frame colour, frame width, dashes and text colour of a node."""
+    if box.role == "outcome":
+        return BLUE, BLUE, 1.6, None, PAPER
+    if box.role == "latent":
+        return PAPER, GREY, 1.4, (4, 3), GREY
+    if box.letters:
+        return "#fdf1e0", letter_colour(box.letters[0]), 3.0, None, INK
+    if box.role == "plain":
+        return PAPER, PALE, 1.0, None, GREY
+    return "#f6f8fa", "#8794a0", 1.2, None, INK
+
+
+def letter_colour(letter):
+    """Colour of a set, by its letter."""
+    return SET_COLOURS[(ord(letter[:1] or "A") - ord("A")) % len(SET_COLOURS)]
+
+
+def frame_reach(role, letters):
+    """How far the frame of a node reaches beyond its box, px."""
+    return 4.2 if role == "outcome" else 1.5 if letters else 0.6
+
+
+def head_corners(tip, way):
+    """The three corners of an arrowhead."""
+    base, side = tip - HEAD * way, 4.4 * np.array([-way[1], way[0]])
+    return [tip, base + side, base - side]
+
+
+def circle_centre(tip, way):
+    """The centre of the circle mark at the end of an edge."""
+    return tip - (HEAD / 2) * way
+
+
+def letter_centres(box):
+    """Where the letters of a node stand: in a row along the frame, from its corner inwards."""
+    across, down = box.corner
+    first = box.x + across * (box.w / 2 - 4)
+    return [
+        (first - across * LETTER * number, box.y + down * box.h / 2) for number in range(len(box.letters))
+    ]
+
+
+def free_corner(box, marks):
+    """The first corner at which a node's letters hide none of the marks ((n, 2) places), else the best."""
+    corners = [(1, -1), (-1, -1), (1, 1), (-1, 1)]
+    if not len(marks):
+        return corners[0]
+    room = []
+    for corner in corners:
+        discs = np.array(letter_centres(replace(box, corner=corner)))
+        nearest = np.linalg.norm(discs[:, None] - np.asarray(marks)[None], axis=2).min()
+        room.append(min(nearest, LETTER_ROOM))
+    return corners[int(np.argmax(room))]
+
+
+# --- SVG -----------------------------------------------------------------------------------------
+
+
+def to_svg(scene, identifier):
+    """The scene as one SVG element; ``identifier`` keeps its ids apart from those of other pictures."""
+    w, h = math.ceil(scene.width), math.ceil(scene.height)
+    crowded = len(scene.curves) > _CROWD
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{w}" height="{h}" viewBox="0 0 {w} {h}" role="img" '
+        f'aria-labelledby="{identifier}-t {identifier}-d" font-family="{FONT}" font-size="{FONT_SIZE}" '
+        f'style="max-width:100%;height:auto">',
+        f'<title id="{identifier}-t">{escape(scene.title)}</title>',
+        f'<desc id="{identifier}-d">{escape(scene.description)}</desc>',
+        f'<rect data-key="paper" width="{w}" height="{h}" rx="8" fill="{PAPER}"/>',
+    ]
+    parts += [_edge_svg(curve, crowded) for curve in scene.in_order]
+    parts += [_box_svg(box) for box in scene.boxes]
+    parts += [_legend_svg(*item) for item in scene.legend]
+    return "\n".join([*parts, "</svg>"])
+
+
+def _n(value):
+    return f"{value:.1f}".removesuffix(".0")
+
+
+def _path(points):
+    pairs = [f"{_n(x)},{_n(y)}" for x, y in points.tolist()]
+    return f"M{pairs[0]}C" + " ".join(pairs[1:])
+
+
+def _dash(dashes):
+    return f' stroke-dasharray="{dashes[0]} {dashes[1]}"' if dashes else ""
+
+
+def _edge_svg(curve, crowded=False):
+    colour, width, dashes, sign, opacity = edge_look(curve, crowded)
+    course = curve.course
+    parts = [
+        f'<g data-key="e{curve.a}-{curve.b}" data-a="{curve.a}" data-b="{curve.b}" '
+        f'data-state="{curve.state}" opacity="{opacity:.2f}"><title>{escape(curve.sentence)}</title>'
+        f'<path d="{_path(course.line)}" fill="none" stroke="{colour}" stroke-width="{width:.1f}"'
+        f"{_dash(dashes)}/>",
+        _mark_svg(curve.mark_a, course.tip_a, course.way_a, colour),
+        _mark_svg(curve.mark_b, course.tip_b, course.way_b, colour),
+    ]
+    text = " ".join(filter(None, [sign, curve.label]))
+    if text:
+        x, y = course.middle
+        half = max(7.0, text_width(text, 11) / 2 + 4)
+        parts.append(
+            f'<rect x="{_n(x - half)}" y="{_n(y - 7)}" width="{_n(2 * half)}" height="14" rx="7" '
+            f'fill="{PAPER}" stroke="{colour}" stroke-width="0.8"/>'
+            f'<text x="{_n(x)}" y="{_n(y + 4)}" text-anchor="middle" font-size="11" '
+            f'font-weight="600" fill="{INK}">{escape(text)}</text>'
+        )
+    return "".join([*parts, "</g>"])
+
+
+def _mark_svg(mark, tip, way, colour):
+    if mark == Mark.ARROW:
+        corners = " ".join(f"{_n(x)},{_n(y)}" for x, y in head_corners(tip, way))
+        return f'<polygon data-mark="arrowhead" points="{corners}" fill="{colour}"/>'
+    if mark == Mark.CIRCLE:
+        x, y = circle_centre(tip, way)
+        return (
+            f'<circle data-mark="circle" cx="{_n(x)}" cy="{_n(y)}" r="{HEAD / 2 - 0.8:.1f}" '
+            f'fill="{PAPER}" stroke="{colour}" stroke-width="1.7"/>'
+        )
+    return '<g data-mark="tail"/>'
+
+
+def _box_svg(box):
+    fill, frame, width, dashes, ink = box_look(box)
+    x, y = box.x - box.w / 2, box.y - box.h / 2
+    bold = ' font-weight="700"' if box.role == "outcome" or box.letters else ""
+    parts = [
+        f'<g data-key="n{box.index}" data-node="{box.index}" data-role="{box.role}">'
+        f"<title>{escape(box.label)}</title>"
+    ]
+    if box.role == "outcome":  # a double frame
+        parts.append(
+            f'<rect x="{_n(x - 3.5)}" y="{_n(y - 3.5)}" width="{_n(box.w + 7)}" height="{_n(box.h + 7)}" '
+            f'rx="11" fill="{PAPER}" stroke="{frame}" stroke-width="1.4"/>'
+        )
+    if box.role != "letter":
+        parts.append(
+            f'<rect x="{_n(x)}" y="{_n(y)}" width="{_n(box.w)}" height="{_n(box.h)}" rx="8" '
+            f'fill="{fill}" stroke="{frame}" stroke-width="{width}"{_dash(dashes)}/>'
+        )
+    top = box.y - LINE * (len(box.lines) - 1) / 2 + 4.5
+    strike = ' text-decoration="line-through"' if box.struck else ""
+    parts += [
+        f'<text x="{_n(box.x)}" y="{_n(top + LINE * number)}" text-anchor="middle" fill="{ink}"'
+        f'{bold}{strike} style="unicode-bidi:plaintext">{escape(line)}</text>'
+        for number, line in enumerate(box.lines)
+    ]
+    for letter, (cx, cy) in zip(box.letters, letter_centres(box), strict=True):
+        parts.append(
+            f'<circle cx="{_n(cx)}" cy="{_n(cy)}" r="8" fill="{letter_colour(letter)}" stroke="{PAPER}" '
+            f'stroke-width="1.5"/><text x="{_n(cx)}" y="{_n(cy + 3.7)}" text-anchor="middle" '
+            f'font-size="10.5" font-weight="700" fill="{PAPER}">{escape(letter)}</text>'
+        )
+    return "".join([*parts, "</g>"])
+
+
+# --- legend --------------------------------------------------------------------------------------
+
+LEGEND_TEXT = {
+    "arrowhead": "arrowhead: no cause of the other end",
+    "tail": "tail: a cause of the other end",
+    "circle": "circle: could be either",
+    "added": "new",
+    "removed": "gone",
+    "changed": "marks changed",
+    "bold": "in focus",
+    "share": "faint, dotted: in few",
+    "outcome": "outcome",
+    "latent": "latent",
+}
+LEGEND_SAMPLE = 30  # px that a sample takes in the legend
+
+
+def legend_rows(kinds, width, top):
+    """Place the legend's items in rows: tuples (kind, text, x, y), and the height they take."""
+    placed, x, y = [], MARGIN, top + 10
+    for kind in kinds:
+        text = f"set {kind[4:]}" if kind.startswith("set:") else LEGEND_TEXT[kind]
+        need = LEGEND_SAMPLE + 4 + text_width(text, 11) + 14
+        if placed and x + need > width:
+            x, y = MARGIN, y + 19
+        placed.append((kind, text, x, y))
+        x += need
+    return tuple(placed), (y - top + 14 if placed else 0.0)
+
+
+def legend_curve(kind, x, y):
+    """The sample edge of a legend item, or None for an item that shows a box."""
+    mark = {"arrowhead": Mark.ARROW, "tail": Mark.TAIL, "circle": Mark.CIRCLE}.get(kind, Mark.NONE)
+    if mark == Mark.NONE and kind not in EDGE_LOOK and kind != "share":
+        return None
+    start, end, way = (
+        np.array([x, y], float),
+        np.array([x + LEGEND_SAMPLE - 4, y], float),
+        np.array([1.0, 0.0]),
+    )
+    line = np.linspace(start, end - (HEAD - 1) * way * (mark in (Mark.ARROW, Mark.CIRCLE)), 4)
+    state, share = (kind, None) if kind in EDGE_LOOK else ("same", 0.2 if kind == "share" else None)
+    return Curve(-1, -1, Course(line, start, -way, end, way), Mark.TAIL, mark, state, share)
+
+
+def legend_box(kind, x, y):
+    """The sample box of a legend item."""
+    if kind.startswith("set:"):  # the letter alone
+        return Box(-1, "", (), x + 4, y, 34, 0, "letter", (kind[4:],))
+    return Box(-1, "", (), x + (LEGEND_SAMPLE - 4) / 2, y, LEGEND_SAMPLE - 8, 11, kind)
+
+
+def _legend_svg(kind, text, x, y):
+    curve = legend_curve(kind, x, y)
+    sample = _box_svg(legend_box(kind, x, y)) if curve is None else _edge_svg(curve)
+    if kind == "tail":  # a tail is a line that simply ends at its node: show the node's rim
+        sample += f'<path d="M{x + LEGEND_SAMPLE - 4} {y - 5}v10" stroke="{PALE}" stroke-width="2"/>'
+    sample = re.sub(r"<title>.*?</title>| data-[a-z]+=\"[^\"]*\"", "", sample)
+    return (
+        f'<g data-legend="{escape(kind)}" aria-hidden="true">{sample}<text x="{_n(x + LEGEND_SAMPLE + 4)}" '
+        f'y="{_n(y + 4)}" font-size="11" fill="{GREY}">{escape(text)}</text></g>'
+    )

@@ -1,0 +1,1 @@
+"""Evaluation: explanations and learners measured on many inputs, beside controls that know nothing."""

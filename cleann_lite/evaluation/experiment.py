@@ -1,0 +1,322 @@
+"""The papers' experiments on one's own models: how small, how often, how sure, at which price.
+
+An experiment draws inputs, lets every method explain each of them under the same heads, units and cap of
+model calls, runs each reported set again, and measures it. Failures count. ``evaluate`` runs it (on all
+cores, or a Dask cluster, resumable), and the `Evaluation` that it returns has the tidy table, intervals over
+inputs, paired comparisons, verdicts in words and a report in HTML.
+
+Source of the two experiments: Rohekar et al. CLEANN. NeurIPS 2023, and Nisimov et al. CLEAR. CONSEQUENCES at
+RecSys 2022; of comprehensiveness and sufficiency: DeYoung et al. ACL 2020.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from ..explaining.explanation import Explanation
+from .cases import DEFAULT, Case, Found, chosen
+from .inputs import TASKS, draw_inputs, fingerprint
+from .journal import FORMAT, JOURNAL, Journal, run_all
+from .results import Evaluation
+from .statistics import others
+
+_TIE = 1e-6  # the same input in another batch may differ by this much
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What an experiment depends on; every method reads the same ones.
+
+    Attributes
+    ----------
+    task, n, model, data, seed, films
+        What is explained: see `cleann_lite.inputs.draw_inputs`.
+    methods
+        Names of the rows.
+    heads
+        Heads that CLEANN and the attention rows read; None (until the model is known) takes all.
+    alpha, n_samples, nodes, max_size, max_candidates, max_calls, max_nodes
+        As in ``explain``; ``max_size`` and ``max_calls`` hold for every method: a larger set is a failure.
+    alphas
+        Levels of the rows ``cleann-alphas``, for stability.
+    failure_cost
+        Size that a failure counts as where failures are counted; None takes ``max_size + 1``.
+    device
+        "cpu" or "cuda".
+    """
+
+    task: str
+    n: int
+    model: str
+    data: str
+    methods: tuple[str, ...]
+    seed: int = 0
+    films: int = 15
+    heads: tuple[int, ...] | None = None
+    alpha: float = 0.01
+    alphas: tuple[float, ...] = (0.001, 0.1)
+    n_samples: int | None = None
+    nodes: str = "content"
+    max_size: int = 5
+    max_candidates: int = 500
+    max_calls: int = 1000
+    max_nodes: int = 64
+    failure_cost: float | None = None
+    device: str = "cpu"
+
+    def __post_init__(self):
+        for name in ("n", "films", "max_size", "max_candidates", "max_calls", "max_nodes"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1: got {getattr(self, name)}")
+        if self.n_samples is not None and self.n_samples <= 3:
+            raise ValueError(f"n_samples must be above 3: got {self.n_samples}")
+        for alpha in (self.alpha, *self.alphas):
+            if not 0 < alpha < 1:
+                raise ValueError(f"alpha must lie between 0 and 1: got {alpha:g}")
+
+    @property
+    def cost(self) -> float:
+        """Size that a failure counts as."""
+        return self.max_size + 1 if self.failure_cost is None else self.failure_cost
+
+
+def evaluate(
+    task: str,
+    n: int = 500,
+    *,
+    model=None,
+    data=None,
+    methods: Sequence[str | Callable] = DEFAULT,
+    out: str | Path | None = None,
+    workers: int = 1,
+    cluster: str | None = None,
+    device: str | None = None,
+    from_file=None,
+    accept_licence: bool = False,
+    progress: bool = False,
+    **settings,
+) -> Evaluation:
+    """Explain ``n`` inputs by every method, and measure what each found.
+
+    Parameters
+    ----------
+    task : "sentiment" or "recommend"
+    n : int
+    model : str or model
+        A name that ``load_model`` reads, or a loaded model; None takes the task's pocket model.
+    data, from_file, accept_licence
+        See `cleann_lite.inputs.draw_inputs`; None takes SST-2's development set, or MovieLens-1M.
+    methods : sequence of str or function
+        Rows of the table: names of `cleann_lite.methods`, or functions of one's own.
+    out : path, optional
+        Folder of the journal, table and report. A run that was killed goes on from its journal.
+    workers, cluster
+        See `cleann_lite.journal.run_all`; the table does not depend on them.
+    device : str, optional
+        "cpu" or "cuda"; None takes a GPU where there is one.
+    **settings
+        Further fields of `Settings`.
+
+    Raises
+    ------
+    ValueError
+        Wrong arguments, missing data, a worker that died: one sentence each.
+
+    Examples
+    --------
+    >>> run = evaluate("sentiment", 10, data="examples", methods=("cleann", "attention"))  # doctest: +SKIP
+    >>> for sentence in run.verdicts(): print(sentence)  # doctest: +SKIP
+    """
+    if task not in TASKS:
+        raise ValueError(f"the task must be one of {', '.join(TASKS)}: got {task!r}")
+    model = TASKS[task][0] if model is None else model
+    device = _device(device)
+    loaded = _loaded(str(model), device) if isinstance(model, str | Path) else model
+    wanted = "recommendation" if task == "recommend" else "classification"
+    if loaded.task != wanted:
+        raise ValueError(f"{task} needs a model for {wanted}: {loaded.name} is one for {loaded.task}")
+    data = TASKS[task][1] if data is None else data
+    items = draw_inputs(
+        task,
+        data,
+        n,
+        model=loaded if task == "recommend" else None,
+        seed=settings.get("seed", 0),
+        films=settings.get("films", 15),
+        from_file=from_file,
+        accept_licence=accept_licence,
+    )
+    settings["heads"] = _heads(settings.get("heads"), loaded, items[0])
+    settings.setdefault("nodes", "all" if task == "recommend" else "content")
+    named = str(data) if isinstance(data, str | Path) else "list"
+    plan = Settings(task, n, loaded.name, Path(named).name, (), device=device, **settings)
+    rows = chosen(methods, plan)
+    plan = Settings(**{**vars(plan), "methods": tuple(rows)})
+    header = _header(plan, model, items)
+    journal = Journal(None if out is None else Path(out) / JOURNAL, header)
+    worker = Worker(plan, rows, str(model) if isinstance(model, str | Path) else loaded)
+    records = run_all(worker, items, journal, workers=workers, cluster=cluster, progress=progress)
+    run = Evaluation(header, records)
+    if out is not None:
+        run.save(out)
+    return run
+
+
+def _heads(wanted, model, item):
+    """Heads of the deepest layer, all or those wanted."""
+    count = len(model.attention(model.encode(item["content"])))
+    heads = tuple(range(count) if wanted is None else (int(h) for h in wanted))
+    if not heads or any(not 0 <= h < count for h in heads):
+        raise ValueError(f"heads must be among 0 … {count - 1}: got {', '.join(map(str, heads)) or 'none'}")
+    return heads
+
+
+def _device(wanted):
+    """The device wanted, or else a GPU where there is one."""
+    try:
+        import torch
+    except ModuleNotFoundError:
+        return "cpu"
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device must be cpu here: PyTorch finds no GPU")
+    return wanted or ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@lru_cache(maxsize=2)
+def _loaded(name, device):
+    from ..models.loading import load_model
+
+    return load_model(name, device=device)
+
+
+def _header(plan, model, items):
+    """First line of the journal: what the results depend on. Versions are told beside it."""
+    plain = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(plan).items()}
+    return {"format": FORMAT, **plain, "weights": _weights(model), "inputs": fingerprint(items)}
+
+
+def _weights(model):
+    """sha256 of a model's weights, so that a table says which model it is of."""
+    if not isinstance(model, str | Path):
+        return None
+    from ..datasets.shipped import data_path
+
+    for folder in (data_path("models", str(model)), Path(model).expanduser()):
+        files = sorted(folder.glob("*.safetensors")) if folder.is_dir() else []
+        if files:
+            return hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()
+    return None
+
+
+# --- one input -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Worker:
+    """From an item to its record: what runs on every core or cluster worker."""
+
+    settings: Settings
+    rows: dict[str, Callable] = field(repr=False)
+    model: object
+
+    def __call__(self, item: dict) -> dict:
+        with _one_thread():
+            model = _loaded(self.model, self.settings.device) if isinstance(self.model, str) else self.model
+            return self._explained(model, item)
+
+    def _explained(self, model, item):
+        record = {"input": item["input"], "row": item["row"]}
+        earlier, found, memory = {}, {}, {}
+        try:
+            case = self._case(model, item, earlier, memory)
+            original = model.predict(case.encoded, [()])[0]
+            record |= {"units": len(case.encoded.units), "nodes": len(case.units)}
+            record |= {"probability": _rounded(original.max())}
+        except (ValueError, RuntimeError) as error:
+            return record | {"error": _sentence(error), "rows": {n: _failed(error) for n in self.rows}}
+        for name, function in self.rows.items():
+            case = self._case(model, item, earlier, memory)
+            start = time.perf_counter()
+            try:
+                earlier[name] = _as_found(function(case))
+                seconds = time.perf_counter() - start + case.model.saved
+                found[name] = _measured(model, case.encoded, earlier[name], original, self.settings.max_size)
+                found[name]["seconds"] = round(seconds, 4)
+            except Exception as error:  # a row of one's own may raise anything: it fails, the others go on
+                found[name] = _failed(error) | {"seconds": round(time.perf_counter() - start, 4)}
+        return record | {"rows": found}
+
+    def _case(self, model, item, *shared):
+        return Case(model, item["content"], self.settings, item["input"], tuple(item["seen"]), *shared)
+
+
+class _one_thread:
+    """One PyTorch thread for a worker, and as many as before afterwards."""
+
+    def __enter__(self):
+        try:
+            import torch
+        except ModuleNotFoundError:
+            self.before = None
+            return
+        self.before = torch.get_num_threads()
+        torch.set_num_threads(1)
+
+    def __exit__(self, *_):
+        if self.before is not None:
+            import torch
+
+            torch.set_num_threads(self.before)
+
+
+def _as_found(result) -> Found:
+    if isinstance(result, Found):
+        return result
+    if isinstance(result, Explanation):
+        if any("interrupted" in note for note in result.notes):
+            raise KeyboardInterrupt
+        sets = tuple(s.positions for s in result.sets)
+        return Found(sets, result.model_calls, (*result.failures, "")[0])
+    raise TypeError(f"a method returns Found or Explanation: got {type(result).__name__}")
+
+
+def _measured(model, encoded, found, original, max_size):
+    """Run the first set and its complement again, by themselves; a set beyond the cap is a failure."""
+    row = {"success": bool(found.sets), "calls": int(found.calls), "note": found.note}
+    if not found.sets:
+        return row
+    first = tuple(sorted({int(u) for u in found.sets[0]}))
+    if set(first) - set(range(len(encoded.units))):
+        raise ValueError(f"positions must be among 0 … {len(encoded.units) - 1}: got {list(first)}")
+    if len(first) > max_size:
+        return row | {"success": False, "note": f"its set has {len(first)} units, more than {max_size}"}
+    masked, alone = model.predict(encoded, [first, others(encoded, first)])
+    top = int(np.where(np.arange(len(masked)) == encoded.target, -np.inf, masked).argmax())
+    if masked[encoded.target] > masked[top] + _TIE:
+        raise ValueError("the reported set does not change the prediction")
+    whole = original[encoded.target]
+    return row | {
+        "size": len(first),
+        "sets": len(found.sets),
+        "rank": int((original > original[top]).sum()) + 1,
+        "comprehensiveness": _rounded(whole - masked[encoded.target]),
+        "sufficiency": _rounded(whole - alone[encoded.target]),
+        "positions": list(first),
+    }
+
+
+def _failed(error):
+    return {"success": False, "calls": 0, "note": f"error: {_sentence(error)}"}
+
+
+def _sentence(error):
+    return f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]}"[:200]
+
+
+def _rounded(value):
+    return round(float(value), 5)

@@ -1,0 +1,1 @@
+"""From one input to the smallest set of words or films that made the prediction, checked by masking."""

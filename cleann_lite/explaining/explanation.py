@@ -1,0 +1,202 @@
+"""What a search for an explanation leaves behind: a frozen record that can be read, drawn and stored."""
+
+import json
+from dataclasses import asdict, dataclass, field
+
+from ..causal.graphs import PAG
+
+
+@dataclass(frozen=True)
+class ExplanationSet:
+    """One set of units that changes the prediction when it is masked.
+
+    Attributes
+    ----------
+    units
+        The words or titles.
+    positions
+        Their indices in ``Explanation.units``.
+    head
+        The head in whose graph the set stands nearest to the outcome; None for a set that was not found in
+        a graph. ``heads`` holds every head whose graph allows it.
+    distance
+        Sum of the units' distances from the outcome in that head's PDS-tree.
+    replacement, probability
+        What the model predicts with the set masked, and its probability.
+    rank
+        Rank of the replacement in the original prediction; the original prediction itself is 1.
+    target_probability
+        What is left of the probability of the original prediction.
+    masked
+        The input as the model saw it: a text with the mask token in place, or a list of titles.
+    """
+
+    units: tuple[str, ...]
+    positions: tuple[int, ...]
+    head: int | None
+    replacement: str
+    probability: float
+    rank: int
+    target_probability: float
+    masked: str | tuple[str, ...]
+    heads: tuple[int, ...] = ()
+    distance: int | None = None
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why a model predicted what it did: a frozen record of one search. It explains the model, not the world.
+
+    Attributes
+    ----------
+    prediction, probability
+        What the model predicts for the untouched input.
+    target
+        The outcome that was to be explained; a search succeeds only where it is the prediction.
+    success
+        Whether at least one set was found.
+    certified
+        True: every smaller set of units, in the graph or not, was run and none changes the prediction.
+        False: a smaller one does (it stands in ``smaller``). None: not proved (the budget ended the proof,
+        it was not asked for, or nothing was found).
+    sets
+        All sets of the smallest successful size, by summed distance.
+    units
+        Labels of all units of the input, in reading order.
+    nodes
+        Positions of the units that stand in the graphs, in the order of the graphs' nodes.
+    pags
+        Head -> PAG over ``nodes`` and, last, the outcome.
+    distances
+        Head -> {position: distance from the outcome in the PDS-tree}.
+    model_calls, seconds
+        Inputs that the model ran (two of them to read prediction and attention), and wall-clock time.
+    failures
+        Why nothing was found, one sentence each.
+    notes
+        What the reader must know: caps that were hit, text that was cut, a stand-in for the mask token.
+    settings
+        Everything needed to repeat the search.
+    """
+
+    input: str | tuple[str, ...]
+    task: str
+    model: str
+    prediction: str
+    probability: float
+    target: str
+    success: bool
+    certified: bool | None
+    sets: tuple[ExplanationSet, ...]
+    units: tuple[str, ...]
+    nodes: tuple[int, ...]
+    pags: dict[int, PAG] = field(repr=False)
+    distances: dict[int, dict[int, int]] = field(repr=False)
+    model_calls: int
+    seconds: float
+    smaller: tuple[ExplanationSet, ...] = ()
+    failures: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    settings: dict = field(default_factory=dict, repr=False)
+
+    def describe(self) -> str:
+        """The explanation in plain words, naming what is explained: the model's prediction."""
+        from .pages import describe
+
+        return describe(self)
+
+    __str__ = describe
+
+    def to_json(self, indent=None) -> str:
+        """JSON text from which ``from_json`` restores an equal explanation."""
+        record = {
+            "format": "cleann_lite explanation 1",
+            **{k: v for k, v in vars(self).items() if k not in ("pags", "distances", "sets", "smaller")},
+            "sets": [self._set_record(s) for s in self.sets],
+            "smaller": [self._set_record(s) for s in self.smaller],
+            "pags": {str(h): json.loads(pag.to_json()) for h, pag in self.pags.items()},
+            "distances": {str(h): {str(u): d for u, d in by.items()} for h, by in self.distances.items()},
+        }
+        return json.dumps(record, ensure_ascii=False, indent=indent)
+
+    def _set_record(self, found):
+        name = "titles" if self.task == "recommendation" else "words"
+        return {name: found.units, **asdict(found)}
+
+    @classmethod
+    def from_json(cls, text: str) -> "Explanation":
+        """Restore an explanation from ``to_json``.
+
+        Raises
+        ------
+        ValueError
+            The text is not JSON of an explanation.
+        """
+        try:
+            record = json.loads(text)
+            if not str(record.pop("format")).startswith("cleann_lite explanation"):
+                raise KeyError("format")
+            for name in ("sets", "smaller"):
+                record[name] = tuple(_read_set(s) for s in record[name])
+            record["pags"] = {int(h): PAG.from_json(json.dumps(p)) for h, p in record["pags"].items()}
+            record["distances"] = {
+                int(h): {int(u): d for u, d in by.items()} for h, by in record["distances"].items()
+            }
+            for name in ("units", "nodes", "failures", "notes"):
+                record[name] = tuple(record[name])
+            record["input"] = record["input"] if isinstance(record["input"], str) else tuple(record["input"])
+            return cls(**record)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"this is not the JSON of an explanation: {error}") from None
+
+    def to_svg(self, head: int | None = None) -> str:
+        """SVG of the graph around the outcome; ``head`` None takes the head of the first set."""
+        from .pages import graph_svg
+
+        return graph_svg(self, head)
+
+    def to_dot(self, head: int | None = None) -> str:
+        """DOT text of one head's whole graph."""
+        return self.pag_of(head).to_dot()
+
+    def pag_of(self, head: int | None = None) -> PAG:
+        """One head's graph; ``head`` None takes the head of the first set.
+
+        Raises
+        ------
+        ValueError
+            There is no such graph, or none at all (a baseline reads none).
+        """
+        if not self.pags:
+            raise ValueError("this explanation has no graph: it was not found in one")
+        head = self.best_head if head is None else head
+        if head not in self.pags:
+            raise ValueError(f"there is a graph for the heads {sorted(self.pags)}: got {head!r}")
+        return self.pags[head]
+
+    def to_html(self) -> str:
+        """A page of its own: no script, no network."""
+        from .pages import page
+
+        return page([self])
+
+    def _repr_html_(self):
+        from .pages import fragment
+
+        return fragment(self)
+
+    @property
+    def best_head(self) -> int | None:
+        """The head of the first set; without one, the head with most units in its tree."""
+        if self.sets and self.sets[0].head is not None:
+            return self.sets[0].head
+        return max(self.distances, key=lambda h: len(self.distances[h]), default=None)
+
+
+def _read_set(record):
+    fields = {k: v for k, v in record.items() if k not in ("words", "titles")}
+    for name in ("units", "positions", "heads"):
+        fields[name] = tuple(fields[name])
+    if not isinstance(fields["masked"], str):
+        fields["masked"] = tuple(fields["masked"])
+    return ExplanationSet(**fields)

@@ -1,0 +1,1 @@
+"""Models: what a model must say (the protocol), and the text models and recommenders that say it."""
