@@ -1,0 +1,59 @@
+"""Write a file whole or not at all."""
+
+import os
+from pathlib import Path
+
+
+def write_whole(path, content: str | bytes) -> str:
+    """Write a file beside its place and move it there: a full disk or a kill leaves the old file, or none.
+
+    Parameters
+    ----------
+    path : str or Path
+        A link keeps pointing where it does; what is no plain file (a pipe, a device) is written directly.
+    content : str or bytes
+        Text is written as UTF-8, line ends as they are.
+
+    Returns
+    -------
+    str
+        Where the file is and how large, for a message: ``/home/me/demo.html (412 kB)``.
+
+    Raises
+    ------
+    OSError
+        The file cannot be written; it names the file that was asked for.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = tempfile.mkdtemp()
+    >>> write_whole(f"{folder}/page.html", "<p>Hello</p>").endswith("page.html (12 bytes)")
+    True
+    """
+    path, data = Path(path), content.encode("utf-8") if isinstance(content, str) else content
+    whole = path.resolve()
+    partial = whole.with_name(f".{whole.name[:200]}.{os.getpid()}.partial")
+    try:
+        if whole.exists() and not whole.is_file():
+            whole.write_bytes(data)
+        else:
+            try:
+                with open(partial, "wb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+                if whole.exists():
+                    partial.chmod(whole.stat().st_mode & 0o777)
+                partial.replace(whole)
+            finally:
+                partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
+    return f"{whole} ({_size(len(data))})"
+
+
+def _size(count):
+    if count < 1000:
+        return f"{count} bytes"
+    return f"{count / 1000:.0f} kB" if count < 999_500 else f"{count / 1e6:.1f} MB"
