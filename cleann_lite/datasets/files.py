@@ -32,22 +32,22 @@ def write_whole(path, content: str | bytes) -> str:
     True
     """
     path, data = Path(path), content.encode("utf-8") if isinstance(content, str) else content
-    whole = path.resolve()
-    partial = whole.with_name(f".{whole.name[:200]}.{os.getpid()}.partial")
     try:
-        if whole.exists() and not whole.is_file():
-            whole.write_bytes(data)
-        else:
-            try:
-                with open(partial, "wb") as file:
-                    file.write(data)
-                    file.flush()
-                    os.fsync(file.fileno())
-                if whole.exists():
-                    partial.chmod(whole.stat().st_mode & 0o777)
-                partial.replace(whole)
-            finally:
-                partial.unlink(missing_ok=True)
+        if path.exists() and not path.is_file():
+            path.write_bytes(data)
+            return f"{path} ({_size(len(data))})"
+        whole = path.resolve()
+        partial = whole.with_name(f".{whole.name[:200]}.{os.getpid()}.partial")
+        try:
+            with open(partial, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            if whole.exists():
+                partial.chmod(whole.stat().st_mode & 0o777)
+            partial.replace(whole)
+        finally:
+            partial.unlink(missing_ok=True)
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from None
     return f"{whole} ({_size(len(data))})"
