@@ -11,6 +11,15 @@ and orient what is left with Zhang's rules (``orientation``). They differ in whe
 * **ordered ICD** (Rohekar et al. 2025): the same with a known causal order, as the token order in a GPT is:
   every edge points from earlier to later, and candidates lie around the later node, among its predecessors.
 
+FCI and ICD also take **tiers**, groups of nodes of which no later one causes an earlier one: every edge
+between two groups has an arrowhead at the later node before R0, R5–R7 are left out, and no set holds a node
+later than both ends of the edge. This is the *full* use of tiers; the *simple* use leaves the candidate sets
+alone (Bang, Didelez. Constraint-based causal discovery with tiered background knowledge and latent variables
+in single or overlapping datasets, 2025, arXiv 2503.21526). A node that causes an earlier one does so over an
+edge that goes back, so arrowheads on edges say all there is to say (Andrews, Spirtes, Cooper. On the
+completeness of causal discovery in the presence of latent confounding with tiered background knowledge.
+AISTATS 2020).
+
 Among candidates of one size the nearest come first (ICD: the sum of distances from the root), and of equally
 near ones those most correlated with both x and y. By default all edges of one size are tested on the same
 graph and deleted together, so that the numbering of the variables cannot matter. (Where a test does not say
@@ -26,6 +35,7 @@ import numpy as np
 
 from .graphs import PAG, Mark, possibly_directed, reachable
 from .independence import AnyTest
+from .orientation import unoriented
 from .pds import PDSGraph, TooManySets
 from .search_state import Candidates, Search, Step
 from .separation import bits, rows_as_bits
@@ -42,6 +52,7 @@ def learn_pag(
     max_size: int | None = None,
     labels: Sequence[str] | None = None,
     *,
+    tiers: Sequence[Sequence] | None = None,
     order_independent: bool = True,
     confirm_colliders: bool = True,
     max_tests: int = 1_000_000,
@@ -67,6 +78,9 @@ def learn_pag(
         Largest conditioning set.
     labels
         One name per node.
+    tiers
+        Groups of nodes, earliest first: no node causes one of an earlier group, and selection is excluded.
+        Each node is in one group. For "icd" and "fci", in the full use of tiers (above).
     order_independent
         Delete the edges of one size together. False: at once, as the papers' pseudo-code does; then the
         numbering of the variables can change the result.
@@ -86,8 +100,8 @@ def learn_pag(
     Raises
     ------
     ValueError
-        If the test cannot be asked, the method is unknown, nodes or order do not fit, labels do not match or
-        max_size is negative.
+        If the test cannot be asked, the method is unknown, nodes, order or tiers do not fit, labels do not
+        match or max_size is negative.
 
     Examples
     --------
@@ -98,6 +112,11 @@ def learn_pag(
     0 o-> 1
     1 <-o 2
     1 --> 3
+
+    Two variables that depend on each other, the second measured later:
+
+    >>> print(learn_pag(DSeparation(nx.DiGraph([(0, 1)]), [0, 1]), tiers=[[0], [1]]))
+    0 o-> 1
     """
     if method not in _METHODS:
         raise ValueError(f"method must be one of {', '.join(_METHODS)}: got {method!r}")
@@ -108,13 +127,16 @@ def learn_pag(
         raise ValueError(f"each node needs one label: got {len(labels)} labels for {len(nodes)} nodes")
     if max_size is not None and max_size < 0:
         raise ValueError(f"max_size must be at least 0: got {max_size}")
-    rank = _checked_rank(nodes, order, method)
+    if tiers is None:
+        rank = _checked_rank(nodes, order, method)
+    else:
+        rank = _checked_tiers(nodes, tiers, order, method, labels)
     steps = [] if trace else None
     search = Search(
         test,
         nodes,
         rank,
-        selection_bias,
+        selection_bias and rank is None,
         order_independent,
         confirm_colliders,
         max_size,
@@ -178,7 +200,8 @@ def neighbour_sets(search: Search, size: int) -> Candidates:
 
     def pools(x, y):
         near = adjacent if search.order_independent else rows_as_bits(search.skeleton)
-        return near[x] & ~(1 << y), near[y] & ~(1 << x)
+        early = search.not_later(x, y) & ~(1 << x | 1 << y)
+        return near[x] & early, near[y] & early
 
     return _subsets(search, size, pools)
 
@@ -193,7 +216,7 @@ def possible_d_sep(search: Search) -> Callable[[int, int], tuple[int, int]]:
     The skeleton may still have edges too many, so an arrowhead of R0 is believed only when both its edges
     stand given the separating set (Colombo et al. Annals of Statistics 40, 2012, lemma 3.1).
     """
-    marks = np.where(search.skeleton, Mark.CIRCLE, Mark.NONE).astype(np.int8)
+    marks = unoriented(search.skeleton, search.rank)
     adjacent = rows_as_bits(search.skeleton)
     triples = [
         (x, z, y, separator)
@@ -209,7 +232,7 @@ def possible_d_sep(search: Search) -> Callable[[int, int], tuple[int, int]]:
     ancestors = _possible_ancestors(marks, search.selection_bias)
 
     def pools(x, y):
-        allowed = (ancestors[x] | ancestors[y]) & ~(1 << x | 1 << y)
+        allowed = (ancestors[x] | ancestors[y]) & search.not_later(x, y) & ~(1 << x | 1 << y)
         return graph.reached(x, allowed) & allowed, graph.reached(y, allowed) & allowed
 
     return pools
@@ -221,7 +244,10 @@ def neighbours_of_both(search: Search, x: np.ndarray, y: np.ndarray) -> np.ndarr
     ICD names the neighbours of x or of y. One that is independent of x need not be asked: were x independent
     of y given it, x would be independent of both together, hence of y (contraction, decomposition).
     """
-    return search.skeleton[x] & search.skeleton[y]
+    near = search.skeleton[x] & search.skeleton[y]
+    if search.rank is not None:
+        near &= search.rank <= np.maximum(search.rank[x], search.rank[y])[:, None]
+    return near
 
 
 def icd_sep(search: Search, size: int) -> Candidates:
@@ -230,7 +256,7 @@ def icd_sep(search: Search, size: int) -> Candidates:
     ancestors = _possible_ancestors(trees.marks, search.selection_bias)
 
     def allowed(x, y):
-        return (ancestors[x] | ancestors[y]) & ~(1 << x | 1 << y)
+        return (ancestors[x] | ancestors[y]) & search.not_later(x, y) & ~(1 << x | 1 << y)
 
     trees.grow([(root, allowed(x, y)) for x, y in search.edges() for root in (x, y)], size)
     return lambda x, y: trees.nearest_first(x, y, size, allowed(x, y), roots=(x, y))
@@ -345,3 +371,27 @@ def _checked_rank(nodes, order, method) -> np.ndarray | None:
     if len(rank) != len(order) or not set(nodes) <= set(rank):
         raise ValueError(f"order must name each node once, earliest first: got {tuple(order)} for {nodes}")
     return np.array([rank[node] for node in nodes])
+
+
+def _checked_tiers(nodes, tiers, order, method, labels) -> np.ndarray:
+    """The number of each node's tier."""
+    if order is not None or method == "ordered-icd":
+        raise ValueError("tiers belong to method 'icd' or 'fci' without an order: name one or the other")
+    number = {} if labels is None else dict(zip(labels, nodes, strict=True))
+    tier_of: dict[int, int] = {}
+    for tier, group in enumerate(tiers):
+        if isinstance(group, (str, int)):
+            raise ValueError(f"tiers must be groups of nodes, earliest first: got {group!r} as a group")
+        if not len(group):
+            raise ValueError(f"each tier needs a node: tier {tier} is empty")
+        for name in group:
+            node = number.get(name, name)
+            if node not in nodes:
+                raise ValueError(f"tiers name {name!r}, which is not a node of this graph: {nodes}")
+            if node in tier_of:
+                raise ValueError(f"each node stands in one tier: {name!r} is named twice")
+            tier_of[node] = tier
+    missing = [node for node in nodes if node not in tier_of]
+    if missing:
+        raise ValueError(f"each node needs a tier: {missing} have none")
+    return np.array([tier_of[node] for node in nodes])

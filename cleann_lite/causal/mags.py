@@ -183,10 +183,19 @@ def members(pag, limit: int | None = None, selection_bias: bool = True) -> Itera
             yield candidate
 
 
-def pag_by_enumeration(mag, selection_bias: bool = True) -> np.ndarray:
+def pag_by_enumeration(mag, selection_bias: bool = True, tier: Sequence[int] | None = None) -> np.ndarray:
     """The PAG of a MAG by listing every MAG with its separations: a mark stands where all of them agree.
 
     Slow beyond about eight edges, but free of orientation rules.
+
+    Parameters
+    ----------
+    mag
+        (k, k) marks without circles.
+    selection_bias
+        Count graphs with undirected edges too.
+    tier
+        (k,) rank of each node in known tiers: only graphs count in which no node causes one of lower rank.
 
     Examples
     --------
@@ -196,8 +205,10 @@ def pag_by_enumeration(mag, selection_bias: bool = True) -> np.ndarray:
            [0, 2, 0]], dtype=int8)
     """
     mag = np.asarray(mag, dtype=np.int8)
-    shared = mag.copy()
-    for candidate in _fillings((mag > 0) * np.int8(Mark.CIRCLE), mag, selection_bias):
+    shared, unknown = mag.copy(), (mag > 0) * np.int8(Mark.CIRCLE)
+    if tier is not None:
+        unknown[(mag > 0) & (np.asarray(tier)[:, None] < np.asarray(tier)[None, :])] = Mark.ARROW
+    for candidate in _fillings(unknown, mag, selection_bias and tier is None):
         news = (candidate != shared) & (shared != Mark.CIRCLE)
         if news.any() and _is_mag(candidate) and markov_equivalent(candidate, mag):
             shared[news] = Mark.CIRCLE

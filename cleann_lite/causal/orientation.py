@@ -313,7 +313,8 @@ def orient(
     separators
         (i, j) with i < j -> separating set as an integer, for pairs that are not adjacent.
     order
-        (k,) rank of each node in a known causal order: no node causes one of lower rank.
+        (k,) rank of each node in a known causal order: no node causes one of lower rank. Nodes of equal rank,
+        a tier, may cause each other.
     selection_bias
         Apply R5–R7, which only selection can bring about.
     listen
@@ -325,10 +326,7 @@ def orient(
     -------
     (k, k) int8 marks.
     """
-    marks = skeleton.astype(np.int8) * CIRCLE
-    if order is not None:
-        earlier = np.asarray(order)[:, None] < np.asarray(order)[None, :]
-        marks[skeleton & earlier] = ARROW
+    marks = unoriented(skeleton, order)
     rules = dict(ARROWHEAD_RULES)
     if selection_bias and order is None:
         rules |= SELECTION_RULES
@@ -339,6 +337,15 @@ def orient(
         g = Relations(marks.copy(), separators, opened)
         # the first rule that changes anything sends us back to R1, so cheap rules do most of the work
         changed = g.circle.any() and any(_apply(name, rule, g, marks, listen) for name, rule in rules.items())
+    return marks
+
+
+def unoriented(skeleton: np.ndarray, order: np.ndarray | None = None) -> np.ndarray:
+    """Marks before any rule: circles, and arrowheads at later nodes where an order is known."""
+    marks = skeleton.astype(np.int8) * CIRCLE
+    if order is not None:
+        earlier = np.asarray(order)[:, None] < np.asarray(order)[None, :]
+        marks[skeleton & earlier] = ARROW
     return marks
 
 

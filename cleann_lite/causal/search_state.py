@@ -15,7 +15,7 @@ import numpy as np
 from .graphs import PAG, Mark
 from .orientation import orient
 from .pds import TooManySets
-from .separation import as_bits, bits, bits_as_rows
+from .separation import as_bits, bits, bits_as_rows, rows_as_bits
 
 Edge = tuple[int, int]
 # an edge -> its candidate sets, held as integers, in the order of testing
@@ -65,7 +65,7 @@ class Search:
     nodes
         Its variables that are nodes of the graph.
     rank
-        (k,) place of each node in a known causal order, or None.
+        (k,) place of each node in a known causal order, equal within a tier, or None.
     selection_bias
         Whether selection is allowed for.
     order_independent
@@ -106,6 +106,14 @@ class Search:
     def may_use(self, size: int) -> bool:
         """Whether conditioning sets may have this size."""
         return size <= self.k - 2 and (self.max_size is None or size <= self.max_size)
+
+    def not_later(self, x: int, y: int) -> int:
+        """The nodes that are not known to be later than both x and y: only those can separate them."""
+        return -1 if self._not_later is None else self._not_later[x] | self._not_later[y]
+
+    @cached_property
+    def _not_later(self) -> list[int] | None:
+        return None if self.rank is None else rows_as_bits(self.rank[None, :] <= self.rank[:, None])
 
     def too_few_samples(self, size: int) -> bool:
         """Whether the test cannot answer sets of this size."""
