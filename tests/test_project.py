@@ -29,6 +29,27 @@ ROOMS = {
     "__main__": "attention causal datasets models drawing explaining evaluation",
 }
 
+START = "<!-- rooms: written from ROOMS in tests/test_project.py by python tests/test_project.py -->"
+END = "<!-- end of rooms -->"
+
+
+def rooms_table():
+    """The table of CONTRIBUTING.md: floor, room, what the room is for (its docstring), what it knows."""
+    floor, lines = {}, ["", "| floor | room | what lives there | knows |", "|---|---|---|---|"]
+    for name, rooms in ROOMS.items():
+        floor[name] = 1 + max((floor[r] for r in rooms.split()), default=0)
+        path = PACKAGE / f"{name}.py" if name == "__main__" else PACKAGE / name / "__init__.py"
+        about = (
+            ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))).split("\n")[0].replace("|", "·")
+        )
+        lines.append(f"| {floor[name]} | `{name}` | {about} | {', '.join(rooms.split()) or '–'} |")
+    return "\n".join([*lines, ""])
+
+
+def with_rooms(text):
+    before, _, rest = text.partition(START)
+    return f"{before}{START}\n{rooms_table()}\n{END}{rest.partition(END)[2]}"
+
 
 def modules(package=PACKAGE):
     """Dotted name -> file of every module."""
@@ -111,6 +132,11 @@ STILL_LONG = (
 )
 
 
+def test_contributing_shows_the_rooms():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    assert text == with_rooms(text), "run python tests/test_project.py"
+
+
 def test_no_module_is_too_long_for_one_sitting():
     lengths = {name: path.read_text(encoding="utf-8").count("\n") for name, path in modules().items()}
     long = {name.removeprefix("cleann_lite.") for name, n in lengths.items() if n > 400}
@@ -143,7 +169,8 @@ def requirement(text):
 
 def ranges(*extras):
     project = PROJECT["project"]
-    lines = [*project["dependencies"], *(r for e in extras for r in project["optional-dependencies"][e])]
+    known = project["optional-dependencies"] | PROJECT["dependency-groups"]
+    lines = [*project["dependencies"], *(r for e in extras for r in known[e] if isinstance(r, str))]
     return dict(requirement(r) for r in lines if not r.startswith("cleann-lite"))
 
 
@@ -151,7 +178,8 @@ def test_environment_yml_agrees_with_pyproject():
     yaml = pytest.importorskip("yaml")
     names = {"matplotlib-base": "matplotlib", "python-graphviz": "graphviz", "pytorch-cpu": "torch"}
     lines = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
-    conda = dict(requirement(line) for line in lines)
+    (pip,) = (line["pip"] for line in lines if isinstance(line, dict))
+    conda = dict(requirement(line) for line in [*(x for x in lines if isinstance(x, str)), *pip])
     python = conda.pop("python")
     assert python.startswith(PROJECT["project"]["requires-python"])
     conda.pop("pip")
@@ -164,7 +192,7 @@ def test_the_lock_satisfies_pyproject():
     lines = (ROOT / "requirements.lock").read_text().splitlines()
     locked = dict(line.split("==") for line in lines if line and not line.startswith("#"))
     assert locked["torch"] == "2.13.0"
-    for name, bound in ranges("draw", "models", "lab", "dev").items():
+    for name, bound in ranges("draw", "models", "lab", "parquet", "test", "dev").items():
         assert packaging.SpecifierSet(bound).contains(locked[name]), f"{name} {locked[name]} is not {bound}"
 
 
@@ -207,3 +235,8 @@ def test_nothing_is_pickled():
         )
     ]
     assert found == []
+
+
+if __name__ == "__main__":
+    contributing = ROOT / "CONTRIBUTING.md"
+    contributing.write_text(with_rooms(contributing.read_text(encoding="utf-8")), encoding="utf-8")
