@@ -13,7 +13,8 @@ from cleann_lite.causal.graphs import PAG, Mark
 from cleann_lite.drawing import layout
 from cleann_lite.drawing.curves import HEAD, bezier, courses, part, route
 from cleann_lite.drawing.draw import describe_attention, draw, heat_map
-from cleann_lite.drawing.svg import EDGE_LOOK, Curve, edge_look, escape
+from cleann_lite.drawing.html import escape
+from cleann_lite.drawing.svg import EDGE_LOOK, Curve, edge_look
 
 SVG = "{http://www.w3.org/2000/svg}"
 WORDS = ["The", "plot", "is", "thin", "but", "the", "actors", "are", "wonderful"]

@@ -30,7 +30,7 @@ class Figure:
     width: int
 
     def _repr_html_(self):
-        from ..drawing.svg import escape
+        from ..drawing.html import escape
 
         data = base64.b64encode(self.png).decode()
         return (
@@ -163,7 +163,7 @@ class Strip:
     pictures: dict = field(repr=False)
 
     def _repr_html_(self):
-        from ..drawing.svg import escape
+        from ..drawing.html import escape
 
         figures = "".join(
             f'<figure style="margin:0;flex:1 1 190px;max-width:340px">{picture.as_image()}'

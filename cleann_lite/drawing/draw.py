@@ -17,6 +17,7 @@ import numpy as np
 from ..causal.graphs import DOT_SHAPE, EDGE_TEXT, PAG, Mark
 from . import curves
 from .heatmap import describe_attention, heat_map
+from .html import escape, folded, known, style
 from .layout import GAP_X, MARGIN, box_size, distances_from, in_layers, is_tower, parents_from, spread
 from .svg import (
     EDGE_LOOK,
@@ -25,10 +26,8 @@ from .svg import (
     Curve,
     Scene,
     circle_centre,
-    escape,
     frame_reach,
     free_corner,
-    known,
     legend_rows,
     to_svg,
 )
@@ -120,7 +119,8 @@ class Drawing:
         return self.svg
 
     def _repr_html_(self):
-        return f'<figure style="margin:0">{self.svg}{words_html(self.words, self.caption)}</figure>'
+        words = words_html(self.words, self.caption)
+        return f'{style()}<figure class="cl cl-doc"><div class="cl-scroll">{self.svg}</div>{words}</figure>'
 
     def as_image(self):
         """The picture as an HTML image that carries its own data and its alt text."""
@@ -135,11 +135,9 @@ def svg_image(svg, alt):
 
 def words_html(words, caption="", title=""):
     """A caption and a fold-out list of edges in words, as HTML; ``title`` names another list."""
-    items = "".join(f"<li>{escape(sentence)}</li>" for sentence in words)
-    name = title or f"{len(words)} edge{'s' * (len(words) != 1)} in words"
-    listing = f"<details><summary>{escape(name)}</summary><ul>{items}</ul></details>" if words else ""
+    listing = folded(words, title or f"{len(words)} edge{'s' * (len(words) != 1)} in words")
     text = f"<div>{escape(caption)}</div>" if caption else ""
-    return f'<figcaption style="font-size:.9em">{text}{listing}</figcaption>' if text or listing else ""
+    return f"<figcaption>{text}{listing}</figcaption>" if text or listing else ""
 
 
 def draw(

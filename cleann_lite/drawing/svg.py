@@ -3,7 +3,8 @@
 One table tells the look of everything, in colours of the Okabe–Ito palette, which colour-blind readers tell
 apart. No meaning hangs on colour alone: the ends of an edge carry its marks, dashes and a sign carry what
 was removed and added, a double frame the outcome, a heavy frame and a letter the members of a set.
-There is no style sheet and no script in the SVG, so that it looks the same in a page, a file and an <img>.
+There is no style sheet and no script in the SVG, so that it looks the same in a file and an <img>; a page in
+a dark theme turns its colours (`html.theme`).
 """
 
 import math
@@ -14,18 +15,18 @@ import numpy as np
 
 from ..causal.graphs import Mark
 from .curves import HEAD, Course
+from .html import FONT, LIGHT, escape
 from .layout import FONT_SIZE, LINE, MARGIN, text_width
 
-INK, GREY, PALE, PAPER = "#1f2933", "#5b6770", "#c9d0d6", "#ffffff"
-BLUE, GREEN, VERMILLION = "#0072B2", "#009E73", "#D55E00"
-FONT = "'Helvetica Neue', Helvetica, Arial, 'Liberation Sans', 'Noto Sans', sans-serif"
-SET_COLOURS = (VERMILLION, "#8a5a00", "#a03c78", "#00664b")  # dark enough for a white letter
+INK, GREY, PALE, PAPER = (LIGHT[role] for role in ("ink", "grey", "pale", "paper"))
+BLUE, VERMILLION = LIGHT["blue"], LIGHT["vermillion"]
+SET_COLOURS = tuple(LIGHT[f"set{n}"] for n in (1, 2, 3, 4))  # dark enough for a white letter
 
 # state of an edge -> colour, width, dashes, the sign at its middle
 EDGE_LOOK = {
     "same": (GREY, 1.6, None, ""),
     "bold": (INK, 3.0, None, ""),
-    "added": ("#00855f", 3.0, None, "+"),
+    "added": (LIGHT["new"], 3.0, None, "+"),
     "removed": (VERMILLION, 1.6, (5, 5), "−"),
     "changed": (BLUE, 2.6, None, "~"),
 }
@@ -88,24 +89,6 @@ class Scene:
         return sorted(self.curves, key=lambda curve: _ORDER[curve.state])
 
 
-_UNKNOWN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;"})
-
-
-def known(text):
-    """Text with U+FFFD for every character that XML does not know."""
-    return _UNKNOWN.sub("\ufffd", str(text))
-
-
-def escape(text):
-    """Text as XML and HTML read it; characters that XML does not know become U+FFFD.
-
-    >>> escape('<script>"&')
-    '&lt;script&gt;&quot;&amp;'
-    """
-    return known(text).translate(_ENTITIES)
-
-
 # --- look ----------------------------------------------------------------------------------------
 
 
@@ -114,7 +97,7 @@ def edge_look(curve, crowded=False):
     colour, width, dashes, sign = EDGE_LOOK[curve.state]
     opacity = 1.0
     if crowded and curve.state == "same":
-        colour, width = "#7d8993", 1.2
+        colour, width = LIGHT["faint"], 1.2
     if curve.share is not None:
         share = min(1.0, max(0.0, curve.share))
         opacity, width = 0.3 + 0.7 * share, width * (0.6 + 1.1 * share)
@@ -130,10 +113,10 @@ def box_look(box):
     if box.role == "latent":
         return PAPER, GREY, 1.4, (4, 3), GREY
     if box.letters:
-        return "#fdf1e0", letter_colour(box.letters[0]), 3.0, None, INK
+        return LIGHT["inset"], letter_colour(box.letters[0]), 3.0, None, INK
     if box.role == "plain":
         return PAPER, PALE, 1.0, None, GREY
-    return "#f6f8fa", "#8794a0", 1.2, None, INK
+    return LIGHT["box"], LIGHT["frame"], 1.2, None, INK
 
 
 def letter_colour(letter):

@@ -1,55 +1,8 @@
 """An explanation in words and as a page: HTML that stands alone, with no script and no request."""
 
-import html
-
+from ..drawing import html
 from ..drawing.draw import draw
-
-STYLE = """
-.cl{font:15px/1.5 system-ui,-apple-system,"Segoe UI",sans-serif;color:#1b1f24;max-width:60rem}
-.cl h2,.cl h3{margin:.2em 0 .4em;font-weight:600}
-.cl p{margin:.4em 0}
-.cl .answer{font-size:1.1em}
-.cl .text{background:#f6f7f9;border-left:4px solid #0072b2;padding:.7em 1em;margin:.6em 0}
-.cl .text{overflow-wrap:anywhere}
-.cl mark{background:#ffe2a8;border-bottom:3px solid #d55e00;font-weight:600;color:inherit}
-.cl table{border-collapse:collapse;margin:.6em 0}
-.cl th,.cl td{text-align:left;padding:.25em .9em .25em 0;border-bottom:1px solid #dfe3e8}
-.cl .small{color:#57606a;font-size:.9em}
-.cl figure{margin:.8em 0}
-.cl figcaption{color:#57606a;font-size:.9em}
-.cl svg{max-width:100%;height:auto}
-.cl summary{cursor:pointer}
-.cl .bar{display:inline-block;width:8em;height:.6em;background:#dfe3e8;margin-right:.5em}
-.cl .bar i{display:block;height:100%;background:#0072b2}
-"""
-
-
-def escape(text) -> str:
-    """Text made safe to stand in HTML, quotes included."""
-    return html.escape(str(text), quote=True)
-
-
-def quoted(units) -> str:
-    """Units as a list in words: “dull”, “boring” and “flat”.
-
-    Examples
-    --------
-    >>> quoted(["dull", "boring", "flat"])
-    '“dull”, “boring” and “flat”'
-    """
-    names = [f"“{u}”" for u in units]
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def percent(share) -> str:
-    """A probability in whole per cent; a small one keeps two digits, since it is not nothing.
-
-    Examples
-    --------
-    >>> percent(0.947), percent(0.01), percent(0.00423)
-    ('95%', '1%', '0.42%')
-    """
-    return f"{share:.0%}" if share >= 0.01 or not share else f"{100 * share:.2g}%"
+from ..drawing.html import Html, escape, folded, percent, quoted
 
 
 def _nouns(explanation):
@@ -120,56 +73,61 @@ def _marked_text(explanation):
 def _set_rows(explanation):
     one = _nouns(explanation)[0]
     columns = (f"Masked {one}s", "The model then says", "Probability", "Found in head")
-    head = "".join(f'<th scope="col">{c}</th>' for c in columns)
     rows = [
-        f"<tr><td>{escape(', '.join(s.units))}</td><td>{escape(s.replacement)}</td>"
-        f'<td><span class="bar" aria-hidden="true"><i style="width:{100 * s.probability:.0f}%"></i></span>'
-        f"{percent(s.probability)}</td><td>{escape(', '.join(map(str, s.heads)) or 'none')}</td></tr>"
+        (", ".join(s.units), s.replacement, _bar(s.probability), ", ".join(map(str, s.heads)) or "none")
         for s in explanation.sets
     ]
-    return f"<table><tr>{head}</tr>{''.join(rows)}</table>" if rows else ""
+    return html.table(columns, rows) if rows else ""
 
 
-def fragment(explanation, heading="h3") -> str:
-    """One explanation as an HTML fragment: answer, text, sets, graph, the graph in words, cost."""
-    e = explanation
-    parts = [
-        f"<style>{STYLE}</style>" if heading == "h3" else "",
-        f'<p class="answer">{escape(describe(e))}</p>',
-        f'<div class="text">{_marked_text(e)}</div>',
-        _set_rows(e),
-    ]
-    if e.best_head is not None:
-        drawing = _drawing(e, e.best_head)
-        words = "".join(f"<li>{escape(s)}</li>" for s in e.pags[e.best_head].describe())
-        parts.append(
-            f"<figure>{drawing.svg}<figcaption>The causal graph of head {e.best_head} around the outcome, "
-            f"“{escape(e.target)}”. {escape(getattr(drawing, 'caption', ''))}</figcaption></figure>"
-            f"<details><summary>The whole graph in words</summary><ul>{words}</ul></details>"
-        )
-    notes = "".join(f"<li>{escape(n)}</li>" for n in e.notes)
-    parts.append(f'<ul class="small">{notes}</ul>' if notes else "")
-    parts.append(
-        f'<p class="small">{escape(e.model)} · {e.model_calls} model calls · {e.seconds:.2f} s · '
-        f"α = {escape(e.settings.get('alpha', '–'))}, n = {escape(e.settings.get('n_samples', '–'))}, "
-        f"method {escape(e.settings.get('method', '–'))}</p>"
+def _bar(share):
+    track = f'<span class="bar" aria-hidden="true"><i style="width:{100 * share:.0f}%"></i></span>'
+    return Html(f"{track}{percent(share)}")
+
+
+def _graph(explanation):
+    """The graph around the outcome with its caption, its notes and the whole graph in words."""
+    e, drawing = explanation, _drawing(explanation, explanation.best_head)
+    pag = e.pags[e.best_head]
+    caption = f"The causal graph of head {e.best_head} around the outcome, “{e.target}”. {drawing.caption}"
+    notes = "".join(f"<div>{escape(note)}</div>" for note in pag.notes if note not in e.notes)
+    return (
+        f'<figure><div class="cl-scroll">{drawing.svg}</div><figcaption>{escape(caption)}{notes}</figcaption>'
+        f"</figure>{folded(pag.describe(), 'The whole graph in words')}"
     )
-    return f'<section class="cl">{"".join(parts)}</section>'
+
+
+def _body(explanation):
+    """One explanation: answer, text, sets, graph, the graph in words, notes, cost."""
+    e = explanation
+    settings = ((name, e.settings.get(key, "–")) for name, key in (("α", "alpha"), ("n", "n_samples")))
+    told = ", ".join(f"{name} = {value}" for name, value in settings)
+    notes = "".join(f"<li>{escape(n)}</li>" for n in e.notes)
+    return "".join(
+        (
+            f'<p class="answer">{escape(describe(e))}</p><div class="text">{_marked_text(e)}</div>',
+            _set_rows(e),
+            "" if e.best_head is None else _graph(e),
+            f'<ul class="small">{notes}</ul>' if notes else "",
+            f'<p class="small">{escape(e.model)} · {e.model_calls} model calls · {e.seconds:.2f} s · '
+            f"{escape(told)}, method {escape(e.settings.get('method', '–'))}</p>",
+        )
+    )
+
+
+def fragment(explanation) -> str:
+    """One explanation as HTML for an output, with its own style."""
+    return f'{html.style()}<section class="cl cl-doc">{_body(explanation)}</section>'
 
 
 def page(explanations, title="Why the model said so") -> str:
     """Several explanations as one page of its own."""
     body = "".join(
-        f'<article class="cl"><h2>{i}. {escape(e.prediction)}</h2>{fragment(e, heading="h2")}</article>'
+        f"<article><h2>{i}. {escape(e.prediction)}</h2>{_body(e)}</article>"
         for i, e in enumerate(explanations, 1)
     )
-    return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        f'<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<style>{STYLE}body{{margin:2rem auto;max-width:62rem;padding:0 1rem}}"
-        f"article{{margin-bottom:3rem}}</style></head>"
-        f'<body class="cl"><h1>{escape(title)}</h1>'
-        f"<p>Each answer was checked by intervention: the named words were masked and the model ran again. "
-        f"The graph is the one that the model's own attention implies for this one input.</p>"
-        f"{body}</body></html>\n"
+    said = (
+        "Each answer was checked by intervention: the named words were masked and the model ran again. "
+        "The graph is the one that the model's own attention implies for this one input."
     )
+    return html.page(title, f"<p>{said}</p>{body}", css="article{margin-bottom:3rem}")

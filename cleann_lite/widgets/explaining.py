@@ -10,7 +10,7 @@ import numpy as np
 
 from ..causal.graphs import distinct
 from ..drawing.draw import draw
-from ..explaining.pages import percent
+from ..drawing.html import percent
 from ..explaining.search import explain
 from .explorer import (
     MOST_EDGES,

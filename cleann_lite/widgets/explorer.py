@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from ..drawing.draw import Drawing, svg_image, words_html
-from ..drawing.svg import escape
+from ..drawing.html import escape, style, theme
 
 MOST_EDGES = 160  # in one picture: more is no picture, and would weigh too much for a page
 NEAR_EDGES = 25  # around a word
@@ -263,7 +263,7 @@ class Explorer:
         said = [self.view.error or self.view.status, *_panel_texts(self.view.panels)]
         lines = "".join(f"<div>{escape(line)}</div>" for line in said if line)
         words = words_html(self.view.words, title=self.view.words_title)
-        return f"<figure>{title}{lines}{picture}{words}</figure>"
+        return f'{style()}<figure class="cl cl-doc">{title}{lines}{picture}{words}</figure>'
 
     def _repr_mimebundle_(self, include=None, exclude=None):
         bundle = {"text/html": self.static_html(), "text/plain": f"{self.title}: {self.view.status}"}
@@ -300,7 +300,7 @@ def _live_class():
         """The browser's side of an explorer."""
 
         _esm = (STATIC / "explorer.js").read_text(encoding="utf-8")
-        _css = (STATIC / "explorer.css").read_text(encoding="utf-8")
+        _css = theme() + (STATIC / "explorer.css").read_text(encoding="utf-8")
         spec = traitlets.Dict().tag(sync=True)
         view = traitlets.Dict().tag(sync=True)
 

@@ -17,7 +17,8 @@ from ..attention.identifiability import (
     null_space_dimension,
     softmax_attention,
 )
-from ..drawing.svg import BLUE, FONT, GREY, INK, PALE, PAPER, VERMILLION, escape
+from ..drawing.html import FONT, escape
+from ..drawing.svg import BLUE, GREY, INK, PALE, PAPER, VERMILLION
 from .explorer import Explorer, View, buttons, choice, slider
 
 LENGTHS = (*range(2, 25), 28, 32, 40, 48, 56, 64)

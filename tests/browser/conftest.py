@@ -94,13 +94,28 @@ def _wait_for(address, server, log, seconds=60):
 
 
 @pytest.fixture(scope="session")
-def browser(lab):
+def browser():
+    """One Chromium for all tests."""
+    if find_browser() is None:
+        pytest.skip("no Chromium is installed")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as play:
         started = play.chromium.launch(executable_path=find_browser(), args=FLAGS)
         yield started
         started.close()
+
+
+def faint_texts(page, selector):
+    """How many texts are seen under a selector, and those that can hardly be read."""
+    return page.evaluate((Path(__file__).parent / "contrast.js").read_text(encoding="utf-8"), selector)
+
+
+def assert_readable(page, selector, least=1):
+    """Every visible text has a contrast of at least 4.5 : 1 with what lies under it."""
+    found = faint_texts(page, selector)
+    assert found["seen"] >= least, f"only {found['seen']} texts under {selector}"
+    assert found["faint"] == []
 
 
 class Notebook:

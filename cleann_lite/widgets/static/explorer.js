@@ -432,7 +432,7 @@ function render({ model, el }) {
   const heading = make("h3", { id: id + "-title" }, spec.title);
   const hint = make("p", { class: "cl-hint", id: id + "-hint" }, spec.hint || "");
   const stage = make("div", { class: "cl-stage" }, make("div", { class: "cl-main" }, picture.node, detail), side);
-  const root = make("section", { class: "cleann-explorer", "aria-labelledby": id + "-title", "aria-busy": "false" },
+  const root = make("section", { class: "cl cleann-explorer", "aria-labelledby": id + "-title", "aria-busy": "false" },
     heading, hint, controls, error, status, above, stage, below,
     make("footer", {}, buttons, make("details", {}, summary, words)));
 
