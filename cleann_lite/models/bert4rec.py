@@ -26,6 +26,7 @@ from transformers import BertConfig, BertForMaskedLM
 
 from ..datasets import shipped as datasets
 from .fast_pass import one_at_a_time, one_place
+from .mixing import how_it_mixes
 from .protocol import Encoded
 from .titles import Catalogue
 
@@ -157,6 +158,7 @@ class BERT4Rec:
             )
         data = _History(tuple(tokens[-self.length :]), tuple(sorted(watched)))
         outcome = self._outcome(data, target)
+        recommended = pad_left([[*data.tokens, FIRST_FILM + outcome]])
         n, shown = len(data.tokens), [i for i, t in enumerate(data.tokens) if t != MASK]
         return Encoded(
             units=tuple(self._token_label(t) for t in data.tokens),
@@ -167,6 +169,7 @@ class BERT4Rec:
             data=data,
             eligible=tuple(shown) if len(shown) < n else None,
             notes=tuple(notes),
+            mixing=how_it_mixes(self.network, **_inputs(self.network, recommended)),
         )
 
     def attention(self, encoded: Encoded, layer: int = -1) -> np.ndarray:
@@ -427,14 +430,17 @@ def pad_left(rows: Sequence[Sequence[int]]) -> torch.Tensor:
 
 def read_rows(network: BertForMaskedLM, tokens: torch.Tensor, output_attentions: bool = False):
     """One pass of the encoder over padded rows, positions counted from the end of the row."""
+    return network.bert(**_inputs(network, tokens), output_attentions=output_attentions)
+
+
+def _inputs(network, tokens):
     width, places = tokens.shape[1], network.config.max_position_embeddings
     tokens = tokens.to(network.device)
-    return network.bert(
-        input_ids=tokens,
-        attention_mask=(tokens != PADDING).long(),
-        position_ids=torch.arange(places - width, places, device=tokens.device)[None],
-        output_attentions=output_attentions,
-    )
+    return {
+        "input_ids": tokens,
+        "attention_mask": (tokens != PADDING).long(),
+        "position_ids": torch.arange(places - width, places, device=tokens.device)[None],
+    }
 
 
 def _read_films(path):

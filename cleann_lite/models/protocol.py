@@ -4,11 +4,13 @@ Anything that names its *units* (what may be masked), gives the *attention* of a
 place, and *predicts* a batch of masked inputs can be explained. A new kind of model is one small class.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+
+from ..attention.residual import LayerMixing
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,9 @@ class Encoded:
         Units that may stand in the graph; the others stay in the input and become latent. None: all.
     notes
         Sentences that the user must read, for example what was cut from a long text.
+    mixing
+        Runs the input, the outcome in place, and tells how each layer mixes its tokens, lowest layer first
+        (`cleann_lite.attention.residual`); None where the model cannot say.
     """
 
     units: tuple[str, ...]
@@ -45,6 +50,7 @@ class Encoded:
     data: Any = field(repr=False)
     eligible: tuple[int, ...] | None = None
     notes: tuple[str, ...] = ()
+    mixing: Callable[[], tuple[LayerMixing, ...]] | None = field(default=None, repr=False, compare=False)
 
 
 @runtime_checkable

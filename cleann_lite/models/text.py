@@ -8,7 +8,7 @@ does the model predict when some units are masked, and what are its outputs call
 import re
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral
 
 import numpy as np
@@ -16,6 +16,7 @@ import torch
 
 from ..attention.words import group_pieces
 from .fast_pass import fused_attention, one_at_a_time, one_place
+from .mixing import how_it_mixes
 from .protocol import Encoded
 
 _TOKENS_PER_BATCH = 2048  # more would leave the caches of a CPU
@@ -180,6 +181,11 @@ class TextModel:
         """The input of the abduction pass: everything in place, the outcome too."""
         return encoded.data.ids
 
+    def _with_mixing(self, encoded):
+        ids = torch.as_tensor(self._attention_ids(encoded)[None], device=self.device)
+        inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+        return replace(encoded, mixing=how_it_mixes(self.model, **inputs))
+
     def attention(self, encoded: Encoded, layer: int = -1) -> np.ndarray:
         """Attention of one layer with the outcome in place, (heads, tokens, tokens) float64.
 
@@ -304,7 +310,8 @@ class TextClassifier(TextModel):
             raise ValueError(f"target must be a class or an index below {len(self.labels)}: got {target!r}")
         outcome = (self._outcome_position(data.ids),)
         eligible = tuple(u for u, p in enumerate(positions) if outcome[0] not in p)
-        return Encoded(labels, positions, outcome, self.labels[index], index, data, eligible, notes)
+        encoded = Encoded(labels, positions, outcome, self.labels[index], index, data, eligible, notes)
+        return self._with_mixing(encoded)
 
     def _outcome_position(self, ids):
         """[CLS] where there is one; otherwise the last token, which decoders classify from."""
@@ -378,15 +385,9 @@ class MaskedWordModel(TextModel):
         if data.ids[slots[0]] not in (index, self.mask_id):
             filled = f"the model fills in {self.label(index)!r} here, not {labels[unit]!r}"
             notes.append(f"{filled}: its own word is explained")
-        return Encoded(
-            labels,
-            positions,
-            slots,
-            self.label(index),
-            index,
-            data,
-            eligible=tuple(u for u in range(len(labels)) if u != unit),
-            notes=tuple(notes),
+        eligible = tuple(u for u in range(len(labels)) if u != unit)
+        return self._with_mixing(
+            Encoded(labels, positions, slots, self.label(index), index, data, eligible, tuple(notes))
         )
 
     def _find_unit(self, labels, target):
@@ -429,7 +430,9 @@ class NextWordModel(TextModel):
             index = int(self._forward(data.ids).logits[0, -1].argmax())
         else:
             index = self._one_token(target)
-        return Encoded(labels, positions, (slot,), self.label(index), index, data, notes=notes)
+        return self._with_mixing(
+            Encoded(labels, positions, (slot,), self.label(index), index, data, notes=notes)
+        )
 
     def _one_token(self, target):
         if isinstance(target, str):
