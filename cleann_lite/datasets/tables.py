@@ -1,157 +1,339 @@
-"""Read a correlation matrix or a table of samples from a file, with one clear sentence when it is neither."""
+"""Read a table of numbers as people write them, and say in one line how it was read.
 
-import csv
-import io
+A table is text with one line per sample (commas, semicolons, tabs or spaces between the cells; UTF-8, UTF-16
+or Latin-1; plain or ``.gz``), ``.npy``, or ``.parquet``. Whether the first line holds names is decided by the
+file: a word above numbers is a name, and so are numbers that cannot be a sample (years above decimals, doses
+in order and written otherwise than the values below, the names of a correlation matrix). What is left out is
+said; what cannot be read is refused in one sentence with its line and column.
+"""
+
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-_MISSING = {"", "na", "n/a", "nan", "null", "none", "?"}  # how tables write that a value is missing
+from .cells import (
+    decimals,
+    decoded,
+    is_missing,
+    is_name,
+    is_number,
+    lines_of,
+    read_npy,
+    read_parquet,
+    with_point,
+)
+
+_SUFFIXES = (".csv", ".tsv", ".txt", ".dat")
 
 
-def read_correlation(path, n_samples=None):
-    """Correlation matrix of a file: the matrix itself, or that of the columns of a data table.
+@dataclass(frozen=True)
+class Table:
+    """Numbers with the names of their columns.
+
+    Attributes
+    ----------
+    name : str
+        Name of the file.
+    names : tuple of str
+        One per column.
+    values : (rows, columns) float64
+        NaN where a value is missing.
+    said : tuple of str
+        How the file was read, a few words each; empty if there was nothing to decide.
+    """
+
+    name: str
+    names: tuple[str, ...]
+    values: np.ndarray = field(repr=False)
+    said: tuple[str, ...] = ()
+
+    def __str__(self):
+        rows, k = self.values.shape
+        shown = ", ".join(self.names) if k < 4 else f"{self.names[0]} … {self.names[-1]}"
+        return "; ".join([f"{rows} rows, {k} variables: {shown}", *self.said])
+
+
+def read_table(path, header=None, columns=None, drop=()) -> Table:
+    """Read a table from a file.
 
     Parameters
     ----------
-    path : str or path
-        ``.csv`` (comma, semicolon or tab; a header line and a first column, of names or of numbers that
-        count, are recognised) or ``.npy``. A square table that is symmetric, or that comes with a sample
-        size, is a correlation matrix; anything else is a table with a row per sample.
-    n_samples : int, optional
-        Sample size behind a correlation matrix; for a table the default is its number of rows.
-
-    Returns
-    -------
-    correlation : (variables, variables) float64
-    n_samples : int
-    labels : list of str
+    path : str or Path
+        ``.csv``, ``.tsv``, ``.txt``, ``.dat`` (each also with ``.gz``), ``.npy`` or ``.parquet``.
+    header : bool, optional
+        Whether the first line holds names; decided by the file if not given.
+    columns : sequence of str, optional
+        The columns to read, in this order; all if not given.
+    drop : sequence of str
+        Columns to leave out.
 
     Raises
     ------
     ValueError
-        No such file, another format, something that is not a number, too few rows or columns, a constant
-        column, or a correlation matrix without a sample size, asymmetric or with a diagonal that is not 1.
+        No such file, another format, lines of different length, text among the numbers, a name that is
+        missing or unknown.
     """
     path = Path(path)
     if not path.is_file():
         raise ValueError(f"there is no file {str(path)!r}")
-    if path.suffix.lower() == ".npy":
-        values, labels = _read_npy(path), None
-    elif path.suffix.lower() in (".csv", ".tsv", ".txt"):
-        values, labels = _read_csv(path)
+    kind = (path.with_suffix("") if path.suffix.lower() == ".gz" else path).suffix.lower()
+    if kind == ".npy" and path.suffix.lower() == ".npy":
+        values = read_npy(path)
+        names, said = [f"x{i}" for i in range(values.shape[1])], ["an array has no names"]
+        cells = [list(row) for row in values]
+    elif kind == ".parquet":
+        names, cells, said = read_parquet(path)
+    elif kind in _SUFFIXES:
+        return _from_text(path, header, columns, drop)
     else:
-        raise ValueError(f"the file must be .csv or .npy: got {path.name!r}")
-    if values.ndim != 2 or values.shape[1] < 2 or values.shape[0] < 2:
-        raise ValueError(
-            f"{path.name} must hold a table of two or more rows and columns: got shape {values.shape}"
-        )
-    if not np.isfinite(values).all():
-        raise ValueError(f"{path.name} holds {np.sum(~np.isfinite(values))} values that are NaN or infinite")
-    labels = labels or [f"x{i}" for i in range(values.shape[1])]
-    square = values.shape[0] == values.shape[1]
-    if square and (n_samples is not None or np.allclose(values, values.T, atol=1e-6)):
-        _refuse_other_than_correlation(path.name, values)
-        if n_samples is None:
+        raise ValueError(f"the file must be .csv, .tsv, .txt, .npy or .parquet: got {path.name!r}")
+    chosen, told = _chosen(path.name, names, columns, drop)
+    picked = [[row[j] for j in chosen] for row in cells]
+    values = _numbers(path.name, [names[j] for j in chosen], picked, range(1, len(cells) + 1), "row")
+    return _checked(path.name, [names[j] for j in chosen], values, said + told)
+
+
+def _from_text(path, header, columns, drop):
+    text, said = decoded(path)
+    lines, comments, told = lines_of(path.name, text)
+    numbers, rows = [n for n, _ in lines], [row for _, row in lines]
+    said += told
+    rows, told = _without_empty_end(rows)
+    said += told
+    names_above = len(comments) == len(rows[0]) > 1 and all(map(is_number, rows[0]))
+    if names_above and header is not False:
+        rows, numbers, header = [comments, *rows], [0, *numbers], True
+    elif comments:
+        said.append("a comment above the table skipped")
+    names, side, rows, numbers, told = _names(path.name, rows, numbers, header)
+    said += told
+    rows, told = _filled(rows)
+    said += told
+    for number, row in zip(numbers, rows, strict=True):
+        if len(row) != len(names):
             raise ValueError(
-                f"{path.name} is a correlation matrix: say the sample size behind it (--n-samples)"
+                f"line {number} of {path.name} has {len(row) + side} cells, not {len(names) + side}"
             )
-        return values, int(n_samples), labels
-    constant = [labels[i] for i in np.flatnonzero(values.std(axis=0) == 0)]
-    if constant:
-        raise ValueError(f"column {constant[0]!r} of {path.name} is constant: it has no correlation")
-    return np.corrcoef(values, rowvar=False), len(values) if n_samples is None else int(n_samples), labels
+    chosen, told = _chosen(path.name, names, columns, drop)
+    picked = [[row[j] for j in chosen] for row in rows]
+    values = _numbers(path.name, [names[j] for j in chosen], picked, numbers)
+    return _checked(path.name, [names[j] for j in chosen], values, said + told)
 
 
-def _refuse_other_than_correlation(name, values):
-    apart = np.abs(values - values.T)
-    if apart.max() > 1e-6:
-        i, j = np.unravel_index(apart.argmax(), apart.shape)
+def _checked(name, names, values, said):
+    if values.shape[0] < 2 or values.shape[1] < 2:
         raise ValueError(
-            f"{name} must be symmetric to be a correlation matrix: row {i + 1}, column {j + 1} holds "
-            f"{values[i, j]:g} and row {j + 1}, column {i + 1} {values[j, i]:g}"
+            f"{name} must hold a table of two or more rows and columns: got shape {values.shape}"
         )
-    if np.abs(np.diag(values) - 1).max() > 1e-6:
-        worst = np.diag(values)[np.abs(np.diag(values) - 1).argmax()]
-        raise ValueError(f"{name} must have a diagonal of ones to be a correlation matrix: got {worst:g}")
+    counts = [n for n, column in zip(names, values.T, strict=True) if _counts_up(column)]
+    said += [f"column {n!r} only counts the rows (left out by --drop {n})" for n in counts]
+    return Table(name, tuple(names), values, tuple(said))
 
 
-def _read_npy(path):
-    try:
-        values = np.asarray(np.load(path, allow_pickle=False))
-        if values.dtype.kind in "biuf":
-            return values.astype(np.float64)
-    except (ValueError, OSError, EOFError, TypeError):
-        pass
-    raise ValueError(f"{path.name} is no array of numbers as numpy.save writes it")
+# --- names ------------------------------------------------------------------------------------------------
 
 
-def _read_csv(path):
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise ValueError(f"{path.name} is not text in UTF-8") from None
-    delimiter = max(",;\t", key=text.lstrip("\r\n").split("\n", 1)[0].count)
-    try:
-        lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
-    except csv.Error as error:
-        raise ValueError(f"{path.name} is no table: {error}") from None
-    rows = [[cell.strip() for cell in row] for row in lines if any(cell.strip() for cell in row)]
-    if not rows:
-        raise ValueError(f"{path.name} is empty")
-    labels = None
-    if _is_header(rows):
-        labels, *rows = rows
-    names = [row[0] for row in rows]
-    if rows and _are_names(names, labels, len(rows[0])):
-        rows = [row[1:] for row in rows]
-        if labels is None and len(rows) == len(rows[0]):
-            labels = names
-        elif labels and len(labels) > len(rows[0]):
-            labels = labels[1:]
-    widths = {len(row) for row in rows}
-    if len(widths) > 1 or (labels and widths and len(labels) not in widths):
-        raise ValueError(f"the lines of {path.name} differ in length: {sorted(widths)} values")
-    for number, row in enumerate(rows, 1):
-        for cell in row:
-            if not _is_number(cell):
-                raise ValueError(f"row {number} of {path.name} holds {cell!r}, which is not a number")
-    return np.array(rows, dtype=np.float64), labels
-
-
-def _is_header(rows):
-    """Whether the first line holds names, or the numbers of the columns, rather than values."""
+def _without_empty_end(rows):
+    """Cut an empty last cell that every line has, or the header or the body alone."""
     first, below = rows[0], rows[1:]
-    corner, counts = first[0], _counts(first[1:])
-    if below and all(_is_name(row[0]) for row in below) and not any(map(_is_name, first[1:])):
-        return not _is_name(corner) or counts  # else: names down the side only
-    if corner == "" and all(map(_is_number, first[1:])):
-        return _counts([row[0] for row in below])  # the lines are numbered too; else a missing value
-    numbered = _counts(first) and below and not any(all(c.isdecimal() for c in row) for row in below)
-    return numbered or any(map(_is_name, first))
+    widths = {len(row) for row in below}
+    if not below or len(widths) > 1 or len(first) < 3:
+        return rows, []
+    (width,) = widths
+    end_below = all(row[-1] == "" for row in below)
+    if end_below and first[-1] == "" and width == len(first):
+        return [row[:-1] for row in rows], ["an empty last column left out"]
+    if first[-1] == "" and width == len(first) - 1:
+        return [first[:-1], *below], ["an empty name at the end of the header left out"]
+    if end_below and width == len(first) + 1:
+        return [first, *(row[:-1] for row in below)], ["an empty last column left out"]
+    return rows, []
 
 
-def _are_names(column, labels, width):
-    """Whether the first column holds the names or numbers of the lines rather than values."""
-    if width == 1:
+def _names(name, rows, numbers, header):
+    """(names, 1 if a column of row names was taken away, rows, line numbers, what is said)."""
+    first, below = [with_point(cell) for cell in rows[0]], rows[1:]
+    widths = {len(row) for row in below}
+    aside = len(widths) == 1 and len(first) + 1 in widths  # as R writes it: no name above the row names
+    if header is None:
+        header = bool(below) and (aside or _is_header(first, below))
+    names = list(rows[0]) if header else None
+    rows, numbers = (below, numbers[1:]) if header else ([first, *below], numbers)
+    if not below and all(map(is_name, first)):
+        raise ValueError(f"{name} holds names and no values")
+    column = [row[0] for row in rows]
+    taken = aside or _are_row_names(names, column, [len(row) for row in rows])
+    said = []
+    if taken:
+        if len(set(column)) < len(column):
+            twice = next(c for c in column if column.count(c) > 1)
+            raise ValueError(
+                f"the first column of {name} has no name, and names no row: {twice!r} comes twice"
+            )
+        title = "" if aside or not names else names[0]
+        rows = [row[1:] for row in rows]
+        names = names if names is None or aside else names[1:]
+        if names is None and len(rows) == max(map(len, rows)):
+            names, column = column, []
+        if names != column and column:
+            span = f"{column[0]} … {column[-1]}"
+            said.append(
+                f"the first column ({title + ': ' if title else ''}{span}) taken as names of the rows"
+            )
+    if names is None:
+        names = [f"x{i}" for i in range(max(map(len, rows)))]
+        return names, int(taken), rows, numbers, ["no header: the variables are named by their place", *said]
+    if "" in names:
+        raise ValueError(f"line 1 of {name} has no name for column {names.index('') + 1 + taken}")
+    repeated = sorted({n for n in names if names.count(n) > 1})
+    if repeated:
+        raise ValueError(f"{name} names two columns {repeated[0]!r}: each needs a name of its own")
+    if header:
+        said.insert(0, "header taken as names")
+    return names, int(taken), rows, numbers, said
+
+
+def _is_header(first, below):
+    """Whether the first line holds names, by what stands below it."""
+    width = min(map(len, below))
+    columns = [[row[j] for row in below] for j in range(min(width, len(first)))]
+    text = [sum(is_name(c) for c in column) * 2 > len(column) for column in columns]
+    if any(is_name(cell) and not text[j] for j, cell in enumerate(first[: len(columns)])):
+        return True  # a word above numbers
+    if all(is_name(cell) for cell in first):
+        return len(set(first)) == len(first) and not all(
+            cell in column for cell, column in zip(first, columns, strict=False)
+        )
+    if first[0] == "" and not (text[0] or _counts(columns[0]) or columns[0] == first[1:]):
+        return False  # a missing value, with no names below it
+    j = int(text[0] or first[0] == "")  # names down the side
+    return _numeric_names(first[j:], columns[j:])
+
+
+def _numeric_names(first, columns):
+    """Whether a line of numbers names the columns: no sample would look like it."""
+    rows = len(columns[0]) if columns else 0
+    if not rows or len(columns) < 2 or not all(map(is_number, first)) or len(set(first)) < len(first):
         return False
-    if labels and (labels[0] == "" or len(labels) < width or labels[1:] == column):
+    if _triangular_or_symmetric(columns, first):
         return True
-    return all(map(_is_name, column))
+    if not all(is_number(cell) for column in columns for cell in column if not is_missing(cell)):
+        columns = [[c if is_number(c) else "" for c in column] for column in columns]
+    plain = all(cell.isdecimal() for cell in first)
+    if plain and all(sum(c.isdecimal() for c in column) * 2 < rows for column in columns):
+        return True  # years above decimals
+    if (
+        plain
+        and _counts(first)
+        and not any(all(c.isdecimal() for c in row) for row in zip(*columns, strict=True))
+    ):
+        return True
+    values, ordered = [float(cell) for cell in first], np.diff([float(cell) for cell in first])
+    monotone = bool((ordered > 0).all() or (ordered < 0).all()) and len(first) > 2
+    unseen = [
+        decimals(cell) not in {decimals(c) for c in column if c}
+        for cell, column in zip(first, columns, strict=True)
+    ]
+    if monotone and rows > 2 and sum(unseen) >= max(2, 0.8 * len(first)):
+        return True  # doses, written otherwise than the values below
+    known = [[float(c) for c in column if is_number(c)] for column in columns]
+    outside = [bool(k) and not min(k) <= v <= max(k) for v, k in zip(values, known, strict=True)]
+    return (
+        all(outside) and (2 / (rows + 1)) ** len(first) < 1e-4
+    )  # a first sample beyond all others in each column
+
+
+def _triangular_or_symmetric(columns, first):
+    if {len(c) for c in columns} != {len(first)}:
+        return False
+    values = [[float(c) if is_number(c) else np.nan for c in column] for column in columns]
+    matrix = np.array(values)
+    return np.isfinite(matrix).all() and np.allclose(matrix, matrix.T, atol=1e-6)
+
+
+def _are_row_names(names, column, widths):
+    """Whether the first column holds the names or numbers of the lines rather than values."""
+    if max(widths) < 3 and (names is None or names[0] != ""):
+        return False
+    if names and (names[0] in ("", "Unnamed: 0") or names[1:] == column):
+        return True
+    return all(map(is_name, column)) and len(set(column)) == len(column)
+
+
+def _filled(rows):
+    """A triangle of a symmetric matrix as the whole: ragged lines, or empty cells beside the diagonal."""
+    k = len(rows)
+    widths = [len(row) for row in rows]
+    if k > 1 and widths == list(range(1, k + 1)):
+        rows = [row + [""] * (k - len(row)) for row in rows]
+    elif k > 1 and widths == list(range(k, 0, -1)):
+        rows = [[""] * (k - len(row)) + row for row in rows]
+    elif set(widths) != {k} or k < 2:
+        return rows, []
+    for side, (a, b) in (("lower", (0, 1)), ("upper", (1, 0))):
+        pairs = [(i, j) if (a, b) == (0, 1) else (j, i) for i in range(k) for j in range(i)]
+        if all(rows[j][i] == "" and rows[i][j] != "" for i, j in pairs):
+            full = [list(row) for row in rows]
+            for i, j in pairs:
+                full[j][i] = full[i][j]
+            return full, [f"the {side} triangle of a symmetric matrix"]
+    return rows, []
+
+
+def _chosen(name, names, columns, drop):
+    """Numbers of the columns to read, and what is said of the others."""
+    for given in [*(columns or ()), *drop]:
+        if given not in names:
+            raise ValueError(
+                f"{name} has no column {given!r}: it has {', '.join(names[:20])}{' …' * (len(names) > 20)}"
+            )
+    chosen = [names.index(c) for c in (names if columns is None else columns) if c not in set(drop)]
+    if len(set(chosen)) < len(chosen):
+        raise ValueError("a column is named twice in --columns")
+    left = [n for j, n in enumerate(names) if j not in set(chosen)]
+    return chosen, [f"left out: {', '.join(left)}"] if left else []
+
+
+# --- cells to numbers -------------------------------------------------------------------------------------
+
+
+def _numbers(name, names, rows, numbers, line="line"):
+    """(rows, columns) float64, NaN where a value is missing."""
+    for label, column in zip(names, zip(*rows, strict=True), strict=True):
+        words = [
+            cell for cell in column if isinstance(cell, str) and not is_number(cell) and not is_missing(cell)
+        ]
+        if len(words) * 2 > sum(not (isinstance(c, str) and is_missing(c)) for c in column):
+            raise ValueError(
+                f"column {label!r} of {name} holds text ({words[0]!r}): leave it out (--drop {label}), or "
+                "code it as numbers"
+            )
+    values = np.empty((len(rows), len(names)))
+    for i, row in enumerate(rows):
+        for j, cell in enumerate(row):
+            if isinstance(cell, str) and is_missing(cell):
+                values[i, j] = np.nan
+            elif isinstance(cell, str) and not is_number(cell):
+                raise ValueError(
+                    f"{line} {numbers[i]}, column {names[j]!r} of {name}: {cell!r} is not a number"
+                )
+            else:
+                values[i, j] = float(cell)
+                if np.isinf(values[i, j]):
+                    raise ValueError(
+                        f"{line} {numbers[i]}, column {names[j]!r} of {name}: {cell} is not finite"
+                    )
+    return values
+
+
+def _counts_up(column):
+    return len(column) > 2 and (
+        np.array_equal(column, np.arange(len(column)))
+        or np.array_equal(column, np.arange(1, len(column) + 1))
+    )
 
 
 def _counts(cells):
     """Whether cells read 0, 1, 2, … or 1, 2, 3, …"""
     return len(cells) > 1 and any(cells == [str(i + start) for i in range(len(cells))] for start in (0, 1))
-
-
-def _is_name(cell):
-    return cell.lower() not in _MISSING and not _is_number(cell)
-
-
-def _is_number(cell):
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
