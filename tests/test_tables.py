@@ -217,7 +217,6 @@ def test_a_column_of_text_is_refused_by_name_or_left_out(tmp_path, place):
         ("a\n1\n2\n", "two or more rows and columns"),
         ("a,b\n", "holds names and no values"),
         ("a,,c\n1,2,3\n4,5,7\n", "line 1 of x.csv has no name for column 2"),
-        ("a,b,a\n1,2,3\n4,5,7\n", "names two columns 'a'"),
         ('a,b\n"1,2\n' + "3,4\n" * 40_000, "not a table|holds text"),
         ("a;b\n1,5;2.5\n1,2;3,5\n", "some decimals with a comma, some with a point"),
         ("a,b\n1,\x002\n", "not a text file"),

@@ -186,9 +186,8 @@ def _names(name, rows, numbers, header):
         return names, int(taken), rows, numbers, ["no header: the variables are named by their place", *said]
     if "" in names:
         raise ValueError(f"line 1 of {name} has no name for column {names.index('') + 1 + taken}")
-    repeated = sorted({n for n in names if names.count(n) > 1})
-    if repeated:
-        raise ValueError(f"{name} names two columns {repeated[0]!r}: each needs a name of its own")
+    if len(set(names)) < len(names):
+        said.append("names that repeat are numbered")
     if header:
         said.insert(0, "header taken as names")
     return names, int(taken), rows, numbers, said
@@ -285,10 +284,14 @@ def _chosen(name, names, columns, drop):
     """Numbers of the columns to read, and what is said of the others."""
     for given in [*(columns or ()), *drop]:
         if given not in names:
-            raise ValueError(
-                f"{name} has no column {given!r}: it has {', '.join(names[:20])}{' …' * (len(names) > 20)}"
-            )
-    chosen = [names.index(c) for c in (names if columns is None else columns) if c not in set(drop)]
+            known = f"{', '.join(names[:20])}{' …' * (len(names) > 20)}"
+            raise ValueError(f"{name} has no column {given!r}: it has {known}")
+        if columns and names.count(given) > 1:
+            raise ValueError(f"{name} has {names.count(given)} columns {given!r}: they cannot be told apart")
+    if columns is None:
+        chosen = [j for j, n in enumerate(names) if n not in set(drop)]
+    else:
+        chosen = [names.index(n) for n in columns if n not in set(drop)]
     if len(set(chosen)) < len(chosen):
         raise ValueError("a column is named twice in --columns")
     left = [n for j, n in enumerate(names) if j not in set(chosen)]
