@@ -12,6 +12,7 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
 from cleann_lite.models import text as models  # noqa: E402
+from cleann_lite.models.classifier import TextClassifier  # noqa: E402
 from cleann_lite.models.fast_pass import fused_attention, one_place  # noqa: E402
 from cleann_lite.models.loading import load_model  # noqa: E402
 from cleann_lite.models.protocol import Model  # noqa: E402
@@ -208,7 +209,7 @@ def test_masked_word_pass_puts_the_models_own_word_in_place(folder_of):
     model = load_model(folder_of("bert", "MaskedLM"))
     encoded = model.encode("the [MASK] is thin")
     assert encoded.units[1] == "[MASK]"
-    ids = model._attention_ids(encoded)
+    ids = model._attention_inputs(encoded)["input_ids"]
     assert ids[encoded.data.slot] == encoded.target != model.mask_id
     for target in ("absent", 99, None):
         with pytest.raises(ValueError, match=r"target|name the word"):
@@ -247,7 +248,7 @@ def test_unknown_targets_layers_and_slow_tokenizers_are_refused(folder_of):
     with pytest.raises(ValueError, match="layer must lie in -2 … 1"):
         model.attention(model.encode("the plot"), layer=2)
     with pytest.raises(ValueError, match="fast tokenizer"):
-        models.TextClassifier(model.model, object())
+        TextClassifier(model.model, object())
 
 
 def test_an_attention_implementation_that_returns_nothing_is_named(folder_of):
@@ -259,9 +260,8 @@ def test_an_attention_implementation_that_returns_nothing_is_named(folder_of):
         folder, attn_implementation="sdpa"
     )
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-    model = models.TextClassifier(default, tokenizer, name="mine")
     with pytest.raises(ValueError, match=r"mine returned no attention .*'sdpa'.*eager"):
-        model.attention(model.encode("the plot is thin"))
+        TextClassifier(default, tokenizer, name="mine")
 
 
 def test_a_model_without_self_attention_says_so(folder_of):
@@ -269,13 +269,12 @@ def test_a_model_without_self_attention_says_so(folder_of):
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     sizes = {"vocab_size": len(tokenizer), "hidden_size": 32, "num_hidden_layers": 1, "num_labels": 3}
     fourier = transformers.AutoModelForSequenceClassification.from_config(transformers.FNetConfig(**sizes))
-    model = models.TextClassifier(fourier, tokenizer, name="mine")
     with pytest.raises(ValueError, match=r"mine returned no attention .*none to read"):
-        model.attention(model.encode("the plot is thin"))
+        TextClassifier(fourier, tokenizer, name="mine")
     sizes = {"d_model": 32, "encoder_layers": 1, "decoder_layers": 1, "num_labels": 3, "eos_token_id": 3}
     two = transformers.BartConfig(vocab_size=len(tokenizer), **sizes)
     with pytest.raises(ValueError, match="mine has an encoder and a decoder"):
-        models.TextClassifier(transformers.BartForSequenceClassification(two), tokenizer, name="mine")
+        TextClassifier(transformers.BartForSequenceClassification(two), tokenizer, name="mine")
 
 
 def _with_config(folder, copy, **settings):
@@ -289,10 +288,14 @@ def test_labels_that_can_hold_together_are_scored_each_by_itself(folder_of, tmp_
     folder = folder_of("bert", "SequenceClassification")
     folder = _with_config(folder, tmp_path / "m", problem_type="multi_label_classification")
     model, text = load_model(folder), "the plot is thin but the actors are wonderful"
-    encoded = model.encode(text)
-    expected = torch.sigmoid(model._forward(encoded.data.ids).logits.double()).numpy()
-    for got in (model.predict(encoded, [()]), model.predict_proba([text])):
-        np.testing.assert_allclose(got, expected, atol=1e-6)
+    expected = torch.sigmoid(model.model(**model.tokenizer(text, return_tensors="pt")).logits)
+    expected = expected.detach().numpy()
+    np.testing.assert_allclose(model.predict_proba([text]), expected, atol=1e-6)
+    for index, probability in enumerate(expected[0]):
+        row = model.predict(model.encode(text, target=index), [()])[0]
+        assert row[[index, 3 + index]] == pytest.approx([probability, 1 - probability], abs=1e-6)
+        assert row.sum() == pytest.approx(1)
+    assert model.encode(text).nothing is None
 
 
 def test_a_regression_has_no_class_to_change(folder_of, tmp_path):
@@ -329,7 +332,7 @@ class TestWrongFolders:
 
     def test_no_config(self, folder):
         (folder / "config.json").unlink()
-        self.refuse(folder, "is no model: it has no config.json")
+        self.refuse(folder, "is not a model folder: config.json is missing")
 
     def test_config_that_is_not_json(self, folder):
         (folder / "config.json").write_text("{")
@@ -372,7 +375,10 @@ class TestWrongFolders:
 
     @pytest.mark.parametrize("named", [None, [], "BertModel", [3]])
     def test_no_architecture(self, folder, tmp_path, named):
-        self.refuse(_with_config(folder, tmp_path / "m", architectures=named), "does not say what it holds")
+        self.refuse(
+            _with_config(folder, tmp_path / "m", architectures=named),
+            "does not say what it holds .* or --task",
+        )
 
     def test_weights_of_another_size(self, folder, tmp_path, caplog, capfd):
         self.refuse(_with_config(folder, tmp_path / "m", hidden_size=64), "do not fit its config.json: bert")

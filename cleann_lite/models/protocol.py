@@ -40,6 +40,16 @@ class Encoded:
     mixing
         Runs the input, the outcome in place, and tells how each layer mixes its tokens, lowest layer first
         (`cleann_lite.attention.residual`); None where the model cannot say.
+    groups
+        Per unit, which text it stands in, where the input is several (a premise and a hypothesis). None: one.
+    unknown
+        Units that the model reads as its unknown word: it cannot tell them apart.
+    binary
+        For an output that is on or off by itself, (on, off, threshold): output ``on`` is predicted where its
+        probability reaches the threshold, ``off`` elsewhere. None: the outputs exclude each other, and the
+        largest is predicted.
+    nothing
+        Why there is nothing to explain, in one sentence. None: there is.
     """
 
     units: tuple[str, ...]
@@ -51,6 +61,17 @@ class Encoded:
     eligible: tuple[int, ...] | None = None
     notes: tuple[str, ...] = ()
     mixing: Callable[[], tuple[LayerMixing, ...]] | None = field(default=None, repr=False, compare=False)
+    groups: tuple[int, ...] | None = None
+    unknown: tuple[int, ...] = ()
+    binary: tuple[int, int, float] | None = None
+    nothing: str | None = None
+
+    def predicted(self, row: np.ndarray) -> int:
+        """Output that a row of ``predict`` predicts, by index; the outcome holds where it is ``target``."""
+        if self.binary is None:
+            return int(np.argmax(row))
+        on, off, threshold = self.binary
+        return on if row[on] >= threshold else off
 
 
 @runtime_checkable
@@ -92,4 +113,22 @@ class Model(Protocol):
 
     def masked_input(self, encoded: Encoded, mask: Sequence[int]) -> Any:
         """The input as the model saw it with these units masked: a text, or a list of titles."""
+        ...
+
+
+@runtime_checkable
+class ReadsIds(Protocol):
+    """A model that can say which ids it saw where no masked text reads back to them."""
+
+    def masked_ids(self, encoded: Encoded, mask: Sequence[int]) -> tuple[int, ...] | None:
+        """The ids that the model saw with these units masked; None where ``masked_input`` reads back."""
+        ...
+
+
+@runtime_checkable
+class HasGradients(Protocol):
+    """A model that scores its units by gradients."""
+
+    def attributions(self, encoded: Encoded, method: str = "gradient-x-input", steps: int = 32) -> np.ndarray:
+        """Score of each unit for the outcome, (units,) float64."""
         ...

@@ -1,0 +1,171 @@
+"""A model folder is checked before anything in it is built: each thing that is wrong gets one sentence."""
+
+import json
+from math import prod
+from numbers import Integral
+
+# How the names of architectures end that an attention over the words of one text can explain.
+TASKS = {
+    "classification": ("ForSequenceClassification",),
+    "masked-word": ("ForMaskedLM",),
+    "next-word": ("LMHeadModel", "ForCausalLM"),
+}
+_BOTH = ("XLMWithLMHeadModel", "FlaubertWithLMHeadModel")  # masked or next word: the setting "causal" says
+_LAYERS = 1000  # the most that are built; the deepest published models have about 200
+_SPARE = 10**7  # weights that a model may have beyond its file, for those that are computed
+
+
+def read_config(folder) -> dict:
+    """The settings of a model folder.
+
+    Raises
+    ------
+    ValueError
+        No folder, no ``config.json``, not JSON, no settings; only an adapter.
+    """
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is a file: a model is a folder with config.json and model.safetensors")
+    if (folder / "adapter_config.json").exists():
+        raise ValueError(
+            f"{folder} holds an adapter: merge it into its base model first (merge_and_unload in peft), save "
+            f"that with its tokenizer, and load the result"
+        )
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ValueError(f"{folder} is not a model folder: config.json is missing") from None
+    except (ValueError, RecursionError):
+        raise ValueError(f"{folder} is not a model folder: its config.json is not valid JSON") from None
+    if not isinstance(config, dict):
+        raise ValueError(f"{folder} is not a model folder: its config.json holds no settings")
+    for name, value in config.items():
+        deep = "layer" in name and isinstance(value, Integral) and not isinstance(value, bool)
+        if deep and not 0 <= value <= _LAYERS:
+            raise ValueError(f"{name} in {folder / 'config.json'} must be 0 to {_LAYERS}: got {value}")
+    return config
+
+
+def task_of(config: dict, folder) -> str:
+    """The task that the architecture in the settings was made for; ValueError where none is known."""
+    architectures = config.get("architectures")
+    named = architectures[0] if isinstance(architectures, list) and architectures else None
+    if not isinstance(named, str):
+        raise ValueError(
+            f"{folder} does not say what it holds (architectures in config.json): name its task, one of "
+            f"{', '.join(TASKS)} (task=…, or --task)"
+        )
+    if named in _BOTH:
+        return "next-word" if config.get("causal") is True else "masked-word"
+    for task, endings in TASKS.items():
+        if named.endswith(endings):
+            return task
+    raise ValueError(
+        f"{folder} holds {named}: needed is a text classifier, a masked-word model or a causal language model"
+    )
+
+
+def check_files(folder, config: dict) -> None:
+    """Weights, tokenizer and number format, before they are read.
+
+    Raises
+    ------
+    ValueError
+        Weights that are missing, pickled, cut or quantised; no tokenizer.
+    """
+    stored_shapes(folder)
+    if config.get("quantization_config") is not None:
+        raise ValueError(
+            f"{folder} holds quantised weights (quantization_config in config.json), whose attention is too "
+            f"coarse for the independence test: dequantise the model (model.dequantize()) and save it first"
+        )
+    files = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model")
+    if not any(any(folder.glob(pattern)) for pattern in files):  # some load empty: every word is unknown
+        raise ValueError(f"{folder} has no tokenizer: tokenizer.json or a vocabulary is missing")
+
+
+def stored_shapes(folder) -> dict[str, tuple[int, ...]]:
+    """Shape of each weight in the safetensors of a folder; no weight is read.
+
+    Raises
+    ------
+    ValueError
+        There are none, or a file is cut short or altered.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        raise ValueError(
+            f"{folder} has no weights in safetensors: other formats are not read, since they can run code"
+        )
+    shapes = {}
+    for file in files:
+        try:
+            with safe_open(file, framework="pt") as weights:
+                shapes |= {key: tuple(weights.get_slice(key).get_shape()) for key in weights.keys()}  # noqa: SIM118
+        except (SafetensorError, OSError) as error:
+            raise ValueError(f"{file} is cut short or altered: {error}") from None
+    return shapes
+
+
+def first_line(error: Exception) -> str:
+    """What an error of another library says, in one line."""
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(":") if lines else type(error).__name__
+
+
+def from_pretrained(folder, task: str):
+    """The model of a checked folder, in float32, with its tokenizer.
+
+    Raises
+    ------
+    ValueError
+        Settings that ask for much more than the file holds, weights that do not fit or are missing; whatever
+        else transformers says, in one line.
+    """
+    import transformers
+
+    kinds = {
+        "classification": transformers.AutoModelForSequenceClassification,
+        "masked-word": transformers.AutoModelForMaskedLM,
+        "next-word": transformers.AutoModelForCausalLM,
+    }
+    options = {"local_files_only": True, "trust_remote_code": False}
+    logs = transformers.utils.logging
+    shown, verbosity = logs.is_progress_bar_enabled(), logs.get_verbosity()
+    logs.disable_progress_bar()
+    logs.set_verbosity_error()  # its table of weights alarms; what is missing is told below
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, use_fast=True, **options)
+        _check_size(folder, kinds[task], transformers.AutoConfig.from_pretrained(folder, **options))
+        model, info = kinds[task].from_pretrained(
+            folder, attn_implementation="eager", use_safetensors=True, output_loading_info=True,
+            ignore_mismatched_sizes=True, **options
+        )  # fmt: skip
+    except Exception as error:  # a dozen kinds for settings, tokenizer and weights
+        raise ValueError(f"{folder} cannot be read as a model: {first_line(error)}") from None
+    finally:
+        logs.set_verbosity(verbosity)
+        if shown:
+            logs.enable_progress_bar()
+    if info["mismatched_keys"]:
+        name, stored, wanted = min(info["mismatched_keys"])
+        raise ValueError(
+            f"{folder} has weights that do not fit its config.json: {name} has shape {tuple(stored)}, not "
+            f"{tuple(wanted)}"
+        )
+    if info["missing_keys"]:
+        missing = ", ".join(sorted(info["missing_keys"])[:3])
+        raise ValueError(f"{folder} lacks the weights {missing}: it was not trained for this task")
+    return model.float(), tokenizer
+
+
+def _check_size(folder, kind, config):
+    """Weights are counted on a device that stores none, before any memory is asked for."""
+    import torch
+
+    stored = sum(map(prod, stored_shapes(folder).values()))
+    with torch.device("meta"):
+        wanted = sum(parameter.numel() for parameter in kind.from_config(config).parameters())
+    if wanted > 2 * stored + _SPARE:
+        raise ValueError(f"its settings ask for {wanted:,} weights, and its files hold {stored:,}")
