@@ -271,7 +271,7 @@ WRONG = [
         "all sets of the size",
     ),
     ("6.4", lambda f, u, w: [s for k in range(1, len(f)) for s in subsets(u, k) if w(s)], "truth value"),
-    ("7.1", lambda s, seen, k: {f for f in np.argsort(-s).tolist()[:5] if f not in seen}, "no order"),
+    ("7.1", lambda s, seen, k: {f for f in np.argsort(-s).tolist()[:4] if f not in seen}, "no order"),
     ("7.2", lambda s, seen, f: np.where(np.argsort(-s) == f), "one number was asked for"),
     (
         "7.3",
@@ -432,7 +432,7 @@ WRONG = [
     ("7.2", lambda s, seen, f: sum(s[o] > s[f] for o in set(range(len(s))) - seen), "begin at 1"),
     ("7.2", lambda s, seen, f: 1 + (s > s[f]).sum(), "seen films count"),
     ("7.2", lambda s, seen, f: sum(s[o] <= s[f] for o in set(range(len(s))) - seen), "from the worst"),
-    ("7.2", lambda s, seen, f: 1 + sum(s[o] >= s[f] for o in set(range(len(s))) - seen), "use >"),
+    ("7.2", lambda s, seen, f: 1 + sum(s[o] >= s[f] for o in set(range(len(s))) - seen), "not >="),
     ("7.3", lambda a, works: prefix(a, works, order=np.argsort(a)), "least attended"),
     ("7.3", lambda a, works: prefix(a, works, first=2), "size 1"),
     ("7.3", lambda a, works: prefix(a, works, otherwise=(0,)), "None was expected"),

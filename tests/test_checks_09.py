@@ -21,7 +21,7 @@ def quantiles(means, low=2.5):
 
 
 RIGHT = {
-    "9.1": [lambda s, c: np.nan_to_num(s, nan=c).mean(), lambda s, c: np.mean([*s[s > 0], c, c])],
+    "9.1": [lambda s, c: np.nan_to_num(s, nan=c).mean(), lambda s, c: np.where(s > 0, s, c).mean()],
     "9.2": [lambda a, b: np.nanmean(a - b), lambda a, b: a[both(a, b)].mean() - b[both(a, b)].mean()],
     "9.3": [lambda v, d: quantiles(v[d].mean(axis=1)), lambda v, d: quantiles([v[i].mean() for i in d])],
     "9.4": [lambda p, n, s: (p([]) - p(s), p([]) - p(rest(n, s)))],

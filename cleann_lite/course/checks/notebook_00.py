@@ -7,11 +7,12 @@ from . import call, expect
 TEXT, WORD = "A party about art and more art, but art and art's price: no Art.", "art"
 
 
-def mask_word(answer):
-    def mask(text):
-        return re.sub(rf"\b{WORD}\b", "[MASK]", text)
+def masked(text, word=WORD):
+    return re.sub(rf"\b{re.escape(word)}\b", "[MASK]", text)
 
-    right = mask(TEXT)
+
+def mask_word(answer):
+    right = masked(TEXT)
     expect(
         f"“{TEXT}” with “{WORD}” masked",
         call(answer, TEXT, WORD),
@@ -29,7 +30,7 @@ def mask_word(answer):
                 "capitals matter here: the rest of the text stays as it is.",
                 right.lower().replace("[mask]", "[MASK]"),
             ),
-            ("capitals matter here: the rest of the text stays as it is.", mask(TEXT.lower())),
+            ("capitals matter here: the rest of the text stays as it is.", masked(TEXT.lower())),
             ("the mask is “[MASK]”, with its brackets.", right.replace("[MASK]", "MASK")),
             ('the text came back as it was. Does \\b stand in a raw string, r"\\b"?', TEXT),
         ],

@@ -25,6 +25,13 @@ def written(k, edges):
     return marks
 
 
+def pools(adjacent, x, y, size):
+    """The candidate sets of one size: of neighbours of x, and of neighbours of y."""
+    k = range(len(adjacent))
+    around = [z for z in k if adjacent[x, z] and z != y], [z for z in k if adjacent[y, z] and z != x]
+    return {given for pool in around for given in combinations(pool, size)}
+
+
 def _counted(came):
     return Counter(tuple(sorted(int(z) for z in members)) for members in came)
 
@@ -262,7 +269,7 @@ def is_legal(answer):
             lambda m, r, s: legal(m, r, s, inside=False),
         ),
         (
-            "one member is not enough: every member of Z needs a path.",
+            "one member is not enough: every member of Z needs a path, and goes_on tells where it may lead.",
             lambda m, r, s: any(bool(m[r, z]) for z in s),
         ),
         ("True and False have changed places.", lambda m, r, s: not legal(m, r, s)),

@@ -91,7 +91,7 @@ def edge_counts(answer):
 
 
 def find_sink(answer):
-    A = example_attention(6)[:, [3, 1, 0, 2, 4, 5]]
+    A = example_attention(6)[:, [3, 1, 0, 5, 4, 2]]
     A = np.vstack([A[:-1], np.eye(6)[5]])  # the last token looks at itself only
     share = A.mean(axis=0)
     rows = A.max(axis=1)

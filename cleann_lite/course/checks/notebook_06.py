@@ -124,7 +124,10 @@ def smallest_sets(answer):
                 ((0, 2), (1, 2), (0, 1, 2)),
             ),
             ("you returned the last size that works, not the first.", ((0, 1, 2),)),
-            ("these are the sets that do not work.", ((0,), (1,), (2,))),
+            (
+                "no set of the first size works here, and all of them came: keep those that work.",
+                ((0,), (1,), (2,)),
+            ),
             ("all sets of the size came; return those that work.", ((0, 1), (0, 2), (1, 2))),
             ("you returned after the first size, whether a set of it works or not.", ()),
             ("these are places in the list; return the sets.", (1, 2)),

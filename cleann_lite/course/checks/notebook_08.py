@@ -190,12 +190,18 @@ _LAYERS = (
 )
 
 
+def apart(n, h, d):
+    return h * max(0, n - d - 1)
+
+
+def free_in_layer(n, heads, size, combine):
+    """Free directions of the rows of all heads together, given the output of the layer."""
+    return apart(n, heads, size) if combine == "concat" else max(0, heads * (n - 1) - size)
+
+
 def layer_free(answer):
     def count(concat, add):
         return tuple((concat if how == "concat" else add)(n, h, d) for n, h, d, how in _LAYERS)
-
-    def apart(n, h, d):
-        return h * max(0, n - d - 1)
 
     expect(
         "The free directions of five layers",

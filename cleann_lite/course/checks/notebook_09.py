@@ -5,7 +5,7 @@ import numpy as np
 from . import call, expect, numbers
 
 SIZES = np.array([1.0, 4.0, np.nan, 1.0, np.nan, 1.0])
-OTHERS = np.array([5.0, 2.0, 4.0, np.nan, np.nan, 5.0])
+OTHERS = np.array([5.0, 1.0, 4.0, np.nan, np.nan, 5.0])
 
 
 def counted_mean(answer):

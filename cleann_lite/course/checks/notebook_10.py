@@ -8,7 +8,7 @@ from .notebook_01 import example_attention, normalised
 
 def bic_independent(answer):
     cases = [(0.0, 100), (0.05, 100), (0.2, 100), (0.22, 100), (-0.3, 100), (0.1, 1000), (0.07, 1000)]
-    cases += [(0.6, 20), (0.3, 20), (0.5, 1000), (0.13, 300)]
+    cases += [(0.6, 20), (0.99, 5), (0.3, 20), (0.5, 1000), (0.13, 300)]
 
     def verdicts(rule):
         return {f"at r = {r}, n = {n}": rule(r, n) for r, n in cases}
@@ -37,7 +37,7 @@ def bic_independent(answer):
             verdicts(lambda r, n: r <= 0 or -n * np.log(1 - r**2) < np.log(n)),
         ),
         (
-            "the minus sign is missing: ln(1 − r²) is negative.",
+            "every case came out independent: ln(1 − r²) is negative; is the minus sign before it there?",
             verdicts(lambda r, n: n * np.log(1 - r**2) < np.log(n)),
         ),
         ("n is missing: the gain is −n ln(1 − r²).", verdicts(lambda r, n: -np.log(1 - r**2) < np.log(n))),
