@@ -352,6 +352,7 @@ def _terminal(found, page=None):
 
 def _demo(options):
     from .datasets.shipped import load_histories, load_reviews
+    from .explaining.live import states
     from .explaining.pages import page
     from .explaining.search import explain
     from .models.loading import load_model
@@ -367,8 +368,9 @@ def _demo(options):
         found.append(explain(recommender, history["titles"]))
         _print_demo(" · ".join(history["titles"]), found[-1])
     path = Path(options.page).resolve()
-    path.write_text(page(found), encoding="utf-8")
-    print(f"The same with its graphs, as a page: {path}")
+    alive = [states(e) if i in (0, len(DEMO_REVIEWS)) else None for i, e in enumerate(found)]
+    path.write_text(page(found, states=alive), encoding="utf-8")
+    print(f"The same with its graphs, as a page to play with: {path}")
 
 
 def _print_demo(text, found):

@@ -13,6 +13,8 @@ from cleann_lite.attention.sem import attention_correlation
 from cleann_lite.causal.discovery import learn_pag
 from cleann_lite.causal.graphs import Mark, distinct
 from cleann_lite.causal.independence import DSeparation, PartialCorrelation
+from cleann_lite.drawing.view import css, script, slider
+from cleann_lite.explaining import interactive
 from cleann_lite.models.protocol import Encoded, Model
 from cleann_lite.widgets import (
     DiscoveryStepper,
@@ -20,13 +22,11 @@ from cleann_lite.widgets import (
     IdentifiabilityExplorer,
     RecommendationExplorer,
     ThresholdExplorer,
-    explaining,
     identifying,
     recommending,
     stepping,
     threshold,
 )
-from cleann_lite.widgets.explorer import STATIC, slider
 
 MARKUP = "<script>alert(1)</script>"
 POLARITY = {"dull": -3.0, "boring": -2.0, "fine": 1.0, "wonderful": 4.0}
@@ -38,8 +38,7 @@ def attention(k, heads=1, seed=0, concentration=0.3):
 
 
 def event(explorer, name, item=None):
-    explorer._advance({"events": [{"name": name, "item": item}], "start": True})
-    return explorer.view
+    return explorer.act({"name": name, "item": item}).view
 
 
 def panel(view, kind):
@@ -136,9 +135,9 @@ def test_one_and_two_words(k):
 def test_too_few_samples_are_told_in_one_sentence():
     explorer = ThresholdExplorer(attention(10), None, n=64)
     before = explorer.view.svg
-    explorer._advance({"state": {"n": 3}, "start": True})
+    explorer.act(n=3)
     assert "n_samples must be above 3" in explorer.view.error and explorer.view.svg == before
-    explorer._advance({"state": {"n": 64}, "start": True})
+    explorer.act(n=64)
     assert explorer.view.error == ""
     with pytest.raises(ValueError, match="alpha must be between 0 and 1"):
         explorer.set(alpha=1.0)
@@ -289,7 +288,7 @@ def test_beating_the_algorithm(size, flipped, sets, said):
         pass
 
     Found.sets = (One,) * bool(sets)
-    text = explaining.score_text(Found, tuple(range(size)), flipped, "negative", "word")
+    text = interactive.score_text(Found, tuple(range(size)), flipped, "negative", "word")
     assert said.lower() in text.lower()
 
 
@@ -304,14 +303,14 @@ def test_a_head_that_explains_nothing_says_so():
 def test_empty_text_is_told_and_the_next_text_works():
     explorer = explore()
     svg = explorer.view.svg
-    explorer._advance({"state": {"input": "   "}, "start": True})
+    explorer.act(input="   ")
     assert "the text is empty" in explorer.view.error and explorer.view.svg == svg
     values = {one["name"]: one.get("value") for one in explorer.view.controls}
     assert values["input"] == "   ", "what the reader typed stays in the field"
-    explorer._advance({"state": {"input": "dull"}, "start": True})
+    explorer.act(input="dull")
     assert explorer.view.error == "" and explorer.view.data["prediction"] == "negative"
     assert explorer.state["mask"] == () and explorer.state["example"] == ""
-    explorer._advance({"state": {"example": "mixed"}, "start": True})
+    explorer.act(example="mixed")
     assert explorer.view.data["prediction"] == "positive"
 
 
@@ -325,7 +324,7 @@ def test_explaining_what_the_model_does_not_predict():
 
 
 def test_alpha_at_both_ends():
-    for alpha in (explaining.ALPHAS[0], explaining.ALPHAS[-1]):
+    for alpha in (interactive.ALPHAS[0], interactive.ALPHAS[-1]):
         assert not explore(alpha=alpha).view.error
 
 
@@ -376,7 +375,7 @@ def test_another_text_and_another_word_of_a_masked_word_explorer(masked_words):
     assert explorer.view.data["prediction"] == masked_words.label(alone.target)
     explorer.set(example="short")
     assert explorer.state["target"] == 3 and explorer.state["mask"] == ()
-    explorer._advance({"state": {"input": " "}, "start": True})
+    explorer.act(input=" ")
     assert "the text is empty" in explorer.view.error
     with pytest.raises(ValueError, match="must be a word of the text: got 'wonderful'"):
         ExplanationExplorer(masked_words, TYPED, target="wonderful")
@@ -467,7 +466,7 @@ def test_a_film_removed_changes_the_list():
 
 def test_films_are_added_by_title():
     explorer = recommend()
-    explorer._advance({"state": {"query": "matr"}})
+    explorer.act(query="matr")
     offered = next(one for one in explorer.view.controls if one["kind"] == "entry")["offers"]
     assert offered == ["The Matrix (1999)"]
     event(explorer, "add", "The Matrix (1999)")
@@ -725,8 +724,8 @@ def test_a_step_of_a_large_search_weighs_little_and_shows_its_edge():
 
 
 def test_the_page_code_asks_for_nothing_from_elsewhere():
-    code = (STATIC / "explorer.js").read_text(encoding="utf-8")
-    style = (STATIC / "explorer.css").read_text(encoding="utf-8")
+    code = script()
+    style = css()
     addresses = re.findall(r"https?://[^\s\"')]+", code + style)
     assert set(addresses) <= {"http://www.w3.org/2000/svg"}
     for word in (

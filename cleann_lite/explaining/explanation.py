@@ -2,8 +2,11 @@
 
 import json
 from dataclasses import asdict, dataclass, field
+from functools import partial
 
 from ..causal.graphs import PAG
+
+_NOT_AS_THEY_ARE = ("pags", "distances", "sets", "smaller", "again")  # in JSON
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,8 @@ class Explanation:
         What the reader must know: caps that were hit, text that was cut, a stand-in for the mask token.
     settings
         Everything needed to repeat the search.
+    again
+        ``explain`` with its arguments, which runs the search once more; None for one read from JSON.
     """
 
     input: str | tuple[str, ...]
@@ -98,6 +103,7 @@ class Explanation:
     failures: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     settings: dict = field(default_factory=dict, repr=False)
+    again: partial | None = field(default=None, repr=False, compare=False)
 
     def describe(self) -> str:
         """The explanation in plain words, naming what is explained: the model's prediction."""
@@ -111,7 +117,7 @@ class Explanation:
         """JSON text from which ``from_json`` restores an equal explanation."""
         record = {
             "format": "cleann_lite explanation 1",
-            **{k: v for k, v in vars(self).items() if k not in ("pags", "distances", "sets", "smaller")},
+            **{k: v for k, v in vars(self).items() if k not in _NOT_AS_THEY_ARE},
             "sets": [self._set_record(s) for s in self.sets],
             "smaller": [self._set_record(s) for s in self.smaller],
             "pags": {str(h): json.loads(pag.to_json()) for h, pag in self.pags.items()},
@@ -174,11 +180,18 @@ class Explanation:
             raise ValueError(f"there is a graph for the heads {sorted(self.pags)}: got {head!r}")
         return self.pags[head]
 
-    def to_html(self) -> str:
-        """A page of its own: no script, no network."""
+    def to_html(self, live: bool = False) -> str:
+        """A page of its own, without network and script; a live one answers by itself from stored states.
+
+        Raises
+        ------
+        ValueError
+            Live, and the explanation was read from JSON: there is no model to ask.
+        """
+        from .live import states
         from .pages import page
 
-        return page([self])
+        return page([self], states=[states(self)] if live else ())
 
     def _repr_html_(self):
         from .pages import fragment

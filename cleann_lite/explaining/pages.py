@@ -1,8 +1,11 @@
 """An explanation in words and as a page: HTML that stands alone, with no script and no request."""
 
+from itertools import zip_longest
+
 from ..drawing import html
 from ..drawing.draw import draw
 from ..drawing.html import Html, escape, folded, percent, quoted
+from ..drawing.view import stored, stored_script
 
 
 def _nouns(explanation):
@@ -97,21 +100,21 @@ def _graph(explanation):
     )
 
 
-def _body(explanation):
-    """One explanation: answer, text, sets, graph, the graph in words, notes, cost."""
+def _body(explanation, states=None):
+    """One explanation: answer, text, sets, graph, the graph in words, notes, cost; alive with its states."""
     e = explanation
     settings = ((name, e.settings.get(key, "–")) for name, key in (("α", "alpha"), ("n", "n_samples")))
     told = ", ".join(f"{name} = {value}" for name, value in settings)
     notes = "".join(f"<li>{escape(n)}</li>" for n in e.notes)
-    return "".join(
-        (
-            f'<p class="answer">{escape(describe(e))}</p><div class="text">{_marked_text(e)}</div>',
-            _set_rows(e),
-            "" if e.best_head is None else _graph(e),
-            f'<ul class="small">{notes}</ul>' if notes else "",
-            f'<p class="small">{escape(e.model)} · {e.model_calls} model calls · {e.seconds:.2f} s · '
-            f"{escape(told)}, method {escape(e.settings.get('method', '–'))}</p>",
-        )
+    graph = "" if e.best_head is None else _graph(e)
+    shown = f'<div class="text">{_marked_text(e)}</div>{_set_rows(e)}{graph}'
+    if states is not None:
+        shown = f"{stored(states)}<noscript>{shown}</noscript>"
+    return (
+        f'<p class="answer">{escape(describe(e))}</p>{shown}'
+        + (f'<ul class="small">{notes}</ul>' if notes else "")
+        + f'<p class="small">{escape(e.model)} · {e.model_calls} model calls · {e.seconds:.2f} s · '
+        f"{escape(told)}, method {escape(e.settings.get('method', '–'))}</p>"
     )
 
 
@@ -120,14 +123,15 @@ def fragment(explanation) -> str:
     return f'{html.style()}<section class="cl cl-doc">{_body(explanation)}</section>'
 
 
-def page(explanations, title="Why the model said so") -> str:
-    """Several explanations as one page of its own."""
+def page(explanations, title="Why the model said so", states=()) -> str:
+    """Several explanations as one page of its own; those with ``states`` (`live.states`) answer in it."""
     body = "".join(
-        f"<article><h2>{i}. {escape(e.prediction)}</h2>{_body(e)}</article>"
-        for i, e in enumerate(explanations, 1)
+        f"<article><h2>{i}. {escape(e.prediction)}</h2>{_body(e, alive)}</article>"
+        for i, (e, alive) in enumerate(zip_longest(explanations, states), 1)
     )
     said = (
         "Each answer was checked by intervention: the named words were masked and the model ran again. "
         "The graph is the one that the model's own attention implies for this one input."
     )
-    return html.page(title, f"<p>{said}</p>{body}", css="article{margin-bottom:3rem}")
+    script = stored_script() if any(alive is not None for alive in states) else ""
+    return html.page(title, f"<p>{said}</p>{body}", css="article{margin-bottom:3rem}", script=script)

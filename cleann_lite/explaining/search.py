@@ -14,7 +14,8 @@ size, heads, how to mask, words or pieces) is a parameter here and stands in ``E
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import combinations, islice
 from math import comb
 from numbers import Integral
@@ -433,7 +434,9 @@ def explain(
         "heads": list(search.pags), "units": units, **caps, "max_grown": max_grown, "certify": certify,
     }  # fmt: skip
     settings = GraphSettings(**graph_settings).describe() | {k: _plain(v) for k, v in used.items()}
-    return search.result(input, settings, time.perf_counter() - start)
+    asked = {"target": target, "heads": heads, "units": units, **caps, "max_grown": max_grown}
+    again = partial(explain, model, input, **asked, certify=certify, **graph_settings)
+    return replace(search.result(input, settings, time.perf_counter() - start), again=again)
 
 
 class _Search:

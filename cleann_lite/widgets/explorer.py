@@ -6,126 +6,13 @@ that a fast hand ends at its last value and no stale picture is drawn.
 """
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
-from ..drawing.draw import Drawing, svg_image, words_html
-from ..drawing.html import escape, style, theme
-
-MOST_EDGES = 160  # in one picture: more is no picture, and would weigh too much for a page
-NEAR_EDGES = 25  # around a word
-STATIC = Path(__file__).resolve().parent / "static"
-
-
-@dataclass(frozen=True)
-class View:
-    """All that an explorer shows in one state.
-
-    Attributes
-    ----------
-    controls
-        Descriptions of the controls (`slider`, `choice` …) with their present values.
-    svg, alt
-        The picture and what it shows in words; None and empty where there is nothing to draw.
-    words, words_title
-        The picture as a list of sentences (edges of a graph), and the name of that list.
-    panels
-        What stands beside (or ``below``) the picture: dicts whose ``kind`` is text, list, log, chips, bars
-        or table.
-    details, detail
-        Key of a node ("n3") or edge ("e1-4") -> what to say when it is pointed at; what to say else.
-    selected
-        Key of the chosen node or edge.
-    status, error
-        A sentence for everyone, read aloud when it changes; a sentence on what is wrong.
-    tick
-        Milliseconds after which the browser asks for the next step by itself; 0: never.
-    drawing
-        The drawing behind ``svg``, where there is one.
-    """
-
-    controls: tuple = ()
-    svg: str | None = None
-    alt: str = ""
-    words: tuple = ()
-    words_title: str = ""
-    panels: tuple = ()
-    details: dict = field(default_factory=dict)
-    detail: str = ""
-    selected: str | None = None
-    status: str = ""
-    error: str = ""
-    tick: int = 0
-    drawing: Drawing | None = field(default=None, repr=False)
-    data: dict = field(default_factory=dict, repr=False)  # what the JSON file holds besides
-
-    @classmethod
-    def of(cls, drawing, **fields):
-        """A view whose picture is a graph."""
-        count = len(drawing.words)
-        fields.setdefault("words_title", f"{count} edge{'s' * (count != 1)} in words")
-        return cls(svg=drawing.svg, alt=drawing.alt, words=drawing.words, drawing=drawing, **fields)
-
-    def message(self, name, sequence):
-        """The view as the browser reads it: plain JSON types only."""
-        names = ("svg", "words_title", "details", "detail", "selected", "status", "error", "tick")
-        return {
-            **{key: getattr(self, key) for key in names},
-            "controls": list(self.controls),
-            "words": list(self.words),
-            "panels": list(self.panels),
-            "name": name,
-            "sequence": sequence,
-        }
-
-
-# --- controls ------------------------------------------------------------------------------------
-
-
-def slider(name, label, values, value, text=str, **more):
-    """A slider over given values and the one at which it stands, each shown as ``text`` writes it."""
-    values = sorted({*values, value})
-    item = {"kind": "slider", "name": name, "label": label, "values": values, "texts": [*map(text, values)]}
-    return {**item, "value": value, **more}
-
-
-def choice(name, label, values, value, texts=None, **more):
-    """A list to choose one value from."""
-    values = list(values)
-    texts = [str(text) for text in (values if texts is None else texts)]
-    item = {"kind": "choice", "name": name, "label": label, "values": values, "texts": texts}
-    return {**item, "value": value, **more}
-
-
-def switch(name, label, value, **more):
-    """A box to tick."""
-    return {"kind": "switch", "name": name, "label": label, "value": bool(value), **more}
-
-
-def text_area(name, label, value, rows=3, **more):
-    """A text to type."""
-    return {"kind": "text", "name": name, "label": label, "value": value, "rows": rows, **more}
-
-
-def entry(name, label, offers, button, **more):
-    """A line to type with suggestions; its event is "add"."""
-    return {"kind": "entry", "name": name, "label": label, "offers": list(offers), "button": button, **more}
-
-
-def buttons(name, label, items, **more):
-    """Buttons whose events are their ids: tuples (id, text, label, disabled)."""
-    items = [{"id": i, "text": t, "label": named, "disabled": bool(off)} for i, t, named, off in items]
-    return {"kind": "buttons", "name": name, "label": label, "items": items, **more}
-
-
-def standing(controls, state):
-    """The controls with the values that a state gives them."""
-    return tuple(
-        {**one, "value": state[one["name"]]} if "value" in one and one["name"] in state else one
-        for one in controls
-    )
-
+from ..drawing.draw import svg_image, words_html
+from ..drawing.html import escape, style
+from ..drawing.view import css, script, standing
 
 # --- the explorer --------------------------------------------------------------------------------
 
@@ -173,6 +60,15 @@ class Explorer:
         self._show()
         if self.view.error:
             raise ValueError(self.view.error)
+        return self
+
+    def act(self, event=None, **controls):
+        """Do what a reader does, one event ``{"name": "toggle", "item": 3}`` or controls moved; returns self.
+
+        What cannot be shown is told in ``view.error``.
+        """
+        self._advance({"state": controls, "events": [event] if event else [], "start": True})
+        self._show()
         return self
 
     def save(self, path):
@@ -299,8 +195,8 @@ def _live_class():
     class Live(anywidget.AnyWidget):
         """The browser's side of an explorer."""
 
-        _esm = (STATIC / "explorer.js").read_text(encoding="utf-8")
-        _css = theme() + (STATIC / "explorer.css").read_text(encoding="utf-8")
+        _esm = script()
+        _css = css()
         spec = traitlets.Dict().tag(sync=True)
         view = traitlets.Dict().tag(sync=True)
 

@@ -19,7 +19,8 @@ from ..attention.identifiability import (
 )
 from ..drawing.html import FONT, escape
 from ..drawing.svg import BLUE, GREY, INK, PALE, PAPER, VERMILLION
-from .explorer import Explorer, View, buttons, choice, slider
+from ..drawing.view import View, buttons, choice, slider
+from .explorer import Explorer
 
 LENGTHS = (*range(2, 25), 28, 32, 40, 48, 56, 64)
 SIZES = (*range(1, 17), 20, 24, 32, 48, 64)

@@ -2,9 +2,10 @@
 
 import numpy as np
 
+from ..drawing.view import buttons, choice, entry
+from ..explaining.interactive import BEST, explanation_view
 from ..models.titles import plain
-from .explaining import BEST, MaskingExplorer, explanation_view
-from .explorer import buttons, choice, entry
+from .explaining import MaskingExplorer
 
 
 def offers(titles, query, taken=(), limit=8):

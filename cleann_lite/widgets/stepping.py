@@ -14,7 +14,8 @@ from ..causal.discovery import learn_pag
 from ..causal.graphs import PAG, Mark
 from ..causal.independence import DSeparation
 from ..drawing.draw import draw
-from .explorer import MOST_EDGES, Explorer, View, buttons, choice, slider
+from ..drawing.view import MOST_EDGES, View, buttons, choice, slider
+from .explorer import Explorer
 
 STOPS = {
     "all": ("every step", ("test", "remove", "orient", "level")),

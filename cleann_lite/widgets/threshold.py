@@ -14,7 +14,8 @@ from ..causal.graphs import distinct
 from ..causal.independence import PartialCorrelation
 from ..drawing.draw import draw
 from ..drawing.layout import box_size, spread
-from .explorer import MOST_EDGES, NEAR_EDGES, Explorer, View, buttons, choice, slider, switch
+from ..drawing.view import MOST_EDGES, NEAR_EDGES, View, buttons, choice, parse_key, slider, switch
+from .explorer import Explorer
 
 ALPHAS = (*(float(f"{10.0**e:.2g}") for e in np.arange(-10, -1, 0.25)), 0.1, 0.15, 0.2)
 SAMPLES = (
@@ -178,19 +179,6 @@ def node_detail(pag, test, i, limit=5):
         parts.append(f"{pag.label(pag.nodes[j])}{held} (p = {p})")
     more = f" and {len(apart) - limit} more" if len(apart) > limit else ""
     return f"{text} Independent of {'; '.join(parts)}{more}." if parts else text
-
-
-def parse_key(key):
-    """A key of the picture as indices: "n3" -> (3,), "e1-4" -> (1, 4), anything else -> ().
-
-    >>> parse_key("e1-4"), parse_key("n3"), parse_key(None)
-    ((1, 4), (3,), ())
-    """
-    text = str(key or "")
-    numbers = text[1:].split("-") if text[:1] in ("n", "e") else []
-    if len(numbers) != {"n": 1, "e": 2}.get(text[:1]) or not all(number.isdigit() for number in numbers):
-        return ()
-    return tuple(int(number) for number in numbers)
 
 
 def setting_text(state):

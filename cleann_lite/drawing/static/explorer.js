@@ -304,7 +304,7 @@ class Picture {
       const line = item.querySelector("path"); // a thin line is hard to hit: a broad, clear one lies above it
       const broad = line.cloneNode();
       broad.setAttribute("class", "cl-broad");
-      broad.removeAttribute("stroke-dasharray");
+      for (const look of ["stroke", "stroke-dasharray"]) broad.removeAttribute(look);
       item.append(broad);
     }
     const old = this.node.firstElementChild;
@@ -346,9 +346,11 @@ const PANELS = {
     return make("div", { class: "cl-chips" + (panel.column ? " cl-column" : ""), role: "group", "aria-label": panel.label }, ...items);
   },
   bars(panel) {
+    const most = Math.max(0, ...panel.items.map((item) => item.value));
+    const whole = most < 0.5 ? most || 1 : 1; // small shares of many films fill the width
     const rows = panel.items.map(({ text, value, note, strong }) => {
       const fill = make("i");
-      fill.style.width = `${Math.max(0, Math.min(1, value)) * 100}%`;
+      fill.style.width = `${Math.max(0, Math.min(1, value / whole)) * 100}%`;
       return make("tr", { class: strong ? "cl-strong" : "" }, make("th", { scope: "row", dir: "auto" }, text),
         make("td", { class: "cl-track", "aria-hidden": "true" }, make("span", {}, fill)), make("td", {}, note));
     });

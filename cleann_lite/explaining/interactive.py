@@ -1,0 +1,234 @@
+"""An explanation that can be played with: the graph around the outcome, the sets, and a mask of one's own.
+
+`Asked` puts questions to a model and remembers the answers; `explanation_view` turns the answers of one state
+into a `View`. The explorers show it live, `live` stores its states in a page.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+
+from ..drawing.draw import draw
+from ..drawing.html import percent
+from ..drawing.view import MOST_EDGES, NEAR_EDGES, View, parse_key
+
+ALPHAS = (1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 3e-4, 0.001, 0.003, 0.01, 0.02, 0.05, 0.1, 0.2)
+BEST = "best"  # search all heads, show the graph of the best one
+
+
+class Asked:
+    """A model and what it answered: explanations and probabilities under masks, each asked once.
+
+    Parameters
+    ----------
+    explain
+        `cleann_lite.explain`, which is asked for every explanation.
+    model
+        See `cleann_lite.models.protocol.Model`.
+    **settings
+        For every call of ``explain``.
+    """
+
+    def __init__(self, explain, model, **settings):
+        self.explain, self.model, self.settings = explain, model, settings
+        self.units = settings.get("units", "words")
+        self.heads_searched = settings.pop("heads", "all")
+        self.encoded = lru_cache(maxsize=64)(self._encoded)
+        self.explanation = lru_cache(maxsize=128)(self._explanation)
+        self.outputs = lru_cache(maxsize=512)(self._outputs)
+        self.positions = lru_cache(maxsize=64)(self._positions)
+
+    def _encoded(self, input, target):
+        return self.model.encode(_plain_input(input), target=target, units=self.units)
+
+    def _explanation(self, input, target, head, alpha, prove):
+        options = {**self.settings, "target": target, "alpha": alpha, "certify": prove}
+        options["heads"] = self.heads_searched if head == BEST else int(head)
+        return self.explain(self.model, _plain_input(input), **options)
+
+    def _outputs(self, input, target, mask):
+        return self.predict(input, target, [mask])[0]
+
+    def predict(self, input, target, masks, batch=64):
+        """What the model says under each mask: (len(masks), outputs)."""
+        encoded = self.encoded(input, target)
+        rows = [self.model.predict(encoded, masks[i : i + batch]) for i in range(0, len(masks), batch)]
+        return np.concatenate([np.asarray(row, dtype=np.float64) for row in rows])
+
+    def _positions(self, input, target, head, alpha):
+        explanation = self.explanation(input, target, head, alpha, False)
+        pag = explanation.pags[explanation.best_head]
+        return draw(pag, outcome=pag.nodes[-1], max_edges=None).positions
+
+    def heads(self, input, target):
+        """Number of heads of the last layer."""
+        return len(self.model.attention(self.encoded(input, target)))
+
+
+def _plain_input(input):
+    return input if isinstance(input, str) else list(input)
+
+
+# --- one state -----------------------------------------------------------------------------------
+
+
+def set_letters(explanation):
+    """Letters of the sets that each unit belongs to: position -> "AB"."""
+    found = {}
+    for number, one in enumerate(explanation.sets[:26]):
+        for position in one.positions:
+            found[position] = found.get(position, "") + chr(65 + number)
+    return found
+
+
+def chips_panel(explanation, mask, title, fixed=()):
+    """The units of the input as switches; those of the sets carry their letters."""
+    letters = set_letters(explanation)
+    items = []
+    for position, unit in enumerate(explanation.units):
+        inside = f", in set {', '.join(letters[position])}" if position in letters else ""
+        masked = position in mask
+        items.append(
+            {
+                "id": position,
+                "text": unit,
+                "pressed": masked,
+                "letters": letters.get(position, ""),
+                "label": f"{unit}{inside}{', masked' if masked else ''}",
+                "disabled": position in fixed,
+            }
+        )
+    return {"kind": "chips", "name": "toggle", "title": title, "label": title, "items": items, "above": True}
+
+
+def change_bars(outputs, masked, label, target, limit=5):
+    """Probabilities with nothing masked and under the mask, as two lists of bars: the likeliest of each."""
+    names = list(np.argsort(-outputs, kind="stable")[:limit])
+    names += [i for i in np.argsort(-masked, kind="stable")[: max(1, limit - 2)] if i not in names]
+    top = int(masked.argmax())
+    items = []
+    for i in names:
+        before, now = outputs[i], masked[i]
+        note = f"{now:.1%}" if np.allclose(outputs, masked) else f"{before:.1%} → {now:.1%}"
+        mark = " (explained)" if i == target else ""
+        name = f"{label(int(i))}{mark}"
+        items.append({"text": name, "value": float(now), "note": note, "strong": int(i) == top})
+    return items
+
+
+def score_text(explanation, mask, flipped, replacement, noun):
+    """How one's own mask compares with the smallest sets that were found."""
+    count = len(mask)
+    many = f"{count} {noun}{'s' * (count != 1)}"
+    best = len(explanation.sets[0].positions) if explanation.sets else None
+    if not count:
+        if best is None:
+            return f"Click {noun}s to mask them: can you change the prediction?"
+        if best == 1:
+            return f"The smallest sets in the graph have 1 {noun}. Can you find another {noun} that does it?"
+        return f"The smallest sets in the graph have {best} {noun}s. Can you do with fewer?"
+    if not flipped:
+        return f"You masked {many}: the prediction stands."
+    if best is None:
+        return f"You masked {many} and got “{replacement}”. The graph offered no set: you beat the algorithm."
+    if count < best:
+        return f"You masked {many} and got “{replacement}”; the graph needed {best}. You beat the algorithm."
+    if count == best:
+        return f"You masked {many} and got “{replacement}”, as few as the smallest set in the graph."
+    return f"You masked {many} and got “{replacement}”; {best} would do."
+
+
+def sets_panel(explanation, noun):
+    """The minimal sets as buttons that load them as one's own mask."""
+    items = []
+    for number, one in enumerate(explanation.sets[:12]):
+        letter, units = chr(65 + number), ", ".join(one.units)
+        said = f"Mask set {letter}: {units}; the model then says {one.replacement}"
+        text = f"{letter}: {units} → {one.replacement} ({percent(one.probability)})"
+        items.append({"id": number, "text": text, "label": said, "pressed": False})
+    more = f", the first {len(items)} here" if len(items) < len(explanation.sets) else ""
+    title = f"Smallest sets found: {len(explanation.sets)}{more}"
+    if not items:
+        return {"kind": "list", "title": "No set found", "items": list(explanation.failures) or ["nothing"]}
+    return {"kind": "chips", "name": "use", "title": title, "label": title, "items": items, "column": True}
+
+
+def proof_text(explanation, noun):
+    """Whether the sets are proved to be minimal."""
+    if not explanation.sets:
+        return ""
+    if len(explanation.sets[0].units) == 1:
+        return f"No smaller set exists: it is one {noun}."
+    if explanation.certified is True:
+        return f"Proved: no set of fewer {noun}s changes the prediction."
+    if explanation.certified is False:
+        smaller = ", ".join(explanation.smaller[0].units)
+        return f"A smaller set outside the graph does it too: {smaller}."
+    return f"Whether fewer {noun}s would do was not proved."
+
+
+def explanation_view(asked, state, noun, controls, title):
+    """The picture of one state: graph, sets, one's own mask and what it does."""
+    input, target = state["input"], state["target"]
+    explanation = asked.explanation(input, target, state["head"], state["alpha"], state["prove"])
+    encoded = asked.encoded(input, target)
+    mask = tuple(sorted(position for position in state["mask"] if position < len(explanation.units)))
+    outputs, masked = asked.outputs(input, target, ()), asked.outputs(input, target, mask)
+    replacement = asked.model.label(int(masked.argmax()))
+    flipped = int(masked.argmax()) != encoded.target
+
+    head = explanation.best_head
+    pag = explanation.pags[head]
+    node = dict(zip(explanation.nodes, pag.nodes, strict=False))
+    letters = {chr(65 + number): one for number, one in enumerate(explanation.sets[:26])}
+    shown = {letter: one for letter, one in letters.items() if head in one.heads}
+    chosen = parse_key(state["selected"])
+    drawing = draw(
+        pag,
+        outcome=pag.nodes[-1],
+        sets={letter: [node[p] for p in one.positions] for letter, one in list(shown.items())[:6]},
+        masked=[node[p] for p in mask if p in node],
+        max_edges=MOST_EDGES if state["whole"] else NEAR_EDGES,
+        positions=asked.positions(input, target, *state["arranged"]),
+        title=f"Causal graph of head {head} around “{explanation.target}”",
+    )
+    fixed = {u for u, p in enumerate(encoded.positions) if set(p) & set(encoded.outcome_positions)}
+    if int(outputs.argmax()) == encoded.target:
+        score = score_text(explanation, mask, flipped, replacement, noun)
+    else:
+        score = f"Nothing to beat: with no mask the model says “{explanation.prediction}” already."
+    bars = change_bars(outputs, masked, asked.model.label, encoded.target)
+    panels = [
+        chips_panel(explanation, mask, title, fixed),
+        {"kind": "text", "name": "score", "text": score, "strong": True},
+        {"kind": "bars", "title": "Probability", "items": bars},
+        sets_panel(explanation, noun),
+    ]
+    notes = [proof_text(explanation, noun), *explanation.notes]
+    panels += [{"kind": "text", "text": note} for note in notes if note]
+    cost = f"{explanation.model_calls} model calls, {explanation.seconds:.2f} s"
+    status = f"{_first_sentences(explanation)} Graph of head {head}, α = {state['alpha']:g} ({cost})."
+    return View.of(
+        drawing,
+        controls=controls,
+        panels=tuple(panels),
+        details={f"e{c.a}-{c.b}": c.sentence for c in drawing.scene.curves},
+        selected=state["selected"] if len(chosen) == 2 else None,
+        detail=f"Point at an edge to read it; choose a {noun} to mask it.",
+        status=status + (f" {drawing.caption}" if drawing.caption else ""),
+        data={
+            "prediction": explanation.prediction,
+            "mask": [explanation.units[p] for p in mask],
+            "prediction_with_mask": replacement,
+            "sets": [list(one.units) for one in explanation.sets],
+        },
+    )
+
+
+def _first_sentences(explanation):
+    text = f"The model {'recommends' if explanation.task == 'recommendation' else 'predicts'} "
+    text += f"“{explanation.prediction}” ({percent(explanation.probability)})."
+    if explanation.sets:
+        one = explanation.sets[0]
+        text += f" With {' and '.join(f'“{u}”' for u in one.units)} masked: “{one.replacement}”."
+    return text

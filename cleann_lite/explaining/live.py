@@ -1,0 +1,125 @@
+"""An explanation whose states are stored in its page: it answers without Python, from what was computed.
+
+Stored are the graph and the sets at every level α, and what the model says with each word masked, with each
+pair and with each set that was found. The browser's side is ``drawing/static/stored.js``.
+"""
+
+from itertools import combinations
+
+import numpy as np
+
+from ..drawing.view import buttons, slider
+from .interactive import ALPHAS, BEST, Asked, change_bars, explanation_view, score_text
+
+MOST_WORK = 60_000  # units that the model reads for the masks of one page
+MANY_UNITS = 60  # beyond which only every second level is stored
+
+
+def states(explanation) -> dict:
+    """All states of one explanation, as plain values for the page's script.
+
+    Parameters
+    ----------
+    explanation : Explanation
+        From ``explain``: its model is asked again, once for each mask that is stored.
+
+    Returns
+    -------
+    dict
+        ``views``, one per level α in ``values``; ``masks`` by positions; ``scores`` by size; ``unstored`` is
+        said of any other mask.
+
+    Raises
+    ------
+    ValueError
+        The explanation was read from JSON: there is no model to ask.
+    """
+    if explanation.again is None:
+        raise ValueError("this explanation was read from JSON: explain the input again to make a live page")
+    settings = dict(explanation.again.keywords)
+    target, prove = settings.pop("target", None), bool(settings.pop("certify", True))
+    settings.pop("alpha", None)
+    asked = Asked(explanation.again.func, explanation.again.args[0], **settings)
+    input, noun = explanation.input, _noun(explanation)
+    many, alpha = len(explanation.units) > MANY_UNITS, float(explanation.settings["alpha"])
+    prove = prove and not many
+    state = {
+        "input": input, "target": target, "head": BEST, "prove": prove, "whole": False, "mask": (),
+        "selected": None, "arranged": (BEST, alpha),
+    }  # fmt: skip
+    levels = sorted({*(ALPHAS[::2] if many else ALPHAS), alpha})
+    found = {level: asked.explanation(input, target, BEST, level, prove) for level in levels}
+    controls = (
+        slider("alpha", "Significance level α", levels, alpha, "{:g}".format),
+        buttons("buttons", "Mask", [("clear", "Unmask all", None, True)]),
+    )
+    title = f"The {noun}s: click one to mask it"
+    svgs, views = [], []
+    for level in levels:
+        view = explanation_view(asked, {**state, "alpha": level}, noun, controls, title)
+        message, one = view.message("explanation", 0), found[level]
+        if view.svg not in svgs:
+            svgs.append(view.svg)
+        message |= {"svg": svgs.index(view.svg), "nodes": list(one.nodes), "best": _best(one)}
+        views.append({**message, "sets": [list(s.positions) for s in one.sets]})
+    masks, whole = _masks(asked, input, target, [one for level in levels for one in found[level].sets])
+    answers, names = _answers(asked, input, target, masks)
+    standing = next(p["text"] for p in views[0]["panels"] if p.get("name") == "score")
+    scores = {}
+    for best in {_best(one) for one in found.values()}:
+        example = next(one for one in found.values() if _best(one) == best)
+        for count in {len(mask) for mask in masks}:
+            for flipped in (False, True):
+                text = score_text(example, range(count), flipped, "{replacement}", noun)
+                if answers[""]["flipped"]:  # the outcome is not the prediction
+                    text = standing
+                scores[f"{best},{count},{str(flipped).lower()}"] = text
+    said = "every pair" if whole else f"the pairs of the {noun}s that matter most alone"
+    return {
+        "spec": {
+            "title": "Try it: this page answers by itself",
+            "hint": f"Move α; click {noun}s to mask them and watch the probability. Stored are every single "
+            f"{noun}, {said} and the sets found.",
+        },
+        "key": "alpha", "values": levels, "state": {"alpha": alpha}, "svgs": svgs, "views": views,
+        "masks": answers, "names": names, "scores": scores,
+        "unstored": f"You masked {{count}} {noun}s: that state is not stored in this page, only in Python.",
+    }  # fmt: skip
+
+
+def _noun(explanation):
+    return "film" if explanation.task == "recommendation" else "word"
+
+
+def _best(explanation):
+    return len(explanation.sets[0].positions) if explanation.sets else 0
+
+
+def _masks(asked, input, target, sets):
+    """The masks to store, each once: none, singles, sets, then pairs, those of the strongest units first."""
+    encoded = asked.encoded(input, target)
+    outcome = set(encoded.outcome_positions)
+    free = [u for u, places in enumerate(encoded.positions) if not set(places) & outcome]
+    singles = [(u,) for u in free]
+    left = dict(zip(free, asked.predict(input, target, singles)[:, encoded.target], strict=True))
+    strongest = sorted(free, key=left.get)
+    pairs = sorted(combinations(range(len(strongest)), 2), key=lambda pair: (pair[1], pair[0]))
+    pairs = [tuple(sorted((strongest[a], strongest[b]))) for a, b in pairs]
+    masks = list(dict.fromkeys([(), *singles, *(tuple(s.positions) for s in sets), *pairs]))
+    most = max(MOST_WORK // len(encoded.units), len(masks) - len(pairs))
+    return masks[:most], len(masks) <= most
+
+
+def _answers(asked, input, target, masks):
+    encoded, label = asked.encoded(input, target), asked.model.label
+    rows, names, answers = asked.predict(input, target, masks), {}, {}
+    for mask, row in zip(masks, rows, strict=True):
+        bars = change_bars(rows[0], row, label, encoded.target)
+        shown = [[names.setdefault(b["text"], len(names)), round(b["value"], 4), b["note"]] for b in bars]
+        answers[",".join(map(str, mask))] = {
+            "bars": shown,
+            "strong": next(i for i, b in enumerate(bars) if b["strong"]),
+            "to": label(int(np.argmax(row))),
+            "flipped": bool(np.argmax(row) != encoded.target),
+        }
+    return answers, list(names)
