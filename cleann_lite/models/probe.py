@@ -19,9 +19,7 @@ _TOLERANCE = 1e-3  # of a row's sum: half precision has three digits
 # What can be done where a family is refused; by the model_type of config.json.
 _WAY_OUT = {
     "big_bird": 'set "attention_type": "original_full" in its config.json',
-    "bigbird_pegasus": 'set "attention_type": "original_full" in its config.json',
     "longformer": "its attention covers a window; take a model with full attention, such as RoBERTa",
-    "led": "its attention covers a window; take a model with full attention",
     "funnel": "it pools words between layers; take a model that keeps every word, such as ELECTRA",
     "yoso": "it estimates attention by hashing; take a model with full attention",
     "nystromformer": "it estimates attention from landmarks; take a model with full attention",
@@ -93,7 +91,8 @@ def probe(model, reader, name: str) -> Probe:
 def _look(model, name, inputs):
     length = len(inputs["input_ids"])
     batch = {k: torch.as_tensor(v[None], device=model.device) for k, v in inputs.items()}
-    tables = _PositionTables(length, model.get_input_embeddings().weight)
+    tables, parts = _PositionTables(length, model.get_input_embeddings().weight), []
+    hook = torch.nn.modules.module.register_module_forward_hook(lambda *a: parts.append(a[2]))
     try:
         with tables, torch.enable_grad():
             output = model(
@@ -103,13 +102,16 @@ def _look(model, name, inputs):
     except Exception as error:  # of any kind: it is the model's own code
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ValueError(f"{name} does not run on a short text ({type(error).__name__}: {first})") from None
+    finally:
+        hook.remove()
     kind = model.config.model_type
     attention = _attention(output, name, kind, length, model.config._attn_implementation)
     before = kind == "squeezebert"
     _check_rows(attention, name, kind, before)
     hidden, logits = output.get("hidden_states"), output["logits"]
     read = logits if logits.ndim == 2 else logits[:, -1]
-    row = _row_read(read, hidden[-1] if hidden else None, length, name)
+    states = _last_states(hidden[-1], parts, length) if hidden else []
+    row = _row_read(read, states, length, name)
     if logits.ndim == 3 and row != -1:
         raise ValueError(f"{name} does not read the last hidden state of a word to predict it")
     return Probe(
@@ -139,7 +141,7 @@ def _attention(output: Mapping, name, kind, length, implementation):
             f"the attention of {name} is not over all words of the text ({kind} gave shapes "
             f"{sorted(shapes)} for {length} word-pieces): {advice}"
         )
-    if kind in _WAY_OUT and kind != "gpt_oss":  # full on a short text, not on a long one
+    if kind == "nystromformer":  # full on a short text, not on a long one
         raise ValueError(f"the attention of {name} is not over all words of a longer text: {_WAY_OUT[kind]}")
     return [layer[0].detach().cpu().double().numpy() for layer in layers]
 
@@ -158,12 +160,22 @@ def _check_rows(attention, name, kind, before):
         )
 
 
-def _row_read(logits, hidden, length, name):
+def _last_states(hidden, parts, length):
+    """The last hidden state, and what modules gave with the same numbers: a model may return a copy of it."""
+    states = [hidden]
+    for part in parts:
+        part = part[0] if isinstance(part, tuple | list) and part else part
+        same_size = isinstance(part, torch.Tensor) and part.numel() == hidden.numel()
+        if same_size and torch.equal(part.reshape(length, -1), hidden.reshape(length, -1)):
+            states.append(part)
+    return [state for state in states if state.requires_grad and state.numel() % length == 0]
+
+
+def _row_read(logits, states, length, name):
     """The row of the last hidden state that one row of logits depends on; None for the mean of all."""
     weights = torch.arange(1.0, logits.shape[-1] + 1, device=logits.device) / logits.shape[-1]
-    slope = None
-    if hidden is not None and hidden.requires_grad and hidden.numel() % length == 0:
-        (slope,) = torch.autograd.grad((logits * weights).sum(), hidden, allow_unused=True)
+    slopes = torch.autograd.grad((logits * weights).sum(), states, allow_unused=True) if states else ()
+    slope = next((slope for slope in slopes if slope is not None), None)
     if slope is None:
         raise ValueError(f"it cannot be seen which words {name} reads in its last layer to predict")
     slope = slope.reshape(length, -1).float().cpu().numpy()

@@ -92,8 +92,8 @@ class NextWordModel(TextModel):
         self.reader.open_end = True
         if not self.causal:
             raise ValueError(
-                f"{self.name} attends to later words, so it predicts no next word: as a masked-word model "
-                f'(task="masked-word") it may be read, or with "is_decoder": true in its config.json'
+                f"{self.name} attends to later words, so it predicts no next word: a BERT is read with "
+                f'task="masked-word", or with "is_decoder": true in its config.json as a decoder'
             )
 
     def encode(self, input: Any, target=None, units: str = "words") -> Encoded:
