@@ -67,7 +67,7 @@ def test_separating_set(pag):
     assert pag.separating_set(4, 7) is None
     with pytest.raises(ValueError, match="carries no separating set"):
         pag.separating_set(7, 2)
-    with pytest.raises(ValueError, match="not a node"):
+    with pytest.raises(ValueError, match="unknown node 0: the graph has not, a"):
         pag.separating_set(0, 2)
 
 

@@ -55,6 +55,7 @@ def learn_pag(
     tiers: Sequence[Sequence] | None = None,
     order_independent: bool = True,
     confirm_colliders: bool = True,
+    legal: bool = True,
     max_tests: int = 1_000_000,
     trace: bool = False,
     progress: Callable[[int, int, int | None], None] | None = None,
@@ -87,6 +88,9 @@ def learn_pag(
     confirm_colliders
         Believe a collider only after a second look (``orientation``), which conditions on one variable more
         than what separates its ends, beyond ``max_size`` too. False: as the papers do.
+    legal
+        Undo marks that contradict each other (``legality``; ``PAG.undone`` counts them), so that the graph is
+        the PAG of some model. False: leave them, as the papers do; a note says so.
     max_tests
         The search stops before a size with more candidate sets than this (with ``order_independent=False``:
         after so many of them); the graph's ``notes`` say so, and it stands for what was tested. ICD tries
@@ -112,9 +116,6 @@ def learn_pag(
     0 o-> 1
     1 <-o 2
     1 --> 3
-
-    Two variables that depend on each other, the second measured later:
-
     >>> print(learn_pag(DSeparation(nx.DiGraph([(0, 1)]), [0, 1]), tiers=[[0], [1]]))
     0 o-> 1
     """
@@ -145,7 +146,7 @@ def learn_pag(
         steps,
     )
     _METHODS[method](search)
-    return search.result(None if labels is None else tuple(labels))
+    return search.result(None if labels is None else tuple(labels), legal)
 
 
 def fci(search: Search) -> None:

@@ -20,43 +20,37 @@ References
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import IntEnum
 from functools import cached_property
 
 import networkx as nx
 import numpy as np
 
+from .legality import legality_of
+from .marks import (
+    DOT_SHAPE,
+    EDGE_MEANING,
+    EDGE_TEXT,
+    MARK_MEANING,
+    Legality,
+    Mark,
+    SearchStatus,
+    possibly_directed,
+    reachable,
+)
 
-class Mark(IntEnum):
-    """What stands at one end of an edge."""
-
-    NONE = 0
-    CIRCLE = 1
-    ARROW = 2
-    TAIL = 3
-
-
-# (mark at the left node, mark at the right node) -> how the edge is written
-EDGE_TEXT = {
-    (left, right): {Mark.CIRCLE: "o", Mark.ARROW: "<", Mark.TAIL: "-"}[left]
-    + "-"
-    + {Mark.CIRCLE: "o", Mark.ARROW: ">", Mark.TAIL: "-"}[right]
-    for left in (Mark.CIRCLE, Mark.ARROW, Mark.TAIL)
-    for right in (Mark.CIRCLE, Mark.ARROW, Mark.TAIL)
-}
-
-# mark -> Graphviz arrow shape
-DOT_SHAPE = {Mark.CIRCLE: "odot", Mark.ARROW: "normal", Mark.TAIL: "none"}
-
-# (mark at x, mark at y) -> what the edge x *-* y says
-_SENTENCE = {
-    (Mark.TAIL, Mark.ARROW): "{x} causes {y}, directly or through others left out; {y} does not cause {x}",
-    (Mark.ARROW, Mark.ARROW): "neither causes the other; they share a hidden cause",
-    (Mark.CIRCLE, Mark.ARROW): "{y} does not cause {x}; {x} may cause {y}, or they may share a hidden cause",
-    (Mark.CIRCLE, Mark.CIRCLE): "neither causes the other for certain; they may share a hidden cause",
-    (Mark.TAIL, Mark.TAIL): "each causes the other or what the data were selected by",
-    (Mark.CIRCLE, Mark.TAIL): "{y} causes {x} or what the data were selected by; whether {x} does is open",
-}
+__all__ = [
+    "DOT_SHAPE",
+    "EDGE_MEANING",
+    "EDGE_TEXT",
+    "MARK_MEANING",
+    "PAG",
+    "Legality",
+    "Mark",
+    "SearchStatus",
+    "distinct",
+    "possibly_directed",
+    "reachable",
+]
 
 
 def distinct(words):
@@ -71,27 +65,6 @@ def distinct(words):
         below = str(seen[word]).translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))
         labels.append(f"{word}{below}" if words.count(word) > 1 else word)
     return labels
-
-
-def reachable(step: np.ndarray) -> np.ndarray:
-    """Reflexive transitive closure of a relation.
-
-    Parameters
-    ----------
-    step
-        (n, n) bool.
-
-    Returns
-    -------
-    (n, n) bool: entry [i, j] is True when j can be reached from i in zero or more steps.
-    """
-    closure = step | np.eye(len(step), dtype=bool)
-    while True:
-        dense = closure.astype(np.float32)
-        longer = dense @ dense > 0
-        if (longer == closure).all():
-            return closure
-        closure = longer
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,14 +86,25 @@ class PAG:
         Sentences that the reader must know, for example that a cap ended the search.
     trace
         Every step of the search, if it was asked for (``discovery.Step``).
+    status
+        Why the search ended.
+    selection_bias
+        Whether the data may have been selected by something that the variables cause.
+    tiers
+        Groups of nodes, earliest first, if it is known that no node causes one of an earlier group.
+    p_values
+        (k, k) float64 or None: of two adjacent nodes the largest p-value over the sets that were tried, of
+        others that of their separating set; NaN where unknown.
+    undone
+        How many marks the search took back because they contradicted each other.
 
     Examples
     --------
     >>> pag = PAG([[0, 2, 0], [1, 0, 1], [0, 2, 0]], labels=("rain", "wet", "hose"))
     >>> for sentence in pag.describe():
     ...     print(sentence)
-    “rain” o-> “wet”: “wet” does not cause “rain”; “rain” may cause “wet”, or they may share a hidden cause.
-    “hose” o-> “wet”: “wet” does not cause “hose”; “hose” may cause “wet”, or they may share a hidden cause.
+    “rain” o-> “wet”: “wet” does not cause “rain”; “rain” may cause “wet”, or something hidden causes both.
+    “hose” o-> “wet”: “wet” does not cause “hose”; “hose” may cause “wet”, or something hidden causes both.
     """
 
     marks: np.ndarray
@@ -129,6 +113,11 @@ class PAG:
     separating_sets: Mapping[tuple[int, int], tuple[int, ...]] = field(default_factory=dict, repr=False)
     notes: tuple[str, ...] = ()
     trace: tuple = field(default=(), repr=False)
+    status: SearchStatus = SearchStatus.COMPLETE
+    selection_bias: bool = False
+    tiers: tuple[tuple, ...] | None = field(default=None, repr=False)
+    p_values: np.ndarray | None = field(default=None, repr=False)
+    undone: int = 0
 
     def __post_init__(self):
         given = np.asarray(self.marks)
@@ -150,7 +139,15 @@ class PAG:
         labels = None if self.labels is None else tuple(str(label) for label in self.labels)
         if labels is not None and len(labels) != len(nodes):
             raise ValueError(f"each node needs one label: got {len(labels)} labels for {len(nodes)} nodes")
-        for name, value in (("marks", marks), ("nodes", nodes), ("labels", labels)):
+        p_values = None if self.p_values is None else np.array(self.p_values, dtype=np.float64)
+        if p_values is not None and p_values.shape != marks.shape:
+            raise ValueError(f"p_values must be as large as marks: got {p_values.shape} for {marks.shape}")
+        tiers = None if self.tiers is None else tuple(map(tuple, self.tiers))
+        if tiers is not None and sorted(map(str, sum(tiers, ()))) != sorted(map(str, nodes)):
+            raise ValueError(f"tiers must name each node once: got {tiers} for {nodes}")
+        checked = {"marks": marks, "nodes": nodes, "labels": labels, "tiers": tiers, "p_values": p_values}
+        checked |= {"notes": tuple(self.notes), "status": SearchStatus(self.status)}
+        for name, value in checked.items():
             object.__setattr__(self, name, value)
 
     def __eq__(self, other):
@@ -167,16 +164,45 @@ class PAG:
     def _number(self) -> dict:
         return {node: number for number, node in enumerate(self.nodes)}
 
+    @cached_property
+    def _labelled(self) -> dict:
+        labels = self.labels or ()
+        return {label: i for i, label in enumerate(labels) if labels.count(label) == 1}
+
     def _index(self, node) -> int:
-        try:
-            return self._number[node]
-        except KeyError:
-            raise ValueError(f"{node!r} is not a node of this graph: its nodes are {self.nodes}") from None
+        """Place of a node, which may also be called by its label where no other node has it."""
+        number = self._number.get(node)
+        if number is None:
+            number = self._labelled.get(node)
+        if number is None:
+            raise ValueError(f"unknown node {node!r}: the graph has {self._known}")
+        return number
+
+    @property
+    def _known(self) -> str:
+        names = self.nodes if self.labels is None else self.labels
+        return ", ".join(map(str, names[:20])) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
 
     @property
     def complete(self) -> bool:
-        """False when a cap ended the search early; ``notes`` says which."""
-        return not any("stopped" in note for note in self.notes)
+        """Whether the search came to its end; ``status`` says why not."""
+        return self.status is SearchStatus.COMPLETE
+
+    @cached_property
+    def legality(self) -> Legality:
+        """Whether the marks are those that all models of some kind share (``legality``)."""
+        rank = None
+        if self.tiers is not None:
+            rank = np.empty(len(self), dtype=int)
+            for tier, group in enumerate(self.tiers):
+                rank[[self._index(node) for node in group]] = tier
+        return legality_of(self.marks, rank)
+
+    @property
+    def selected(self) -> bool:
+        """Whether marks must be read with selection in mind: it was allowed for, or it shows in a mark."""
+        beside_tail = self.marks.T[self.marks == Mark.TAIL]
+        return self.selection_bias or bool((beside_tail != Mark.ARROW).any())
 
     def label(self, node) -> str:
         """What a node is called: its label, or its number."""
@@ -213,7 +239,7 @@ class PAG:
             raise ValueError(f"a separating set is for two different nodes: got {x!r} twice")
         if self.marks[i, j]:
             return None
-        key = (x, y) if i < j else (y, x)
+        key = (self.nodes[min(i, j)], self.nodes[max(i, j)])
         if key not in self.separating_sets:
             raise ValueError(f"this graph carries no separating set for {x!r} and {y!r}")
         return tuple(self.separating_sets[key])
@@ -247,19 +273,26 @@ class PAG:
             lines.append(f"  n{self._number[x]} -> n{self._number[y]} [{ends}];")
         return "\n".join([*lines, "}"]) + "\n"
 
-    def describe(self) -> list[str]:
-        """Each edge as a sentence, for data that were not selected; labels that repeat are numbered.
+    def describe(self, p_values: bool = False) -> list[str]:
+        """Each edge as a sentence that is true of every model that the graph stands for.
 
-        Under selection, "x causes y" with no arrowhead at x may mean that x causes what the data were
-        selected by, and a hidden cause of x and one of y may be joined by selection alone.
+        Where the data may have been selected, the sentences name selection. Labels that repeat are numbered.
+
+        Parameters
+        ----------
+        p_values
+            Add the largest p-value over the sets that were tried; the higher, the less sure is the edge.
         """
         sentences, labels = [], dict(zip(self.nodes, distinct(map(self.label, self.nodes)), strict=True))
         for x, y, at_x, at_y in self.edges():
-            if (at_x, at_y) not in _SENTENCE:
+            if (at_x, at_y) not in EDGE_MEANING:
                 x, y, at_x, at_y = y, x, at_y, at_x
             name = {"x": f"“{labels[x]}”", "y": f"“{labels[y]}”"}
-            meaning = _SENTENCE[at_x, at_y].format(**name)
-            sentences.append(f"{name['x']} {EDGE_TEXT[at_x, at_y]} {name['y']}: {meaning}.")
+            meaning = EDGE_MEANING[at_x, at_y][self.selected].format(**name)
+            sentence = f"{name['x']} {EDGE_TEXT[at_x, at_y]} {name['y']}: {meaning}."
+            if p_values and self.p_values is not None:
+                sentence += f" Largest p: {self.p_values[self._index(x), self._index(y)]:.2g}."
+            sentences.append(sentence)
         return sentences
 
     def to_json(self) -> str:
@@ -272,6 +305,11 @@ class PAG:
                 "marks": self.marks.tolist(),
                 "separating_sets": [[x, y, list(z)] for (x, y), z in separated],
                 "notes": list(self.notes),
+                "status": self.status.value,
+                "selection_bias": bool(self.selection_bias),
+                "tiers": None if self.tiers is None else [list(group) for group in self.tiers],
+                "p_values": None if self.p_values is None else _rounded(self.p_values),
+                "undone": self.undone,
             },
             ensure_ascii=False,
             default=lambda number: number.item(),  # NumPy's
@@ -289,16 +327,27 @@ class PAG:
         content = json.loads(text)
         if not isinstance(content, dict) or "marks" not in content:
             raise ValueError("a PAG in JSON needs the field 'marks'")
-        nodes, labels = content.get("nodes"), content.get("labels")
+        nodes, labels, tiers = (content.get(name) for name in ("nodes", "labels", "tiers"))
         try:
-            marks = np.array(content["marks"], dtype=float)
-            return cls(
+            marks, p_values = np.array(content["marks"], dtype=float), content.get("p_values")
+            graph = cls(
                 marks if marks.size else marks.reshape(0, 0),
                 None if nodes is None else tuple(nodes),
                 None if labels is None else tuple(labels),
                 {(x, y): tuple(given) for x, y, given in content.get("separating_sets") or ()},
-                tuple(content.get("notes") or ()),
+                _texts(content.get("notes") or []),
+                status=SearchStatus(content.get("status", SearchStatus.COMPLETE)),
+                selection_bias=_flag(content.get("selection_bias", False)),
+                tiers=None if tiers is None else tuple(map(tuple, tiers)),
+                p_values=None if p_values is None else np.array(p_values, dtype=float),
+                undone=int(content.get("undone", 0)),
             )
+            for (x, y), given in graph.separating_sets.items():
+                if graph.marks[graph._number[x], graph._number[y]] or not set(given) <= set(graph.nodes):
+                    raise ValueError(f"{x!r} and {y!r} cannot have the separating set {given}")
+            return graph
+        except KeyError as error:
+            raise ValueError(f"this is not the JSON of a PAG: unknown node {error}") from None
         except (TypeError, ValueError) as error:
             raise ValueError(f"this is not the JSON of a PAG: {error}") from None
 
@@ -307,22 +356,21 @@ class PAG:
         return "\n".join(edges) or "no edges"
 
 
-def possibly_directed(marks: np.ndarray, selection_bias: bool = False) -> np.ndarray:
-    """The steps of a possibly directed path: u *—* v with no arrowhead at u and no tail at v.
+def _rounded(values: np.ndarray) -> list:
+    """Six digits are plenty; JSON has no NaN."""
+    return [[None if value != value else float(f"{value:.6g}") for value in row] for row in values.tolist()]
 
-    Parameters
-    ----------
-    marks
-        (k, k) marks.
-    selection_bias
-        Allow a tail at v too: with selection, u —* v may mean that u causes the selection.
 
-    Returns
-    -------
-    (k, k) bool, entry [u, v].
-    """
-    steps = (marks > 0) & (int(Mark.ARROW) != marks.T)
-    return steps if selection_bias else steps & (marks != int(Mark.TAIL))
+def _texts(notes) -> tuple[str, ...]:
+    if not (isinstance(notes, list) and all(isinstance(note, str) for note in notes)):
+        raise ValueError("notes must be a list of sentences")
+    return tuple(notes)
+
+
+def _flag(value) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"selection_bias must be true or false: got {value!r}")
+    return value
 
 
 def _quoted(text: str) -> str:

@@ -18,6 +18,7 @@ import networkx as nx
 import numpy as np
 
 from .graphs import PAG, Mark, reachable
+from .legality import a_member
 from .separation import DAGSeparation, MixedSeparation, as_bits
 
 
@@ -117,27 +118,6 @@ def _pairwise(marks, separation) -> Iterator[tuple[tuple[int, int], int]]:
     anterior = separation.anterior
     for i, j in np.argwhere(np.triu(marks == Mark.NONE, 1)).tolist():
         yield (i, j), (anterior[i] | anterior[j]) & ~(1 << i | 1 << j)
-
-
-def a_member(marks) -> np.ndarray:
-    """One MAG of a PAG: every o→ becomes →, o— becomes —, and circle edges a DAG without new colliders.
-
-    Source: Zhang 2008, tail augmented graph. For marks that are no PAG the result may not be a MAG.
-    """
-    marks = np.array(marks, dtype=np.int8)
-    circle = marks == Mark.CIRCLE
-    both = circle & circle.T
-    marks[circle & ~both] = Mark.TAIL
-    # maximum cardinality search (Tarjan, Yannakakis): the earlier neighbours of a node form a clique
-    waiting, weight = list(range(len(marks))), np.zeros(len(marks), dtype=int)
-    while waiting:
-        node = max(waiting, key=lambda v: (weight[v], -v))
-        waiting.remove(node)
-        for later in waiting:
-            if both[node, later]:
-                weight[later] += 1
-                marks[node, later], marks[later, node] = Mark.ARROW, Mark.TAIL
-    return marks
 
 
 def members(pag, limit: int | None = None, selection_bias: bool = True) -> Iterator:

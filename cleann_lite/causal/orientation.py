@@ -30,7 +30,7 @@ from functools import cached_property
 
 import numpy as np
 
-from .graphs import Mark
+from .marks import Mark
 from .separation import MixedSeparation, bits, bits_as_rows, rows_as_bits
 
 # plain integers: numpy compares them faster than members of an enumeration
@@ -361,7 +361,7 @@ def _apply(name: str, rule: Callable, g: Relations, marks: np.ndarray, listen: L
     return True
 
 
-def pag_of_mag(mag: np.ndarray, selection_bias: bool = True) -> np.ndarray:
+def pag_of_mag(mag: np.ndarray, selection_bias: bool = True, rank: np.ndarray | None = None) -> np.ndarray:
     """Marks of the PAG of a MAG: what all MAGs with the same m-separations share.
 
     Two nodes that are not adjacent in a MAG are separated by all nodes with a path of directed and undirected
@@ -373,6 +373,8 @@ def pag_of_mag(mag: np.ndarray, selection_bias: bool = True) -> np.ndarray:
         (k, k) marks without circles.
     selection_bias
         Apply R5–R7.
+    rank
+        (k,) the tier of each node, where tiers are known.
 
     Examples
     --------
@@ -387,4 +389,4 @@ def pag_of_mag(mag: np.ndarray, selection_bias: bool = True) -> np.ndarray:
         (i, j): (anterior[i] | anterior[j]) & ~(1 << i | 1 << j)
         for i, j in np.argwhere(np.triu(mag == NONE, 1)).tolist()
     }
-    return orient(mag > 0, separators, selection_bias=selection_bias)
+    return orient(mag > 0, separators, rank, selection_bias)

@@ -24,7 +24,7 @@ from operator import or_
 
 import numpy as np
 
-from .graphs import Mark
+from .marks import Mark
 from .separation import as_bits, bits, bits_as_rows, rows_as_bits
 
 _REMEMBERED = 500_000  # searches kept by one graph

@@ -6,13 +6,14 @@ a set of nodes is one integer (``separation``); ``nodes`` translates to the vari
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import repeat
 
 import numpy as np
 
-from .graphs import PAG, Mark
+from .graphs import PAG, Mark, SearchStatus
+from .legality import NOTE, legal_marks
 from .orientation import orient
 from .pds import TooManySets
 from .separation import as_bits, bits, bits_as_rows, rows_as_bits
@@ -39,7 +40,7 @@ class Step:
     independent
         What the test said.
     rule
-        "R0" … "R10".
+        "R0" … "R10", or "legality" where a contradictory mark was undone.
     mark
         The mark that the rule wrote.
     """
@@ -99,6 +100,7 @@ class Search:
         self.skeleton = ~np.eye(self.k, dtype=bool)
         self.separators: dict[Edge, int] = {}
         self.notes: list[str] = []
+        self.status = SearchStatus.COMPLETE
         self.trees = None  # of the PAG so far, kept by the recipes
         self._marks: np.ndarray | None = None
         self._renumbered = self.nodes != tuple(range(self.k))
@@ -256,6 +258,7 @@ class Search:
 
     def stopped(self, size: int) -> None:
         """Note that a cap ended the search at this size."""
+        self.status = SearchStatus.CAPPED
         where = "before" if self.order_independent else "among"
         self.notes.append(
             f"stopped {where} conditioning sets of {size}: over {self.max_tests} candidate sets"
@@ -263,7 +266,8 @@ class Search:
 
     def _stop_for_samples(self, size: int) -> None:
         """Note once that the samples are too few for sets of this size, and so for larger ones."""
-        if not self.notes:
+        if self.status is SearchStatus.COMPLETE:
+            self.status = SearchStatus.TOO_FEW_SAMPLES
             n_samples = self.test.n_samples
             self.notes.append(f"stopped before conditioning sets of {size}: {n_samples} samples are too few")
 
@@ -280,14 +284,38 @@ class Search:
             )
         return self._marks
 
-    def result(self, labels: tuple[str, ...] | None) -> PAG:
-        """The PAG of the present skeleton."""
+    def result(self, labels: tuple[str, ...] | None, legal: bool) -> PAG:
+        """The PAG of the present skeleton, contradictions undone if it shall be ``legal``."""
         separating_sets = {
             (self.nodes[i], self.nodes[j]): tuple(self.nodes[z] for z in bits(given))
             for (i, j), given in sorted(self.separators.items())
         }
-        marks = self.oriented()
-        return PAG(marks, self.nodes, labels, separating_sets, tuple(self.notes), tuple(self.trace or ()))
+        tiers = None
+        if self.rank is not None:
+            tiers = tuple(
+                tuple(self.nodes[i] for i in np.flatnonzero(self.rank == r)) for r in np.unique(self.rank)
+            )
+        marks = found = self.oriented()
+        if legal:
+            priority = None if self.strength is None else self.strength.sum(axis=0)
+            marks = legal_marks(found, self.rank, priority)
+            if self.trace is not None:
+                self._listener()("legality", found, marks)
+        graph = PAG(
+            marks,
+            self.nodes,
+            labels,
+            separating_sets,
+            tuple(self.notes),
+            tuple(self.trace or ()),
+            status=self.status,
+            selection_bias=self.selection_bias,
+            tiers=tiers,
+            undone=int(np.count_nonzero(marks != found)),
+        )
+        if graph.legality in NOTE:
+            return replace(graph, notes=(*graph.notes, NOTE[graph.legality]))
+        return graph
 
     @cached_property
     def strength(self) -> np.ndarray | None:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import networkx as nx
 import numpy as np
 
-from .graphs import Mark
+from .marks import Mark
 
 
 def bits(members: int) -> Iterator[int]:

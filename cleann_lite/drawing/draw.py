@@ -22,6 +22,7 @@ from .layout import GAP_X, MARGIN, box_size, distances_from, in_layers, is_tower
 from .svg import (
     EDGE_LOOK,
     LETTER,
+    MARK_NAME,
     Box,
     Curve,
     Scene,
@@ -34,7 +35,6 @@ from .svg import (
 
 __all__ = ["Drawing", "describe_attention", "draw", "heat_map", "svg_image", "words_html"]
 
-MARK_NAME = {Mark.TAIL: "tail", Mark.ARROW: "arrowhead", Mark.CIRCLE: "circle"}
 _CHANGE = {"added": " (new)", "removed": " (gone)", "changed": " (marks changed)"}
 
 
@@ -257,6 +257,7 @@ class _View:
     marks: np.ndarray
     latent: frozenset
     directed: bool  # all edges are plain arrows, whose marks need no legend
+    selected: bool = False  # marks must be read with selection in mind
 
     @classmethod
     def of(cls, graph, latent=()):
@@ -275,7 +276,8 @@ class _View:
             hidden |= {node for node in names if graph.nodes[node].get("latent")}
         else:
             raise ValueError(f"draw needs a PAG or a networkx.DiGraph: got {type(graph).__name__}")
-        view = cls(names, labels, marks, frozenset(), directed)
+        selected = isinstance(graph, PAG) and graph.selected
+        view = cls(names, labels, marks, frozenset(), directed, selected)
         return replace(view, latent=frozenset(view.at(node) for node in hidden))
 
     def at(self, node):
@@ -499,13 +501,15 @@ def _sentences(edges, view):
     marks = np.zeros_like(view.marks)
     for a, b, mark_a, mark_b, *_ in edges:
         marks[b, a], marks[a, b] = mark_a, mark_b
-    return PAG(marks, labels=view.labels).describe()
+    return PAG(marks, labels=view.labels, selection_bias=view.selected).describe()
 
 
 def _kinds(boxes, drawn, view):
     """What occurs in a picture, in the order of the legend."""
     marks = set() if view.directed else {mark for curve in drawn for mark in (curve.mark_a, curve.mark_b)}
     kinds = [name for mark, name in MARK_NAME.items() if mark in marks]
+    if view.selected:
+        kinds = ["tail under selection" if kind == "tail" else kind for kind in kinds]
     states = {curve.state for curve in drawn}
     kinds += [state for state in EDGE_LOOK if state != "same" and state in states]
     kinds += ["share"] if any(curve.share is not None and curve.share < 0.5 for curve in drawn) else []

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ..causal.graphs import Mark
+from ..causal.graphs import MARK_MEANING, Mark
 from .curves import HEAD, Course
 from .html import FONT, LIGHT, escape
 from .layout import FONT_SIZE, LINE, MARGIN, text_width
@@ -269,10 +269,10 @@ def _box_svg(box):
 
 # --- legend --------------------------------------------------------------------------------------
 
+MARK_NAME = {Mark.TAIL: "tail", Mark.ARROW: "arrowhead", Mark.CIRCLE: "circle"}
 LEGEND_TEXT = {
-    "arrowhead": "arrowhead: no cause of the other end",
-    "tail": "tail: a cause of the other end",
-    "circle": "circle: could be either",
+    **{MARK_NAME[mark]: f"{MARK_NAME[mark]}: {plain}" for mark, (plain, _) in MARK_MEANING.items()},
+    "tail under selection": f"tail: {MARK_MEANING[Mark.TAIL][True]}",
     "added": "new",
     "removed": "gone",
     "changed": "marks changed",
@@ -299,7 +299,8 @@ def legend_rows(kinds, width, top):
 
 def legend_curve(kind, x, y):
     """The sample edge of a legend item, or None for an item that shows a box."""
-    mark = {"arrowhead": Mark.ARROW, "tail": Mark.TAIL, "circle": Mark.CIRCLE}.get(kind, Mark.NONE)
+    name = kind.partition(" under ")[0]
+    mark = next((mark for mark in MARK_NAME if MARK_NAME[mark] == name), Mark.NONE)
     if mark == Mark.NONE and kind not in EDGE_LOOK and kind != "share":
         return None
     start, end, way = (
@@ -322,7 +323,7 @@ def legend_box(kind, x, y):
 def _legend_svg(kind, text, x, y):
     curve = legend_curve(kind, x, y)
     sample = _box_svg(legend_box(kind, x, y)) if curve is None else _edge_svg(curve)
-    if kind == "tail":  # a tail is a line that simply ends at its node: show the node's rim
+    if kind.startswith("tail"):  # a tail is a line that simply ends at its node: show the node's rim
         sample += f'<path d="M{x + LEGEND_SAMPLE - 4} {y - 5}v10" stroke="{PALE}" stroke-width="2"/>'
     sample = re.sub(r"<title>.*?</title>| data-[a-z]+=\"[^\"]*\"", "", sample)
     return (

@@ -1,0 +1,129 @@
+"""The marks at the ends of an edge, and what they say.
+
+A mark speaks of causes in every model that the graph stands for: an arrowhead at y on x *→ y says that y
+causes neither x nor the selection, a tail that it causes one of them. "Causes" means: directly or through
+other variables, observed or not. The sentences below follow from that and from what an edge is: two variables
+that no set of the others separates are joined by a cause, a hidden common cause or selection (Richardson,
+Spirtes. Ancestral graph Markov models. Annals of Statistics 30, 2002, theorem 4.2). One table serves
+``PAG.describe``, the drawings and their legends.
+"""
+
+from enum import IntEnum, StrEnum
+
+import numpy as np
+
+
+class Mark(IntEnum):
+    """The mark at one end of an edge."""
+
+    NONE = 0
+    CIRCLE = 1
+    ARROW = 2
+    TAIL = 3
+
+
+# (mark at the left node, mark at the right node) -> how the edge is written
+EDGE_TEXT = {
+    (left, right): {Mark.CIRCLE: "o", Mark.ARROW: "<", Mark.TAIL: "-"}[left]
+    + "-"
+    + {Mark.CIRCLE: "o", Mark.ARROW: ">", Mark.TAIL: "-"}[right]
+    for left in (Mark.CIRCLE, Mark.ARROW, Mark.TAIL)
+    for right in (Mark.CIRCLE, Mark.ARROW, Mark.TAIL)
+}
+
+# mark -> Graphviz arrow shape
+DOT_SHAPE = {Mark.CIRCLE: "odot", Mark.ARROW: "normal", Mark.TAIL: "none"}
+
+
+# (mark at x, mark at y) -> what the edge x *-* y says without selection, and with it
+EDGE_MEANING = {
+    (Mark.TAIL, Mark.ARROW): (
+        "{x} causes {y}, directly or through other variables; {y} does not cause {x}",
+        "{x} causes {y} or the selection of the data; {y} causes neither {x} nor the selection",
+    ),
+    (Mark.ARROW, Mark.ARROW): (
+        "neither causes the other; something hidden causes both",
+        "neither causes the other or the selection of the data; something hidden causes both, or the "
+        "selection joins them",
+    ),
+    (Mark.CIRCLE, Mark.ARROW): (
+        "{y} does not cause {x}; {x} may cause {y}, or something hidden causes both",
+        "{y} causes neither {x} nor the selection of the data; {x} may cause {y}, or something hidden causes "
+        "both, or the selection joins them",
+    ),
+    (Mark.CIRCLE, Mark.CIRCLE): (
+        "either may cause the other, or something hidden causes both",
+        "either may cause the other, or something hidden causes both, or the selection of the data joins "
+        "them",
+    ),
+    (Mark.TAIL, Mark.TAIL): ("each causes the other or the selection of the data",) * 2,
+    (Mark.CIRCLE, Mark.TAIL): (
+        "{y} causes {x} or the selection of the data; whether {x} causes {y} or the selection is open",
+    )
+    * 2,
+}
+
+# mark -> what it says of its own end, without selection and with it
+MARK_MEANING = {
+    Mark.ARROW: ("does not cause the other end",) * 2,
+    Mark.TAIL: ("causes the other end", "causes the other end or the selection"),
+    Mark.CIRCLE: ("may be either",) * 2,
+}
+
+
+class SearchStatus(StrEnum):
+    """Why a search ended."""
+
+    COMPLETE = "complete"
+    CAPPED = "capped"
+    TOO_FEW_SAMPLES = "too few samples"
+    INTERRUPTED = "interrupted"
+
+
+class Legality(StrEnum):
+    """Whether a graph is the PAG of some model."""
+
+    LEGAL = "legal"
+    CYCLE = "directed cycle"
+    NO_MAG = "no MAG"
+    OTHER_MARKS = "other marks"
+    UNKNOWN = "not checked"
+
+
+def reachable(step: np.ndarray) -> np.ndarray:
+    """Reflexive transitive closure of a relation.
+
+    Parameters
+    ----------
+    step
+        (n, n) bool.
+
+    Returns
+    -------
+    (n, n) bool: entry [i, j] is True when j can be reached from i in zero or more steps.
+    """
+    closure = step | np.eye(len(step), dtype=bool)
+    while True:
+        dense = closure.astype(np.float32)
+        longer = dense @ dense > 0
+        if (longer == closure).all():
+            return closure
+        closure = longer
+
+
+def possibly_directed(marks: np.ndarray, selection_bias: bool = False) -> np.ndarray:
+    """The steps of a possibly directed path: u *—* v with no arrowhead at u and no tail at v.
+
+    Parameters
+    ----------
+    marks
+        (k, k) marks.
+    selection_bias
+        Allow a tail at v too: with selection, u —* v may mean that u causes the selection.
+
+    Returns
+    -------
+    (k, k) bool, entry [u, v].
+    """
+    steps = (marks > 0) & (int(Mark.ARROW) != marks.T)
+    return steps if selection_bias else steps & (marks != int(Mark.TAIL))
