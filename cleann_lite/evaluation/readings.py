@@ -8,11 +8,13 @@ readings, levels and kinds of candidates are tried on the same inputs, so that o
 judged on others.
 """
 
+import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import combinations
-from math import lgamma
+from math import comb
+from pathlib import Path
 
 import numpy as np
 
@@ -24,6 +26,9 @@ from ..causal.graphs import PAG
 from ..causal.independence import PartialCorrelation
 from ..causal.pds import pds_sets
 from ..models.protocol import Encoded, Model
+from .inputs import fingerprint
+from .journal import FORMAT, Journal, run_all
+from .statistics import bootstrap_mean
 
 READINGS = (0.0, 0.5, "norms", "values", "rollout")
 ALPHAS = (0.01, 0.1, 0.3)
@@ -68,6 +73,11 @@ class Tried:
         return _sets(len(self.nodes))
 
     @cached_property
+    def members(self) -> tuple[np.ndarray, ...]:
+        """Per size, (sets, size): the same as arrays."""
+        return tuple(np.array(sets, dtype=int).reshape(-1, size) for size, sets in enumerate(self.sets, 1))
+
+    @cached_property
     def number(self) -> dict[tuple[int, ...], int]:
         """The place of each set among those of its size."""
         return {s: i for sets in self.sets for i, s in enumerate(sets)}
@@ -104,17 +114,27 @@ def between_words(encoded: Encoded, attention, nodes: Sequence[int]) -> np.ndarr
     return np.array([attention_correlation(w)[np.ix_(variables, variables)] for w in words])
 
 
-def allowed_sets(pag: PAG, tried: Tried, candidates: str = "legal") -> tuple[np.ndarray, ...]:
-    """Per size, (sets,) bool: the sets that a graph, whose last node is the outcome, lets CLEANN try."""
+def allowed_sets(pag: PAG, tried: Tried) -> dict[str, tuple[np.ndarray, ...]]:
+    """The sets that a graph, whose last node is the outcome, allows: kind -> per size, (sets,) bool."""
     outcome = len(pag) - 1
-    fit = pag.possible_ancestors[:outcome, outcome] if candidates != "legal" else np.ones(outcome, dtype=bool)
-    if candidates == "adjacent possible causes":
-        fit = fit & (pag.marks[outcome, :outcome] != 0)
-    allowed = tuple(np.zeros(len(sets), dtype=bool) for sets in tried.sets)
-    for size, mask in enumerate(allowed, 1):
-        for members, _ in pds_sets(pag.marks, outcome, size):
-            mask[tried.number[tuple(sorted(members))]] = fit[list(members)].all()
-    return allowed
+    legal = tuple(np.zeros(len(sets), dtype=bool) for sets in tried.sets)
+    for size, mask in enumerate(legal, 1):
+        mask[[tried.number[tuple(sorted(members))] for members, _ in pds_sets(pag.marks, outcome, size)]] = (
+            True
+        )
+    causes = pag.possible_ancestors[:outcome, outcome]
+    adjacent = causes & (pag.marks[outcome, :outcome] != 0)
+    fits = {
+        "legal": np.ones(outcome, dtype=bool),
+        "possible causes": causes,
+        "adjacent possible causes": adjacent,
+    }
+    return {
+        kind: tuple(
+            mask & fit[members].all(axis=1) for mask, members in zip(legal, tried.members, strict=True)
+        )
+        for kind, fit in fits.items()
+    }
 
 
 def counted(chosen: Sequence[np.ndarray], flips: Sequence[np.ndarray]) -> int:
@@ -141,44 +161,35 @@ def random_counted(numbers: Sequence[int], flips: Sequence[np.ndarray]) -> tuple
 
 def _none_works(total, working, drawn):
     """Probability that none of some sets drawn without replacement works."""
-    idle = total - working
-    if drawn > idle:
-        return 0.0
-    log = lgamma(idle + 1) - lgamma(idle - drawn + 1) + lgamma(total - drawn + 1) - lgamma(total + 1)
-    return float(np.exp(log))
+    return comb(total - working, drawn) / comb(total, drawn)
 
 
-def largest_sums(scores, numbers: Sequence[int], tried: Tried) -> list[np.ndarray]:
-    """Per size, the sets with the largest sums of scores, as many as ``numbers`` says."""
-    chosen = []
-    for sets, m in zip(tried.sets, numbers, strict=True):
-        sums = np.array([sum(scores[i] for i in s) for s in sets])
-        mask = np.zeros(len(sets), dtype=bool)
-        mask[np.argsort(-sums, kind="stable")[:m]] = True
-        chosen.append(mask)
-    return chosen
+def by_sum(scores, tried: Tried) -> list[np.ndarray]:
+    """Per size, the rank of each set by the sum of its scores, the largest first."""
+    sums = (np.asarray(scores)[members].sum(axis=1) for members in tried.members)
+    return [np.argsort(np.argsort(-total, kind="stable"), kind="stable") for total in sums]
 
 
-def compare(allowed, tried: Tried, attention_row, renamed) -> dict:
+def compare(allowed, tried: Tried, ranks: dict[str, list[np.ndarray]], renamed) -> dict:
     """Counted size and success of the sets that a graph allows, and of each control at equal sizes.
 
     Parameters
     ----------
-    attention_row
-        (nodes,): what the outcome attends to.
+    ranks
+        Control -> ranks of all sets (`by_sum`): as many of the first as the graph allows are tried.
     renamed
         From `Tried.renamed`, one for each permutation of the names.
     """
     numbers = [int(a.sum()) for a in allowed]
     sizes = {"graph": [counted(allowed, tried.flips)]}
-    sizes["attention"] = [counted(largest_sums(attention_row, numbers, tried), tried.flips)]
-    sizes["leave-one-out"] = [counted(largest_sums(tried.effects, numbers, tried), tried.flips)]
+    for name, rank in ranks.items():
+        sizes[name] = [counted([r < m for r, m in zip(rank, numbers, strict=True)], tried.flips)]
     sizes["permuted"] = [
         counted(allowed, [f[places] for f, places in zip(tried.flips, one, strict=True)]) for one in renamed
     ]
-    found = {name: (float(np.mean(s)), float(np.mean(np.less(s, FAILURE)))) for name, s in sizes.items()}
-    found["random"] = random_counted(numbers, tried.flips)
-    found["share"] = (sum(numbers) / sum(map(len, tried.sets)),)
+    found = {name: [float(np.mean(s)), float(np.mean(np.less(s, FAILURE)))] for name, s in sizes.items()}
+    found["random"] = list(random_counted(numbers, tried.flips))
+    found["share"] = [sum(numbers) / sum(map(len, tried.sets))]
     return found
 
 
@@ -200,21 +211,137 @@ def read_input(
     renamed = [tried.renamed(rng.permutation(len(nodes)).tolist()) for _ in range(permutations)]
     rows = np.array([[a[list(encoded.outcome_positions)].mean(axis=0)[list(encoded.positions[u])].sum()
                       for u in nodes] for a in attention])  # fmt: skip
+    effects = {"leave-one-out": by_sum(tried.effects, tried)}
+    ranks = [{"attention": by_sum(row, tried)} | effects for row in [*rows, rows.mean(axis=0)]]
     tiers, found = [list(range(len(nodes))), [len(nodes)]], {}
     for reading in readings:
         correlations = between_words(encoded, read_attention(attention, reading, mixing), nodes)
         for alpha in alphas:
             tests = [PartialCorrelation(c, model.hidden_size, alpha=alpha) for c in correlations]
-            pags = [learn_pag(test, tiers=tiers, max_tests=200_000) for test in tests]
+            by_head = [allowed_sets(learn_pag(test, tiers=tiers, max_tests=200_000), tried) for test in tests]
             for kind in CANDIDATES:
-                by_head = [allowed_sets(pag, tried, kind) for pag in pags]
-                name = f"{reading}, {alpha:g}, {kind}"
+                sets, name = [one[kind] for one in by_head], f"{reading}, {alpha:g}, {kind}"
                 if "together" in heads:
-                    union = [np.any(part, axis=0) for part in zip(*by_head, strict=True)]
-                    found[f"{name}, together"] = compare(union, tried, rows.mean(axis=0), renamed)
+                    union = [np.any(part, axis=0) for part in zip(*sets, strict=True)]
+                    found[f"{name}, together"] = compare(union, tried, ranks[-1], renamed)
                 if "apart" in heads:
-                    each = [compare(a, tried, row, renamed) for a, row in zip(by_head, rows, strict=True)]
+                    each = [
+                        compare(a, tried, rank, renamed) for a, rank in zip(sets, ranks[:-1], strict=True)
+                    ]
                     found[f"{name}, apart"] = {
-                        k: tuple(np.mean([e[k] for e in each], axis=0).tolist()) for k in each[0]
+                        k: np.mean([e[k] for e in each], axis=0).tolist() for k in each[0]
                     }
     return found
+
+
+# --- many inputs -----------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=1)
+def _loaded(name):
+    from ..models.loading import load_model
+
+    return load_model(name)
+
+
+@dataclass(frozen=True)
+class Reader:
+    """From an item (``input``, ``content``, ``seen``) to its record: what runs on every core."""
+
+    model: str
+    readings: tuple = READINGS
+    alphas: tuple[float, ...] = ALPHAS
+    heads: tuple[str, ...] = ("together",)
+
+    def __call__(self, item: dict) -> dict:
+        import torch
+
+        torch.set_num_threads(1)
+        model = _loaded(self.model)
+        films = model.task == "recommendation"
+        encoded = model.encode(item["content"], **({"seen": item["seen"]} if films else {}))
+        options = {"readings": self.readings, "alphas": self.alphas, "heads": self.heads}
+        rng = np.random.default_rng((0, item["input"]))
+        return {"input": item["input"], "rows": read_input(model, encoded, rng, content=not films, **options)}
+
+
+def read_all(
+    model: str,
+    items: Sequence[dict],
+    *,
+    readings=READINGS,
+    alphas=ALPHAS,
+    heads=("together",),
+    out: str | Path | None = None,
+    workers: int = 1,
+    cluster: str | None = None,
+    progress: bool = False,
+) -> list[dict]:
+    """All readings, levels and candidates on many inputs (`read_input`), with their controls.
+
+    Parameters
+    ----------
+    model
+        A name that ``load_model`` reads.
+    items
+        From `cleann_lite.evaluation.inputs.draw_inputs`.
+    out
+        Folder of the journal (a run that was killed goes on from it) and ``readings.csv``.
+    workers, cluster, progress
+        As for ``evaluate``.
+    """
+    reader = Reader(model, tuple(readings), tuple(alphas), tuple(heads))
+    settings = {"format": FORMAT, "task": "readings", "model": Path(model).name, "inputs": fingerprint(items)}
+    settings |= {"readings": [str(r) for r in readings], "alphas": list(alphas), "heads": list(heads)}
+    journal = Journal(None if out is None else Path(out) / "readings.jsonl", settings)
+    records = run_all(reader, items, journal, workers=workers, cluster=cluster, progress=progress)
+    if out is not None:
+        write(Path(out) / "readings.csv", summary(records))
+    return records
+
+
+def summary(records: Sequence[dict]) -> list[dict]:
+    """A line for each setting: share of all sets, success, counted size, and the difference to each control.
+
+    ``size_random``, … are differences of counted size, the graph's less the control's (negative: the graph's
+    sets are smaller), ``low_…`` and ``high_…`` the ends of their 95 % bootstrap interval over inputs, and
+    ``success_random``, … differences of success.
+    """
+    lines = []
+    for name in records[0]["rows"]:
+        rows = [record["rows"][name] for record in records]
+        reading, alpha, candidates, heads = name.split(", ")
+        graph = np.array([row["graph"] for row in rows])
+        line = {
+            "reading": reading,
+            "alpha": float(alpha),
+            "candidates": candidates,
+            "heads": heads,
+            "n": len(rows),
+        }
+        line |= {"share": np.mean([row["share"][0] for row in rows]), "success": graph[:, 1].mean()}
+        line["size"] = graph[:, 0].mean()
+        for control in CONTROLS:
+            other = np.array([row[control] for row in rows])
+            size = bootstrap_mean(graph[:, 0] - other[:, 0])
+            line |= {
+                f"size_{control}": size.estimate,
+                f"low_{control}": size.low,
+                f"high_{control}": size.high,
+            }
+            line[f"success_{control}"] = (graph[:, 1] - other[:, 1]).mean()
+        lines.append({k: round(float(v), 3) if isinstance(v, float) else v for k, v in line.items()})
+    return lines
+
+
+def chosen(lines: Sequence[dict], control: str = "permuted") -> dict:
+    """The line whose counted size falls most below a control's: to be asked of validation inputs."""
+    return min(lines, key=lambda line: line[f"size_{control}"])
+
+
+def write(path: Path, lines: Sequence[dict]) -> None:
+    """Lines as a table, CSV."""
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        table = csv.DictWriter(file, list(lines[0]), lineterminator="\n")
+        table.writeheader()
+        table.writerows(lines)

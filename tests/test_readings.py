@@ -1,0 +1,94 @@
+"""Graphs against controls at equal sizes: expectations by enumeration, selections by brute force."""
+
+from itertools import combinations, product
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+from cleann_lite.causal.graphs import PAG
+from cleann_lite.causal.pds import pds_sets
+from cleann_lite.evaluation import readings as rd
+
+TEXT = "A warm, funny film with a terrific cast, though the plot is thin and the ending disappoints."
+
+
+def some_tried(rng, n=6, share=0.1):
+    flips = tuple(rng.random(len(sets)) < share for sets in rd._sets(n))
+    return rd.Tried(tuple(range(n)), flips, rng.random(n))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_random_sets_are_expected_as_enumeration_has_it(seed):
+    rng = np.random.default_rng(seed)
+    flips = [rng.random(n) < 0.4 for n in (3, 4, 2)]
+    numbers = [int(rng.integers(0, len(f) + 1)) for f in flips]
+    draws = [list(combinations(range(len(f)), m)) for f, m in zip(flips, numbers, strict=True)]
+    sizes = []
+    for one in product(*draws):
+        works = [s for s, (f, d) in enumerate(zip(flips, one, strict=True), 1) if f[list(d)].any()]
+        sizes.append(works[0] if works else rd.FAILURE)
+    expected, success = rd.random_counted(numbers, flips)
+    assert expected == pytest.approx(np.mean(sizes))
+    assert success == pytest.approx(np.mean(np.array(sizes) < rd.FAILURE))
+
+
+def test_a_graph_that_knows_nothing_differs_from_its_controls_by_chance_alone():
+    """The control's own check: random sets in the place of a graph's, 0 within the interval."""
+    rng, differences = np.random.default_rng(0), []
+    for _ in range(300):
+        tried = some_tried(rng)
+        allowed = tuple(rng.random(len(sets)) < 0.3 for sets in tried.sets)
+        renamed = [tried.renamed(rng.permutation(6).tolist()) for _ in range(20)]
+        found = rd.compare(allowed, tried, {"leave-one-out": rd.by_sum(tried.effects, tried)}, renamed)
+        differences.append([found["graph"][0] - found[c][0] for c in ("random", "permuted")])
+    mean, error = np.mean(differences, axis=0), np.std(differences, axis=0) / np.sqrt(300)
+    assert (np.abs(mean) < 3 * error).all()
+
+
+def test_names_exchanged_move_the_sets_and_nothing_else():
+    rng = np.random.default_rng(1)
+    tried, order = some_tried(rng), [2, 0, 1, 5, 4, 3]
+    for sets, places in zip(tried.sets, tried.renamed(order), strict=True):
+        assert [sets[p] for p in places] == [tuple(sorted(order[i] for i in s)) for s in sets]
+
+
+def test_largest_sums_are_those_of_all_sets():
+    rng = np.random.default_rng(2)
+    tried, scores = some_tried(rng), rng.random(6)
+    for sets, ranks in zip(tried.sets, rd.by_sum(scores, tried), strict=True):
+        by_hand = sorted(sets, key=lambda s: -sum(scores[i] for i in s))
+        assert [by_hand[r] for r in ranks] == sets
+
+
+def test_allowed_sets_are_the_legal_ones_and_causes_among_them():
+    marks = np.zeros((4, 4), dtype=np.int8)
+    for x, y, at_x, at_y in ((0, 3, 1, 2), (1, 3, 2, 2), (0, 1, 1, 2), (2, 0, 1, 1)):
+        marks[x, y], marks[y, x] = at_y, at_x
+    pag, tried = PAG(marks), some_tried(np.random.default_rng(3), 3)
+    allowed = rd.allowed_sets(pag, tried)
+    for size, (sets, mask) in enumerate(zip(tried.sets, allowed["legal"], strict=True), 1):
+        legal = {tuple(sorted(s)) for s, _ in pds_sets(marks, 3, size)}
+        assert {s for s, m in zip(sets, mask, strict=True) if m} == legal
+    causes = {s for s, m in zip(tried.sets[0], allowed["possible causes"][0], strict=True) if m}
+    assert (1,) not in causes  # a hidden common cause, no possible cause
+    for kind in rd.CANDIDATES[1:]:
+        assert all((a <= b).all() for a, b in zip(allowed[kind], allowed["legal"], strict=True))
+
+
+def test_a_table_has_a_line_for_each_setting_and_a_choice(tmp_path):
+    items = [
+        {"input": i, "content": text, "seen": ()} for i, text in enumerate((TEXT, "A dull, boring film."))
+    ]
+    options = {"readings": (0.0, "norms"), "alphas": (0.01,), "out": tmp_path}
+    records = rd.read_all("pocket-sentiment", items, **options)
+    lines = rd.summary(records)
+    assert len(lines) == 2 * len(rd.CANDIDATES)
+    assert rd.read_all("pocket-sentiment", items, **options) == records
+    best = rd.chosen(lines)
+    assert all(best["size_permuted"] <= line["size_permuted"] for line in lines)
+    assert len((tmp_path / "readings.csv").read_text().splitlines()) == 1 + len(lines)
+    films = rd.read_all("pocket-bert4rec", [{"input": 0, "content": ["Matrix, The (1999)", "Alien (1979)"],
+                        "seen": ()}], readings=(0.5,), alphas=(0.1,))  # fmt: skip
+    assert {line["n"] for line in rd.summary(films)} == {1}
