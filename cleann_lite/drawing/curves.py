@@ -15,7 +15,11 @@ HEAD = 10.0  # px length of an arrowhead; a circle is as long
 _ROOM = {Mark.CIRCLE: (HEAD / 2 + 0.3, HEAD / 2, HEAD - 1.2), Mark.ARROW: (4.0, 3.5, HEAD - 1.0)}
 _NO_MARK = (0.2, 0.0, 0.0)
 
-_BENDS = np.array([0, 0.13, -0.13, 0.22, -0.22, 0.34, -0.34, 0.48, -0.48])
+# how far a curve bends off its chord, and how far the bend lies from the middle, in shares of the length
+_BENDS = [(0.0, 0.0)]
+_BENDS += [(side * bend, 0.0) for bend in (0.13, 0.22, 0.34, 0.48) for side in (1, -1)]
+_BENDS += [(side * b, skew) for b in (0.22, 0.34, 0.48) for skew in (-0.25, 0.25) for side in (1, -1)]
+_BENDS = np.array([*_BENDS, (0.65, 0.0), (-0.65, 0.0), (0.9, 0.0), (-0.9, 0.0)])
 _T = np.linspace(0.04, 0.96, 24)
 _FINE = np.linspace(0, 1, 65)
 
@@ -56,18 +60,6 @@ def part(pieces, end):
     return np.stack([a, ab, abc, abc + t * (bcd - abc)], axis=1)
 
 
-def smooth(points):
-    """A curve through points (k + 1, 2), with the tangents of Catmull and Rom."""
-    points = np.asarray(points, dtype=float)
-    before = np.vstack([2 * points[0] - points[1], points[:-1]])
-    after = np.vstack([points[1:], 2 * points[-1] - points[-2]])
-    way = (after - before) / 6
-    pieces = [points[:1]]
-    for i in range(len(points) - 1):
-        pieces.append(np.array([points[i] + way[i], points[i + 1] - way[i + 1], points[i + 1]]))
-    return np.concatenate(pieces)
-
-
 def route(positions, sizes, pairs, bounds=None):
     """One curve of one piece per pair, centre to centre, bent as little as keeps it off other boxes.
 
@@ -87,31 +79,29 @@ def route(positions, sizes, pairs, bounds=None):
     straight = start[:, None] + _T[:, None] * chord[:, None]  # (edges, samples, 2)
     inside = _inside(straight, positions, half)
     inside[np.arange(len(ends))[:, None], :, ends] = False
-    bend = np.zeros(len(ends))
+    control = start + chord / 2
     for number in np.flatnonzero(inside.any((1, 2))):
-        bend[number] = _bend(*ends[number], positions, half, bounds)
-    length = np.minimum(np.hypot(*chord.T), 420)[:, None]
-    normal = np.stack([-chord[:, 1], chord[:, 0]], -1) / np.maximum(np.hypot(*chord.T), 1e-9)[:, None]
-    control = start + chord / 2 + 2 * bend[:, None] * length * normal
+        control[number] = _bend(*ends[number], positions, half, bounds)
     end = start + chord
     return list(np.stack([start, (start + 2 * control) / 3, (end + 2 * control) / 3, end], axis=1))
 
 
 def _bend(a, b, positions, half, bounds):
-    """The smallest bend (share of the length, with its side) that touches the fewest boxes."""
+    """The control point of the smallest bend that touches the fewest boxes."""
     start, end = positions[a], positions[b]
     chord = end - start
     length = np.hypot(*chord) or 1.0
     normal = np.array([-chord[1], chord[0]]) / length
-    control = (start + end) / 2 + 2 * np.outer(_BENDS * min(length, 420), normal)
+    bend, skew = _BENDS.T[..., None]
+    control = (start + end) / 2 + skew * chord + 2 * bend * min(length, 420) * normal
     t = _T[:, None, None]
     points = (1 - t) ** 2 * start + 2 * t * (1 - t) * control + t**2 * end  # (samples, bends, 2)
     inside = _inside(points, positions, half)
     inside[:, :, [a, b]] = False
-    cost = inside.sum((0, 2)) + 0.02 * np.arange(len(_BENDS))
+    cost = 3 * inside.any(0).sum(1) + inside.sum((0, 2)) + 0.02 * np.arange(len(_BENDS))
     if bounds is not None:
         cost += 3 * ((points < bounds[:2]) | (points > bounds[2:])).any(-1).sum(0)
-    return _BENDS[int(np.argmin(cost))]
+    return control[int(np.argmin(cost))]
 
 
 def _inside(points, positions, half):
@@ -148,6 +138,58 @@ def courses(curves, boxes_a, boxes_b, marks, frames):
     return [
         Course(line[::-1], *ends) for line, *ends in zip(lines, tips_a, ways_a, tips_b, ways_b, strict=True)
     ]
+
+
+CLEAR = HEAD + 1.5  # px between two marks at one node, so that they do not overlap
+
+
+def apart(curves, ends, boxes, marks, frames, rounds=9):
+    """`courses`, the curves moved along the frames of their nodes until no two marks there overlap.
+
+    Parameters
+    ----------
+    curves : list of arrays (3k + 1, 2)
+    ends : list of (node, node)
+    boxes : dict node -> (x, y, width, height)
+    marks, frames
+        As for `courses`.
+    """
+    curves = [np.array(curve, dtype=float) for curve in curves]
+    shapes = [np.array([boxes[pair[side]] for pair in ends]).reshape(-1, 4) for side in (0, 1)]
+    at_node = {}
+    for edge, pair in enumerate(ends):
+        for side, node in enumerate(pair):
+            at_node.setdefault(node, []).append((edge, side))
+    crowded = {node: meet for node, meet in at_node.items() if len(meet) > 1}
+    for turn in range(rounds):
+        found = courses(curves, *shapes, marks, frames)
+        if turn == rounds - 1 or not any(
+            _push(curves, meet, found, np.array(boxes[node])) for node, meet in crowded.items()
+        ):
+            break
+    return found
+
+
+def _push(curves, meet, found, box):
+    """Move the ends of the curves that meet at a node; whether any had to move."""
+    tips = np.array([found[e].tip_b if side else found[e].tip_a for e, side in meet])
+    ways = np.array([found[e].way_b if side else found[e].way_a for e, side in meet])
+    centres = tips - HEAD / 2 * ways
+    distance = np.hypot(*np.moveaxis(centres[:, None] - centres[None], -1, 0))
+    pairs = np.argwhere(np.triu(distance < CLEAR, 1)).tolist()
+    for i, j in pairs:
+        way = ways[i] + ways[j]
+        along = np.array([-way[1], way[0]]) / max(np.hypot(*way), 1e-9)
+        far = [found[e].middle for e, _ in (meet[i], meet[j])]
+        order = (centres[i] - centres[j]) @ along or (far[0] - far[1]) @ along
+        step = 0.6 * (CLEAR - distance[i, j]) * along * (1 if order >= 0 else -1)
+        for (edge, side), move in ((meet[i], step), (meet[j], -step)):
+            near, control = (-1, -2) if side else (0, 1)
+            half = box[2:] / 2 - 3
+            moved = np.clip(curves[edge][near] + move, box[:2] - half, box[:2] + half)
+            curves[edge][control] += moved - curves[edge][near]
+            curves[edge][near] = moved
+    return bool(pairs)
 
 
 def _finish(curves, boxes, marks, frames):

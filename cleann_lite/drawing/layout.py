@@ -1,21 +1,17 @@
 """Where things go: the size of a label and the place of each node.
 
-Everything is in px, y downwards, and every function is pure. Two ways lead to layers: the ``dot`` program of
-Graphviz where it is installed, and a layout of our own where it is not. `spread` is for pictures that change
-while one looks at them: it places all nodes once, so that they can stay put.
+Everything is in px, y downwards, and every function is pure. Graphviz places nodes in layers; `spread` places
+them where Graphviz is missing, where layers would be a tower, and in pictures that change while one looks at
+them: all nodes once, so that they can stay put.
 
 References: E. Gansner et al., A technique for drawing directed graphs, IEEE TSE 19, 1993 (layers, order by
 barycentres); E. Gansner, Y. Koren, S. North, Graph drawing by stress majorization, GD 2004.
 """
 
-import itertools
-import shutil
-import subprocess
 import unicodedata
+from importlib import import_module
 
 import numpy as np
-
-from .curves import smooth
 
 FONT_SIZE = 13
 LINE = 16  # px from one line of a label to the next
@@ -118,8 +114,8 @@ def parents_from(root, pairs):
 # --- layers --------------------------------------------------------------------------------------
 
 
-def in_layers(sizes, arcs, program="auto", gap=GAP_X):
-    """Place boxes in layers, downwards, or to the right where the picture would become too wide.
+def in_layers(sizes, arcs, gap=GAP_X):
+    """Place boxes in layers by Graphviz, downwards, or to the right where that would become too wide.
 
     Parameters
     ----------
@@ -127,38 +123,37 @@ def in_layers(sizes, arcs, program="auto", gap=GAP_X):
         Width and height of each box.
     arcs : list of (above, below)
         Edges, each from the node that should be placed higher; no cycle.
-    program : {"auto", "dot", "own"}
-        What places the boxes: ``dot`` if it is installed, else the layout of our own.
     gap : float
         Room between neighbours in a layer.
 
     Returns
     -------
-    positions : array (n, 2)
+    positions : array (n, 2), or None without pygraphviz
     curves : list of arrays
-        One per arc, from box to box or from centre to centre.
+        One per arc, from box to box.
     program : str
-        "dot" or "own".
-
-    Raises
-    ------
-    ValueError
-        For ``program="dot"`` without the program.
+        "dot".
     """
     sizes = np.asarray(sizes, dtype=float).reshape(-1, 2)
+    library = graphviz_library()
+    if library is None:
+        return None, None, None
     if not len(sizes):
-        return sizes, [], "own"
-    methods = {"auto": [with_dot, layered], "dot": [with_dot], "own": [layered]}[program]
-    for method in methods:
-        answer = method(sizes, arcs, (gap, GAP_Y))
-        if answer is None:
-            continue
-        if np.ptp(answer[0][:, 0]) > WIDE:
-            turned = method(sizes[:, ::-1], arcs, (14, 70))
-            if turned is not None and np.ptp(turned[0][:, 1]) < WIDE:
-                answer = turned[0][:, ::-1], [curve[:, ::-1] for curve in turned[1]]
-        return *answer, "dot" if method is with_dot else "own"
-    raise ValueError('layout="dot" needs the dot program of Graphviz, which was not found: use "auto"')
+        return sizes, [], "dot"
+    answer = _by_dot(library, sizes, arcs, (gap, GAP_Y))
+    if np.ptp(answer[0][:, 0]) > WIDE:
+        turned = _by_dot(library, sizes[:, ::-1], arcs, (14, 70))
+        if np.ptp(turned[0][:, 1]) < WIDE:
+            answer = turned[0][:, ::-1], [curve[:, ::-1] for curve in turned[1]]
+    return *answer, "dot"
+
+
+def graphviz_library():
+    """The module pygraphviz, whose wheels bring Graphviz along; None where it is missing."""
+    try:
+        return import_module("pygraphviz")
+    except ImportError:
+        return None
 
 
 def is_tower(positions):
@@ -169,161 +164,25 @@ def is_tower(positions):
     return height > 460 and height > 1.4 * width
 
 
-def with_dot(sizes, arcs, gaps=(GAP_X, GAP_Y)):
-    """Positions and curves (`in_layers`) from the ``dot`` program; None where it is absent or fails."""
-    program = shutil.which("dot")
-    if program is None:
-        return None
-    lines = [
-        f"digraph {{ graph [nodesep={gaps[0] / 72:.2f} ranksep={gaps[1] / 72:.2f}]",
-        "node [shape=box fixedsize=true] edge [dir=none]",
-    ]
-    lines += [f'n{i} [label="" width={w / 72:.3f} height={h / 72:.3f}]' for i, (w, h) in enumerate(sizes)]
-    lines += [f"n{a} -> n{b}" for a, b in arcs]
-    try:
-        answer = subprocess.run(
-            [program, "-Tplain"], input="\n".join([*lines, "}"]), capture_output=True, text=True, timeout=20
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return None if answer.returncode else _read_plain(answer.stdout, len(sizes), arcs)
-
-
-def _read_plain(text, n, arcs):
-    positions, curves = np.zeros((n, 2)), {}
-    for line in text.splitlines():
-        words = line.split()
-        if words[0] == "graph":
-            height = float(words[3])
-        elif words[0] == "node":
-            positions[int(words[1][1:])] = 72 * float(words[2]), 72 * (height - float(words[3]))
-        elif words[0] == "edge":
-            count = int(words[3])
-            points = np.array(words[4 : 4 + 2 * count], dtype=float).reshape(count, 2)
-            points[:, 1] = height - points[:, 1]
-            curves[int(words[1][1:]), int(words[2][1:])] = 72 * points
-    return positions, [curves[tuple(arc)] for arc in arcs]
-
-
-_SLIM = 6.0  # px width of the place that a long arc takes in a layer that it passes
-
-
-def layered(sizes, arcs, gaps=(GAP_X, GAP_Y)):
-    """Positions and curves (`in_layers`) without any program: longest-path layers, order by barycentres."""
-    n = len(sizes)
-    rank = _ranks(n, arcs)
-    layers = [[] for _ in range(max(rank, default=0) + 1)]
-    for node in range(n):
-        layers[rank[node]].append(node)
-    width, near, chains = [float(w) for w, _ in sizes], {node: [] for node in range(n)}, []
-    for a, b in arcs:  # a long arc passes each layer between its ends in a narrow place of its own
-        chain = [a]
-        for layer in range(rank[a] + 1, rank[b]):
-            chain.append(len(width))
-            near[len(width)] = []
-            layers[layer].append(len(width))
-            width.append(_SLIM)
-        chains.append([*chain, b])
-        for u, v in itertools.pairwise(chains[-1]):
-            near[u].append(v)
-            near[v].append(u)
-    _reduce_crossings(layers, near)
-    x = _coordinates(layers, near, width, gaps[0])
-    tall = [max((sizes[i][1] for i in layer if i < n), default=0.0) for layer in layers]
-    top = np.concatenate([[0.0], np.cumsum([height + gaps[1] for height in tall])])
-    level = {node: number for number, layer in enumerate(layers) for node in layer}
-    y = [top[level[i]] + tall[level[i]] / 2 for i in range(len(width))]
-    at = np.column_stack([x, y])
-    curves = []
-    for first, *between, last in chains:  # straight through each layer in between
-        stops = [(x[v], y[v] + way * tall[level[v]] / 2) for v in between for way in (-1, 1)]
-        curves.append(smooth([at[first], *stops, at[last]]))
-    return at[:n], curves
-
-
-def _ranks(n, arcs):
-    below, waiting, has_above = [[] for _ in range(n)], [0] * n, set()
+def _by_dot(library, sizes, arcs, gaps):
+    graph = library.AGraph(directed=True, nodesep=gaps[0] / 72, ranksep=gaps[1] / 72)
+    for i, (w, h) in enumerate(sizes):
+        graph.add_node(i, shape="box", fixedsize="true", label="", width=w / 72, height=h / 72)
     for a, b in arcs:
-        below[a].append(b)
-        waiting[b] += 1
-        has_above.add(b)
-    rank, ready = [0] * n, [i for i in range(n) if not waiting[i]]
-    while ready:
-        a = ready.pop()
-        for b in below[a]:
-            rank[b] = max(rank[b], rank[a] + 1)
-            waiting[b] -= 1
-            if not waiting[b]:
-                ready.append(b)
-    for a in range(n):  # a source just above the highest of its successors leaves no needlessly long arc
-        if below[a] and a not in has_above:
-            rank[a] = min(rank[b] for b in below[a]) - 1
-    return rank
+        graph.add_edge(a, b, dir="none")
+    graph.layout(prog="dot")
 
+    def points(text):
+        return np.array([point.split(",") for point in text.split()], dtype=float) * (1, -1)
 
-def _crossings(layers, near):
-    count = 0
-    for upper, lower in itertools.pairwise(layers):
-        place = {v: i for i, v in enumerate(lower)}
-        ends = [i for u in upper for i in sorted(place[v] for v in near[u] if v in place)]
-        count += sum(later < earlier for i, earlier in enumerate(ends) for later in ends[i + 1 :])
-    return count
-
-
-def _reduce_crossings(layers, near, sweeps=12):
-    best, fewest = [list(layer) for layer in layers], _crossings(layers, near)
-    for sweep in range(sweeps):
-        if not fewest:
-            break
-        down = sweep % 2 == 0
-        for level in range(1, len(layers)) if down else range(len(layers) - 2, -1, -1):
-            fixed = {v: i for i, v in enumerate(layers[level - 1 if down else level + 1])}
-            mean = {}
-            for place, v in enumerate(layers[level]):
-                at = [fixed[u] for u in near[v] if u in fixed]
-                mean[v] = sum(at) / len(at) if at else place
-            layers[level].sort(key=mean.get)
-        now = _crossings(layers, near)
-        if now < fewest:
-            best, fewest = [list(layer) for layer in layers], now
-    layers[:] = best
-
-
-def _coordinates(layers, near, width, gap, sweeps=24):
-    x = np.zeros(len(width))
-    for layer in layers:
-        _pack(layer, [0.0] * len(layer), width, x, gap)
-    for sweep in range(sweeps):
-        for layer in layers if sweep % 2 == 0 else layers[::-1]:
-            wish = [sum(x[u] for u in near[v]) / len(near[v]) if near[v] else x[v] for v in layer]
-            _pack(layer, wish, width, x, gap)
-    return x - min((x[v] - width[v] / 2 for v in range(len(width))), default=0.0)
-
-
-def _pack(layer, wish, width, x, gap):
-    """Place a layer as near its wishes as the gaps allow, in the given order (pool adjacent violators)."""
-    offset, blocks = 0.0, []
-    for place, v in enumerate(layer):
-        if place:
-            u = layer[place - 1]
-            room = gap if width[u] > _SLIM and width[v] > _SLIM else gap / 2
-            offset += width[u] / 2 + room + width[v] / 2
-        blocks.append([wish[place] - offset, 1, [(v, offset)]])
-        while len(blocks) > 1 and blocks[-2][0] > blocks[-1][0]:
-            mean, count, members = blocks.pop()
-            previous = blocks[-1]
-            previous[0] = (previous[0] * previous[1] + mean * count) / (previous[1] + count)
-            previous[1] += count
-            previous[2] += members
-    for mean, _, members in blocks:
-        for v, shift in members:
-            x[v] = mean + shift
+    positions = np.concatenate([points(graph.get_node(i).attr["pos"]) for i in range(len(sizes))])
+    return positions, [points(graph.get_edge(a, b).attr["pos"]) for a, b in arcs]
 
 
 # --- a layout that can stay ----------------------------------------------------------------------
 
 
-def spread(sizes, pairs, weights=None, aspect=1.7, max_width=820, top=None, iterations=120):
+def spread(sizes, pairs, weights=None, aspect=1.7, max_width=820, top=None, upper=True, iterations=120):
     """Positions (n, 2) by stress majorisation, boxes pushed apart: a place for every node that can stay.
 
     Parameters
@@ -337,8 +196,8 @@ def spread(sizes, pairs, weights=None, aspect=1.7, max_width=820, top=None, iter
     aspect, max_width : float
         Width to height that is aimed at; px between the outermost centres that is not surpassed, unless the
         boxes need more room.
-    top : int, optional
-        The node that should stand in the upper half.
+    top, upper : int, bool
+        The node that should stand in the upper half, or in the lower.
     """
     sizes = np.asarray(sizes, dtype=float).reshape(-1, 2)
     n = len(sizes)
@@ -356,7 +215,7 @@ def spread(sizes, pairs, weights=None, aspect=1.7, max_width=820, top=None, iter
         ratio = weight * distance / length
         place = solve @ (place * ratio.sum(1)[:, None] - ratio @ place)
     place = _turn_flat(place)
-    if top is not None and place[top, 1] > 0:
+    if top is not None and (place[top, 1] > 0) == upper:
         place[:, 1] *= -1
     extent = np.maximum(np.ptp(place, axis=0), 1e-9)
     wide = min(1.6 * sizes[:, 0].mean() + 80, max_width / extent[0])

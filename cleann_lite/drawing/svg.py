@@ -22,6 +22,7 @@ INK, GREY, PALE, PAPER = (LIGHT[role] for role in ("ink", "grey", "pale", "paper
 BLUE, VERMILLION = LIGHT["blue"], LIGHT["vermillion"]
 SET_COLOURS = tuple(LIGHT[f"set{n}"] for n in (1, 2, 3, 4))  # dark enough for a white letter
 
+MARK_NAME = {Mark.TAIL: "tail", Mark.ARROW: "arrowhead", Mark.CIRCLE: "circle"}
 # state of an edge -> colour, width, dashes, the sign at its middle
 EDGE_LOOK = {
     "same": (GREY, 1.6, None, ""),
@@ -248,8 +249,9 @@ def _box_svg(box):
         )
     if box.role != "letter":
         parts.append(
-            f'<rect x="{_n(x)}" y="{_n(y)}" width="{_n(box.w)}" height="{_n(box.h)}" rx="8" '
-            f'fill="{fill}" stroke="{frame}" stroke-width="{width}"{_dash(dashes)}/>'
+            f'<rect x="{_n(x)}" y="{_n(y)}" width="{_n(box.w)}" height="{_n(box.h)}" '
+            f'rx="{_n(min(8, box.h / 3))}" fill="{fill}" stroke="{frame}" stroke-width="{width}"'
+            f"{_dash(dashes)}/>"
         )
     top = box.y - LINE * (len(box.lines) - 1) / 2 + 4.5
     strike = ' text-decoration="line-through"' if box.struck else ""
@@ -269,7 +271,6 @@ def _box_svg(box):
 
 # --- legend --------------------------------------------------------------------------------------
 
-MARK_NAME = {Mark.TAIL: "tail", Mark.ARROW: "arrowhead", Mark.CIRCLE: "circle"}
 LEGEND_TEXT = {
     **{MARK_NAME[mark]: f"{MARK_NAME[mark]}: {plain}" for mark, (plain, _) in MARK_MEANING.items()},
     "tail under selection": f"tail: {MARK_MEANING[Mark.TAIL][True]}",
@@ -281,19 +282,28 @@ LEGEND_TEXT = {
     "outcome": "outcome",
     "latent": "latent",
 }
-LEGEND_SAMPLE = 30  # px that a sample takes in the legend
+LEGEND_SAMPLE = 34  # px that a sample takes in the legend
+
+
+def legend_width(kinds):
+    """The least width of a picture with this legend: that of its widest item."""
+    return max((2 * MARGIN + _legend_item(kind)[1] for kind in kinds), default=60.0)
+
+
+def _legend_item(kind):
+    text = f"set {kind[4:]}" if kind.startswith("set:") else LEGEND_TEXT[kind]
+    return text, LEGEND_SAMPLE + 4 + text_width(text, 11)
 
 
 def legend_rows(kinds, width, top):
     """Place the legend's items in rows: tuples (kind, text, x, y), and the height they take."""
     placed, x, y = [], MARGIN, top + 10
     for kind in kinds:
-        text = f"set {kind[4:]}" if kind.startswith("set:") else LEGEND_TEXT[kind]
-        need = LEGEND_SAMPLE + 4 + text_width(text, 11) + 14
-        if placed and x + need > width:
+        text, need = _legend_item(kind)
+        if placed and x + need > width - MARGIN / 2:
             x, y = MARGIN, y + 19
         placed.append((kind, text, x, y))
-        x += need
+        x += need + 14
     return tuple(placed), (y - top + 14 if placed else 0.0)
 
 
@@ -303,11 +313,8 @@ def legend_curve(kind, x, y):
     mark = next((mark for mark in MARK_NAME if MARK_NAME[mark] == name), Mark.NONE)
     if mark == Mark.NONE and kind not in EDGE_LOOK and kind != "share":
         return None
-    start, end, way = (
-        np.array([x, y], float),
-        np.array([x + LEGEND_SAMPLE - 4, y], float),
-        np.array([1.0, 0.0]),
-    )
+    length = LEGEND_SAMPLE - (12 if mark else 4)
+    start, end, way = np.array([x, y], float), np.array([x + length, y], float), np.array([1.0, 0.0])
     line = np.linspace(start, end - (HEAD - 1) * way * (mark in (Mark.ARROW, Mark.CIRCLE)), 4)
     state, share = (kind, None) if kind in EDGE_LOOK else ("same", 0.2 if kind == "share" else None)
     return Curve(-1, -1, Course(line, start, -way, end, way), Mark.TAIL, mark, state, share)
@@ -323,8 +330,8 @@ def legend_box(kind, x, y):
 def _legend_svg(kind, text, x, y):
     curve = legend_curve(kind, x, y)
     sample = _box_svg(legend_box(kind, x, y)) if curve is None else _edge_svg(curve)
-    if kind.startswith("tail"):  # a tail is a line that simply ends at its node: show the node's rim
-        sample += f'<path d="M{x + LEGEND_SAMPLE - 4} {y - 5}v10" stroke="{PALE}" stroke-width="2"/>'
+    if kind.partition(" under ")[0] in MARK_NAME.values():  # at the end of an edge, as in the picture
+        sample += _box_svg(Box(-1, "", (), x + LEGEND_SAMPLE - 7, y, 9, 13))
     sample = re.sub(r"<title>.*?</title>| data-[a-z]+=\"[^\"]*\"", "", sample)
     return (
         f'<g data-legend="{escape(kind)}" aria-hidden="true">{sample}<text x="{_n(x + LEGEND_SAMPLE + 4)}" '
