@@ -10,7 +10,7 @@ from pathlib import Path
 from . import __version__
 
 METHODS = ("icd", "fci", "ordered-icd")
-TASKS = ("sentiment", "recommend", "discovery", "planted")
+TASKS = ("sentiment", "recommend", "discovery", "planted", "readings", "randomised")
 DEMO_REVIEWS = ("plain-02", "plain-01", "negated-01", "mixed-04", "long-02")
 
 
@@ -186,19 +186,11 @@ def _add_evaluate_options(parser):
     parser.add_argument("--seed", type=int, help="of the draw of inputs and of random rows")
 
 
-def _plant(options):
-    from .evaluation.readers import plant, told
-
-    out = options.out or "evaluation-planted"
-    seeds = {} if options.n is None else {"seeds": options.n}
-    records = plant(out=out, workers=options.workers, cluster=options.cluster, progress=True, **seeds)
-    print(told(records))
-    print(f"\nTables: {Path(out).resolve()}")
-
-
 def _evaluate(options):
-    if options.task == "planted":
-        return _plant(options)
+    if options.task in ("planted", "readings", "randomised"):
+        from .evaluation.inside import look_inside
+
+        return print(look_inside(**vars(options)))
     names = ("alpha", "n_samples", "nodes", "films", "max_size", "max_calls", "seed", "n")
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     out = options.out or f"evaluation-{options.task}"

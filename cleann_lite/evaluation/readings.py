@@ -237,8 +237,9 @@ def read_input(
 # --- many inputs -----------------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=1)
-def _loaded(name):
+@lru_cache(maxsize=2)
+def load(name):
+    """A model by its name, the last two kept."""
     from ..models.loading import load_model
 
     return load_model(name)
@@ -257,7 +258,7 @@ class Reader:
         import torch
 
         torch.set_num_threads(1)
-        model = _loaded(self.model)
+        model = load(self.model)
         films = model.task == "recommendation"
         encoded = model.encode(item["content"], **({"seen": item["seen"]} if films else {}))
         options = {"readings": self.readings, "alphas": self.alphas, "heads": self.heads}
@@ -332,6 +333,16 @@ def summary(records: Sequence[dict]) -> list[dict]:
             line[f"success_{control}"] = (graph[:, 1] - other[:, 1]).mean()
         lines.append({k: round(float(v), 3) if isinstance(v, float) else v for k, v in line.items()})
     return lines
+
+
+def told(records: Sequence[dict]) -> str:
+    """A line a setting: counted size, and its difference to each control."""
+    lines = []
+    for line in summary(records):
+        name = f"{line['reading']}, {line['alpha']:g}, {line['candidates']}, {line['heads']}"
+        sizes = ", ".join(f"{control} {line[f'size_{control}']:+.2f}" for control in CONTROLS)
+        lines.append(f"{name:52} size {line['size']:.2f} ({sizes})")
+    return "\n".join(lines)
 
 
 def chosen(lines: Sequence[dict], control: str = "permuted") -> dict:

@@ -1,0 +1,46 @@
+"""Commands that look inside a model: planted mechanisms, readings of the attention, randomised weights."""
+
+from pathlib import Path
+
+from . import randomised, readers, readings
+from .inputs import draw_inputs
+
+
+def look_inside(task: str, *, out=None, n=None, workers=1, cluster=None, alpha=None, **options) -> str:
+    """Run ``cleann-lite evaluate planted``, ``readings`` or ``randomised``, and say what came of it.
+
+    Parameters
+    ----------
+    task
+        Which.
+    n
+        Seeds ("planted", default 5) or inputs (default 100).
+    out
+        Folder of the journal and tables; None: ``evaluation-TASK``.
+    **options
+        ``model``, ``data``, ``seed``, ``films``, ``from_file``, ``accept_licence``: see
+        `cleann_lite.evaluation.inputs.draw_inputs`.
+    """
+    out = Path(out or f"evaluation-{task}")
+    shared = {"out": out, "workers": workers, "cluster": cluster, "progress": True}
+    where = f"\n\nTables: {out.resolve()}"
+    if task == "planted":
+        return readers.told(readers.plant(seeds=5 if n is None else n, **shared)) + where
+    name = options["model"] or "pocket-sentiment"
+    items = _items(readings.load(name), 100 if n is None else n, options)
+    if task == "randomised":
+        given = {} if alpha is None else {"alpha": alpha}
+        return randomised.told(randomised.randomise(name, items, **given, **shared)) + where
+    given = {} if alpha is None else {"alphas": (alpha,)}
+    return readings.told(readings.read_all(name, items, **given, **shared)) + where
+
+
+def _items(model, n, options):
+    """Inputs of the model's own task."""
+    films = model.task == "recommendation"
+    task, data = ("recommend", "movielens-1m") if films else ("sentiment", "sst2")
+    given = {key: options[key] for key in ("from_file", "accept_licence")}
+    return draw_inputs(
+        task, options["data"] or data, n, model=model if films else None, seed=options["seed"] or 0,
+        films=options["films"] or 15, **given,
+    )  # fmt: skip
