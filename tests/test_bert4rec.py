@@ -8,8 +8,9 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from cleann_lite.datasets import shipped as datasets  # noqa: E402
-from cleann_lite.models.bert4rec import BERT4Rec, MaskedFilm, pad_left, read_rows  # noqa: E402
+from cleann_lite.models.bert4rec import BERT4Rec, pad_left, read_rows  # noqa: E402
 from cleann_lite.models.protocol import Encoded, Model  # noqa: E402
+from cleann_lite.models.recommender import MaskedFilm  # noqa: E402
 from cleann_lite.models.titles import Catalogue  # noqa: E402
 
 POCKET = datasets.data_path("models", "pocket-bert4rec")
@@ -202,6 +203,22 @@ def test_long_histories_keep_the_latest_and_say_so(model):
     assert model.attention(encoded).shape == (2, LENGTH, LENGTH)
 
 
+@pytest.mark.parametrize("masking", ["mask", "remove"])
+def test_a_long_history_given_back_keeps_its_older_films_out(masking):
+    model = new_model(masking)
+    history = [title(i) for i in range(9)]
+    encoded = model.encode(history)
+    for mask in [(), (0,), (2, 5)]:
+        masked = model.masked_input(encoded, mask)
+        again = model.encode(masked)
+        row = model.predict(again, [()])[0]
+        assert (row[:3] == 0).all(), "the films that were cut are still seen"
+        if masking == "mask":
+            np.testing.assert_allclose(row, model.predict(encoded, [mask])[0], atol=1e-10)
+            assert masked[:3] == history[:3] and len(again.units) == LENGTH - 1
+    assert not {name for name, _ in model.recommend(model.masked_input(encoded, (1,)))} & set(history[:3])
+
+
 def test_a_repeated_film_counts_where_it_stands_last(model):
     encoded = model.encode([title(0), title(1), title(0)])
     assert encoded.units == (title(1), title(0))
@@ -235,6 +252,9 @@ def test_one_film_is_a_history(model):
         (5, "a history is a list of titles: got int 5"),
         (None, "a history is a list of titles: got NoneType None"),
         (b"film a", "a history is a list of titles: got bytes"),
+        ({"film a", "film b"}, "a list of titles, oldest first: got a set, in no order"),
+        ({"film a": 1}, "a list of titles, oldest first: got a dict, in no order"),
+        (frozenset({100}), "a list of titles, oldest first: got a frozenset"),
         ([title(i) for i in range(N_FILMS)], "nothing is left to recommend: all 12 films"),
     ],
 )
@@ -348,6 +368,42 @@ def test_parts_that_do_not_fit_are_told(folder, tmp_path):
         BERT4Rec.load(folder)
     with pytest.raises(ValueError, match="not the folder of a recommender"):
         BERT4Rec.load(tmp_path)
+
+
+WRONG = (None, -1, 0, 1, 1.5, "gelou", [], {}, True, 10**9, 10**18, "relu")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["hidden_act", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size",
+     "max_position_embeddings", "vocab_size", "type_vocab_size", "layer_norm_eps", "hidden_dropout_prob",
+     "pad_token_id", "initializer_range", "model_type", "attention_probs_dropout_prob",
+     "chunk_size_feed_forward", "dtype", "tie_word_embeddings", "is_decoder", "id2label"],
+)  # fmt: skip
+def test_one_wrong_setting_gets_one_sentence_or_does_no_harm(folder, name):
+    config = json.loads((folder / "config.json").read_text())
+    for value in WRONG:
+        (folder / "config.json").write_text(json.dumps(config | {name: value}))
+        try:
+            model = BERT4Rec.load(folder)
+        except ValueError as error:
+            assert "\n" not in str(error) and str(folder) in str(error)
+        else:
+            assert model.recommend([model.films.titles[0]], k=1)
+
+
+def test_wrong_settings_are_named(folder):
+    config = json.loads((folder / "config.json").read_text())
+    for wrong, sentence in (
+        ({"hidden_act": "gelou"}, "'gelou' is not known"),
+        ({"num_attention_heads": 0}, "num_attention_heads .* must be a whole number from 1 on: got 0"),
+        ({"num_hidden_layers": 10**9}, "num_hidden_layers .* must be 0 to 1000: got 1000000000"),
+        ({"hidden_size": None}, "hidden_size .* got None"),
+        ({"intermediate_size": 10**9}, "ask for .* weights, and its files hold"),
+    ):
+        (folder / "config.json").write_text(json.dumps(config | wrong))
+        with pytest.raises(ValueError, match=sentence):
+            BERT4Rec.load(folder)
 
 
 def test_wrong_masking_is_told(model):

@@ -13,49 +13,31 @@ is used:
 """
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from numbers import Integral
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from transformers import BertConfig, BertForMaskedLM
 
+from ..attention.residual import LayerMixing
 from ..datasets import shipped as datasets
+from . import folders
 from .fast_pass import one_at_a_time, one_place
 from .mixing import how_it_mixes
 from .protocol import Encoded
+from .recommender import FIRST_FILM, MASK, Recommender
 from .titles import Catalogue
 
-PADDING, MASK, FIRST_FILM = 0, 1, 2
-MASK_LABEL = "[MASK]"
-_BATCH = 128  # rows of one forward pass
+PADDING = 0
+_SIZES = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "vocab_size",
+          "max_position_embeddings")  # fmt: skip
 _TIED = ("cls.predictions.decoder.weight", "cls.predictions.decoder.bias")
 
 
-class MaskedFilm(str):
-    """The text "[MASK]" in a masked history; it remembers which film it hides, for that film was seen."""
-
-    film: str
-
-    def __new__(cls, film: str):
-        masked = super().__new__(cls, MASK_LABEL)
-        masked.film = film
-        return masked
-
-
-@dataclass(frozen=True)
-class _History:
-    """What the network reads, oldest film first, and every film that was seen (more, after a cut)."""
-
-    tokens: tuple[int, ...]
-    seen: tuple[int, ...]
-
-
-class BERT4Rec:
+class BERT4Rec(Recommender):
     """A recommender of films behind the protocol of ``explain``.
 
     Parameters
@@ -89,9 +71,6 @@ class BERT4Rec:
     [1, 2]
     """
 
-    task = "recommendation"
-    causal = False
-
     def __init__(
         self,
         network: BertForMaskedLM,
@@ -105,10 +84,8 @@ class BERT4Rec:
                 f"the network must have one token a film and two more: "
                 f"got {network.config.vocab_size} tokens and {len(films)} films"
             )
-        if masking not in ("mask", "remove"):
-            raise ValueError(f'masking must be "mask" or "remove": got {masking!r}')
+        super().__init__(films, name, masking)
         self.network = network.eval().to(device or "cpu")
-        self.films, self.name, self.masking = films, name, masking
 
     @property
     def hidden_size(self) -> int:
@@ -118,59 +95,6 @@ class BERT4Rec:
     def length(self) -> int:
         """Most films of a history that the network reads; one more place is for the outcome."""
         return self.network.config.max_position_embeddings - 1
-
-    # --- what the search asks ---------------------------------------------------------------------
-
-    def encode(
-        self,
-        history: str | Iterable[str | int],
-        target: str | int | None = None,
-        units: str = "words",
-        seen: Iterable[str | int] = (),
-    ) -> Encoded:
-        """Read a history, oldest film first, with the film whose recommendation is to be explained.
-
-        Parameters
-        ----------
-        history
-            Titles (matched forgivingly, see `titles.Catalogue.find`) or MovieLens ids; or one text with
-            titles between semicolons. "[MASK]" stands for a hidden film.
-        target
-            The film to explain; None takes the one that the model recommends.
-        units
-            Of no effect: the unit of a history is a film.
-        seen
-            Further films that must not be recommended.
-
-        Raises
-        ------
-        ValueError
-            For an empty history, a film that is not known, or a target that was already seen.
-        """
-        tokens, watched, notes = self._read(history)
-        watched |= {self.films.find(film) for film in _listed(seen, "what was seen")}
-        if len(watched) == len(self.films):
-            raise ValueError(f"nothing is left to recommend: all {len(self.films)} films were already seen")
-        if len(tokens) > self.length:
-            notes.append(
-                f"the history has {len(tokens)} films and the model reads {self.length}: "
-                f"the oldest {len(tokens) - self.length} were left out, and are not recommended either"
-            )
-        data = _History(tuple(tokens[-self.length :]), tuple(sorted(watched)))
-        outcome = self._outcome(data, target)
-        recommended = pad_left([[*data.tokens, FIRST_FILM + outcome]])
-        n, shown = len(data.tokens), [i for i, t in enumerate(data.tokens) if t != MASK]
-        return Encoded(
-            units=tuple(self._token_label(t) for t in data.tokens),
-            positions=tuple((i,) for i in range(n)),
-            outcome_positions=(n,),
-            outcome=self.label(outcome),
-            target=outcome,
-            data=data,
-            eligible=tuple(shown) if len(shown) < n else None,
-            notes=tuple(notes),
-            mixing=how_it_mixes(self.network, **_inputs(self.network, recommended)),
-        )
 
     def attention(self, encoded: Encoded, layer: int = -1) -> np.ndarray:
         """Attention of one layer, the recommended film appended to the history and nothing masked.
@@ -187,16 +111,6 @@ class BERT4Rec:
         if not isinstance(layer, Integral) or not -len(attentions) <= layer < len(attentions):
             raise ValueError(f"layer must be below {len(attentions)}: got {layer!r}")
         return attentions[layer][0].double().cpu().numpy()
-
-    def predict(self, encoded: Encoded, masks: Sequence[Sequence[int]]) -> np.ndarray:
-        """Probability of every film after masking each set of films of the history.
-
-        Returns
-        -------
-        (len(masks), films) float64; rows sum to 1 over unseen films, a film that was seen has 0.
-        """
-        rows = [self._masked_row(encoded.data.tokens, mask) for mask in masks]
-        return self._probabilities(rows, encoded.data.seen)
 
     @one_at_a_time
     def attributions(self, encoded: Encoded, method: str = "gradient-x-input", steps: int = 32) -> np.ndarray:
@@ -228,48 +142,21 @@ class BERT4Rec:
         scores = (total / len(shares[method]) * (films - start)).sum(-1)
         return scores[:n].double().cpu().numpy()
 
-    def label(self, index: int) -> str:
-        """Title of one film."""
-        return self.films.titles[index]
+    @one_at_a_time
+    @torch.no_grad()
+    def logits(self, rows: Sequence[Sequence[int]]) -> torch.Tensor:
+        """Logit of every film in the last place of each row of tokens: (rows, films) float64."""
+        with one_place(self.network, -1):
+            hidden = self._read_rows(rows).last_hidden_state
+        return self.network.cls(hidden[:, -1])[:, FIRST_FILM:].double().cpu()
 
-    def masked_input(self, encoded: Encoded, mask: Sequence[int]) -> list[str]:
-        """The history as the model saw it: titles, with "[MASK]" for masked films (or without them)."""
-        hidden = self._checked(mask, len(encoded.units))
-        if self.masking == "remove":
-            return [unit for i, unit in enumerate(encoded.units) if i not in hidden]
-        return [
-            MaskedFilm(unit) if i in hidden and unit != MASK_LABEL else unit
-            for i, unit in enumerate(encoded.units)
-        ]
+    def mixing(self, row: Sequence[int]) -> Callable[[], tuple[LayerMixing, ...]] | None:
+        """How each layer mixes the tokens of one row; None for a network that is not known."""
+        return how_it_mixes(self.network, **_inputs(self.network, pad_left([row])))
 
-    # --- what a user asks -------------------------------------------------------------------------
-
-    def recommend(
-        self, history: str | Iterable[str | int], k: int = 10, seen: Iterable[str | int] = ()
-    ) -> list[tuple[str, float]]:
-        """The k films that the model would show next, with their probabilities over all unseen films.
-
-        Parameters
-        ----------
-        history
-            As in `encode`, oldest film first.
-        k
-            How many; fewer come when fewer are unseen.
-        seen
-            Further films that must not be recommended.
-
-        Raises
-        ------
-        ValueError
-            As in `encode`, and for k below 1.
-        """
-        if not isinstance(k, Integral) or k < 1:
-            raise ValueError(f"k must be at least 1, a whole number: got {k!r}")
-        encoded = self.encode(history, seen=seen)
-        scores = self.predict(encoded, [()])[0]
-        unseen = len(self.films) - len(encoded.data.seen)
-        best = np.argsort(-scores, kind="stable")[: min(k, unseen)]
-        return [(self.label(i), float(scores[i])) for i in best]
+    @one_at_a_time
+    def _read_rows(self, rows, output_attentions=False):
+        return read_rows(self.network, pad_left(rows), output_attentions=output_attentions)
 
     # --- on disk ----------------------------------------------------------------------------------
 
@@ -341,85 +228,12 @@ class BERT4Rec:
         if datasets.is_shipped(folder):
             datasets.verify(folder)
         films = _read_films(folder / "items.json")
-        network = _read_network(folder)
-        return cls(network, films, folder.name, masking, device)
-
-    # --- inside -----------------------------------------------------------------------------------
-
-    def _read(self, history):
-        """Tokens of a history, the films it shows or hides, and notes on what was left out."""
-        tokens, watched, notes = [], set(), []
-        for film in _listed(history, "a history"):
-            if isinstance(film, str) and film.strip() == MASK_LABEL:
-                tokens.append(MASK)
-                if isinstance(film, MaskedFilm):
-                    watched.add(self.films.find(film.film))
-                continue
-            index = self.films.find(film)
-            if FIRST_FILM + index in tokens:
-                tokens.remove(FIRST_FILM + index)
-                notes.append(f"{self.label(index)} stands more than once in the history: the last counts")
-            tokens.append(FIRST_FILM + index)
-            watched.add(index)
-        if not tokens:
-            raise ValueError("a recommendation needs a history of at least one film: got none")
-        return tokens, watched, list(dict.fromkeys(notes))
-
-    def _outcome(self, data, target):
-        """Index of the film to explain."""
-        if target is None:
-            return int(self._probabilities([[*data.tokens, MASK]], data.seen)[0].argmax())
-        outcome = self.films.find(target)
-        if outcome in data.seen:
-            raise ValueError(f"the target must be a film that was not seen: got {self.label(outcome)}")
-        return outcome
-
-    def _token_label(self, token):
-        return MASK_LABEL if token == MASK else self.label(token - FIRST_FILM)
-
-    def _masked_row(self, tokens, mask):
-        """History with a set of films masked, and [MASK] at the end to be filled by the next film."""
-        hidden = self._checked(mask, len(tokens))
-        if self.masking == "remove":
-            return [*(t for i, t in enumerate(tokens) if i not in hidden), MASK]
-        return [*(MASK if i in hidden else t for i, t in enumerate(tokens)), MASK]
-
-    @staticmethod
-    def _checked(mask, n):
-        hidden = {int(i) for i in mask}
-        if hidden and not (min(hidden) >= 0 and max(hidden) < n):
-            raise ValueError(f"masked films must be numbers from 0 to {n - 1}: got {sorted(hidden)}")
-        return hidden
-
-    def _probabilities(self, rows, seen):
-        """Soft-max over unseen films in the last place of each row: (rows, films) float64."""
-        parts = [np.zeros((0, len(self.films)))]
-        for start in range(0, len(rows), _BATCH):
-            logits = self.logits(rows[start : start + _BATCH])
-            logits[:, list(seen)] = -torch.inf
-            parts.append(torch.softmax(logits, dim=-1).numpy())
-        return np.concatenate(parts)
-
-    @one_at_a_time
-    @torch.no_grad()
-    def logits(self, rows: Sequence[Sequence[int]]) -> torch.Tensor:
-        """Logit of every film in the last place of each row of tokens: (rows, films) float64."""
-        with one_place(self.network, -1):
-            hidden = self._read_rows(rows).last_hidden_state
-        return self.network.cls(hidden[:, -1])[:, FIRST_FILM:].double().cpu()
-
-    @one_at_a_time
-    def _read_rows(self, rows, output_attentions=False):
-        return read_rows(self.network, pad_left(rows), output_attentions=output_attentions)
-
-
-def _listed(films, what):
-    """Films one by one: of a text, its parts between semicolons."""
-    if isinstance(films, str):
-        return [part for part in films.split(";") if part.strip()]
-    if isinstance(films, bytes) or not isinstance(films, Iterable):
-        raise ValueError(f"{what} is a list of titles: got {type(films).__name__} {films!r}")
-    return films
+        model = cls(_read_network(folder), films, folder.name, masking, device)
+        try:
+            model.logits([[MASK]])
+        except Exception as error:  # settings that no file contradicts, and no network can run
+            raise ValueError(f"{folder} cannot be run: {folders.first_line(error)}") from None
+        return model
 
 
 def pad_left(rows: Sequence[Sequence[int]]) -> torch.Tensor:
@@ -458,13 +272,22 @@ def _read_films(path):
 
 def _read_network(folder):
     """The network with every weight from the file, in float32; nothing is left at random."""
-    path = folder / "model.safetensors"
+    path, settings = folder / "model.safetensors", folders.read_config(folder)
+    for name in _SIZES:
+        size = settings.get(name)
+        if not isinstance(size, int) or isinstance(size, bool) or size < 1:
+            raise ValueError(
+                f"{name} in {folder / 'config.json'} must be a whole number from 1 on: got {size!r}"
+            )
     try:
+        folders.stored_shapes(folder)
         config = BertConfig.from_pretrained(folder, attn_implementation="eager")
+        folders.check_size(folder, lambda: BertForMaskedLM(config))
+        network = BertForMaskedLM(config).float()
         weights = load_file(path)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise ValueError(f"{folder} cannot be read (truncated or altered?): {error}") from None
-    network = BertForMaskedLM(config).float()
+    except Exception as error:  # settings of any kind, which a dozen places read
+        told = folders.first_line(error)
+        raise ValueError(f"{folder} cannot be read (truncated or altered?): {told}") from None
     try:
         missing, unexpected = network.load_state_dict(weights, strict=False)
     except RuntimeError as error:

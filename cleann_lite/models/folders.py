@@ -35,7 +35,9 @@ def read_config(folder) -> dict:
     except FileNotFoundError:
         raise ValueError(f"{folder} is not a model folder: config.json is missing") from None
     except (ValueError, RecursionError):
-        raise ValueError(f"{folder} is not a model folder: its config.json is not valid JSON") from None
+        raise ValueError(
+            f"{folder} is not a model folder: its config.json is not valid JSON (truncated or altered?)"
+        ) from None
     if not isinstance(config, dict):
         raise ValueError(f"{folder} is not a model folder: its config.json holds no settings")
     for name, value in config.items():
@@ -110,8 +112,12 @@ def stored_shapes(folder) -> dict[str, tuple[int, ...]]:
 
 def first_line(error: Exception) -> str:
     """What an error of another library says, in one line."""
-    lines = str(error).strip().splitlines()
-    return lines[0].rstrip(":") if lines else type(error).__name__
+    if isinstance(error, KeyError):
+        return f"{error} is not known to transformers"
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if not lines:
+        return type(error).__name__
+    return " ".join(lines[: 1 + lines[0].endswith(":")])
 
 
 def from_pretrained(folder, task: str):
@@ -137,7 +143,8 @@ def from_pretrained(folder, task: str):
     logs.set_verbosity_error()  # its table of weights alarms; what is missing is told below
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(folder, use_fast=True, **options)
-        _check_size(folder, kinds[task], transformers.AutoConfig.from_pretrained(folder, **options))
+        config = transformers.AutoConfig.from_pretrained(folder, **options)
+        check_size(folder, lambda: kinds[task].from_config(config))
         model, info = kinds[task].from_pretrained(
             folder, attn_implementation="eager", use_safetensors=True, output_loading_info=True,
             ignore_mismatched_sizes=True, **options
@@ -160,12 +167,18 @@ def from_pretrained(folder, task: str):
     return model.float(), tokenizer
 
 
-def _check_size(folder, kind, config):
-    """Weights are counted on a device that stores none, before any memory is asked for."""
+def check_size(folder, build) -> None:
+    """Count the weights that ``build`` makes on a device that stores none, before any memory is asked for.
+
+    Raises
+    ------
+    ValueError
+        There are more than twice those in the files.
+    """
     import torch
 
     stored = sum(map(prod, stored_shapes(folder).values()))
     with torch.device("meta"):
-        wanted = sum(parameter.numel() for parameter in kind.from_config(config).parameters())
+        wanted = sum(parameter.numel() for parameter in build().parameters())
     if wanted > 2 * stored + _SPARE:
         raise ValueError(f"its settings ask for {wanted:,} weights, and its files hold {stored:,}")

@@ -72,6 +72,11 @@ def _joined(key):
     return key.replace(" ", "")
 
 
+def _initials(key):
+    """Runs of single letters in a plain title, joined: 'e t the extra terrestrial 1982' -> ['et']."""
+    return [_joined(run) for run in re.findall(r"\b[^\W\d](?: [^\W\d]\b)+", key)]
+
+
 def _short(film, width=60):
     """What came, quoted, short enough for a sentence."""
     text = repr(film)
@@ -142,6 +147,7 @@ class Catalogue:
         yield [k for k, title in enumerate(self._plain) if title == key]
         yield self._names.get(_joined(key), [])
         yield self._bare_names.get(_joined(_bare(key)), [])
+        yield [k for k, title in enumerate(self._plain) if _joined(key) in _initials(title)]
         yield [k for k, title in enumerate(self._plain) if f" {_bare(key)} " in f" {title} "]
         yield [k for k, title in enumerate(self._plain) if len(key) > 2 and _bare(key) in title]
 
@@ -184,6 +190,11 @@ class Catalogue:
 
     def _unknown(self, film, key):
         near = difflib.get_close_matches(_joined(_bare(key)), list(self._bare_names), n=_SHOWN, cutoff=0.6)
-        films = list(dict.fromkeys(k for name in near for k in self._bare_names[name]))
+        films = [k for name in near for k in self._bare_names[name]]
+        if not films:  # those that share the longest word
+            words = sorted(set(key.split()), key=lambda word: (-len(word), word))
+            sharing = ([k for k, t in enumerate(self._plain) if word in t.split()] for word in words)
+            films = next((found for found in sharing if found), [])
+        films = list(dict.fromkeys(films))
         hint = f"; the nearest are {self._named(films)}" if films else ""
         return f"no film called {_short(film)} among the {len(self)} known films{hint}"
