@@ -178,8 +178,8 @@ def to_svg(scene, identifier):
         f'<desc id="{identifier}-d">{escape(scene.description)}</desc>',
         f'<rect data-key="paper" width="{w}" height="{h}" rx="8" fill="{PAPER}"/>',
     ]
-    parts += [_edge_svg(curve, crowded) for curve in scene.in_order]
-    parts += [_box_svg(box) for box in scene.boxes]
+    parts += [edge_svg(curve, crowded) for curve in scene.in_order]
+    parts += [box_svg(box) for box in scene.boxes]
     parts += [_legend_svg(*item) for item in scene.legend]
     return "\n".join([*parts, "</svg>"])
 
@@ -197,7 +197,8 @@ def _dash(dashes):
     return f' stroke-dasharray="{dashes[0]} {dashes[1]}"' if dashes else ""
 
 
-def _edge_svg(curve, crowded=False):
+def edge_svg(curve, crowded=False):
+    """An edge with its marks, its sign and its label."""
     colour, width, dashes, sign, opacity = edge_look(curve, crowded)
     course = curve.course
     parts = [
@@ -234,7 +235,8 @@ def _mark_svg(mark, tip, way, colour):
     return '<g data-mark="tail"/>'
 
 
-def _box_svg(box):
+def box_svg(box):
+    """A node with its frame, its label and its letters."""
     fill, frame, width, dashes, ink = box_look(box)
     x, y = box.x - box.w / 2, box.y - box.h / 2
     bold = ' font-weight="700"' if box.role == "outcome" or box.letters else ""
@@ -329,9 +331,9 @@ def legend_box(kind, x, y):
 
 def _legend_svg(kind, text, x, y):
     curve = legend_curve(kind, x, y)
-    sample = _box_svg(legend_box(kind, x, y)) if curve is None else _edge_svg(curve)
+    sample = box_svg(legend_box(kind, x, y)) if curve is None else edge_svg(curve)
     if kind.partition(" under ")[0] in MARK_NAME.values():  # at the end of an edge, as in the picture
-        sample += _box_svg(Box(-1, "", (), x + LEGEND_SAMPLE - 7, y, 9, 13))
+        sample += box_svg(Box(-1, "", (), x + LEGEND_SAMPLE - 7, y, 9, 13))
     sample = re.sub(r"<title>.*?</title>| data-[a-z]+=\"[^\"]*\"", "", sample)
     return (
         f'<g data-legend="{escape(kind)}" aria-hidden="true">{sample}<text x="{_n(x + LEGEND_SAMPLE + 4)}" '
