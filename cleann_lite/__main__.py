@@ -10,7 +10,7 @@ from pathlib import Path
 from . import __version__
 
 METHODS = ("icd", "fci", "ordered-icd")
-TASKS = ("sentiment", "recommend", "discovery", "planted", "readings", "randomised")
+TASKS = ("sentiment", "recommend", "discovery", "planted", "readings", "randomised", "rungs")
 DEMO_REVIEWS = ("plain-02", "plain-01", "negated-01", "mixed-04", "long-02")
 
 
@@ -187,7 +187,7 @@ def _add_evaluate_options(parser):
 
 
 def _evaluate(options):
-    if options.task in ("planted", "readings", "randomised"):
+    if options.task in ("planted", "readings", "randomised", "rungs"):
         from .evaluation.inside import look_inside
 
         return print(look_inside(**vars(options)))

@@ -1,13 +1,13 @@
-"""Commands that look inside a model: planted mechanisms, readings of the attention, randomised weights."""
+"""Commands that look inside a model: planted mechanisms, readings, randomised weights, rungs."""
 
 from pathlib import Path
 
-from . import randomised, readers, readings
+from . import randomised, readers, readings, rungs
 from .inputs import draw_inputs
 
 
 def look_inside(task: str, *, out=None, n=None, workers=1, cluster=None, alpha=None, **options) -> str:
-    """Run ``cleann-lite evaluate planted``, ``readings`` or ``randomised``, and say what came of it.
+    """Run ``cleann-lite evaluate planted | readings | randomised | rungs``, and say what came of it.
 
     Parameters
     ----------
@@ -28,9 +28,9 @@ def look_inside(task: str, *, out=None, n=None, workers=1, cluster=None, alpha=N
         return readers.told(readers.plant(seeds=5 if n is None else n, **shared)) + where
     name = options["model"] or "pocket-sentiment"
     items = _items(readings.load(name), 100 if n is None else n, options)
-    if task == "randomised":
-        given = {} if alpha is None else {"alpha": alpha}
-        return randomised.told(randomised.randomise(name, items, **given, **shared)) + where
+    if task != "readings":
+        module, run = {"randomised": (randomised, randomised.randomise), "rungs": (rungs, rungs.climb)}[task]
+        return module.told(run(name, items, **({} if alpha is None else {"alpha": alpha}), **shared)) + where
     given = {} if alpha is None else {"alphas": (alpha,)}
     return readings.told(readings.read_all(name, items, **given, **shared)) + where
 
