@@ -9,7 +9,8 @@ import time
 
 import cleann_lite as cl
 from cleann_lite.datasets.shipped import load_reviews
-from cleann_lite.explaining.search import Interventions, learn_graphs
+from cleann_lite.explaining.head_graphs import learn_graphs
+from cleann_lite.explaining.interventions import Interventions
 
 
 def median(run, times=7):

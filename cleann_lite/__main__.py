@@ -92,9 +92,9 @@ def _parser():
     return parser
 
 
-def _add_test_options(parser):
+def _add_test_options(parser, alpha=0.01, told="0.01"):
     parser.add_argument(
-        "--alpha", type=float, default=0.01, help="level of the independence test (default 0.01)"
+        "--alpha", type=float, default=alpha, help=f"level of the independence test (default {told})"
     )
     parser.add_argument(
         "--one-sided", action="store_true", help="call every negative partial correlation independent"
@@ -134,7 +134,13 @@ def _add_learn_options(parser):
 
 
 def _add_search_options(parser):
-    _add_test_options(parser)
+    _add_test_options(parser, None, "0.1 for films, else 0.01")
+    parser.add_argument(
+        "--search",
+        choices=("full", "cleann"),
+        default="full",
+        help="cleann: only sets that the graphs propose, as published (default full)",
+    )
     parser.add_argument("--n-samples", type=int, help="effective sample size; the hidden size if not given")
     parser.add_argument(
         "--head", type=int, action="append", help="head to use (repeatable); all if not given"
@@ -143,16 +149,7 @@ def _add_search_options(parser):
         "--method", choices=METHODS, help="causal search; icd, and ordered-icd for decoders, if not given"
     )
     parser.add_argument(
-        "--max-size",
-        type=int,
-        default=5,
-        help="size up to which all sets are tried (default 5)",
-    )
-    parser.add_argument(
-        "--max-grown",
-        type=int,
-        default=40,
-        help="size up to which larger ones are then grown (default 40; 0: none)",
+        "--max-size", type=int, help="largest set that is looked for (any; 5 with --search cleann)"
     )
     parser.add_argument("--json", action="store_true", help="print the explanation as JSON")
     parser.add_argument("--html", metavar="FILE", help="write the explanation as a page")
@@ -219,25 +216,13 @@ def _evaluate(options):
 def _search(model, input, options):
     from .explaining.search import explain
 
-    found = explain(
-        model,
-        input,
-        target=options.target,
-        heads=options.head or "all",
-        alpha=options.alpha,
-        n_samples=options.n_samples,
-        method=options.method,
-        one_sided=options.one_sided,
-        max_size=options.max_size,
-        max_grown=options.max_grown,
-    )
-    if options.html:
-        Path(options.html).write_text(found.to_html(), encoding="utf-8")
-    return found
+    names = ("alpha", "n_samples", "method", "one_sided", "max_size", "search")
+    given = {name: getattr(options, name) for name in names}
+    return explain(model, input, target=options.target, heads=options.head or "all", **given)
 
 
 def _check_alpha(alpha):
-    if not 0 < alpha < 1:
+    if alpha is not None and not 0 < alpha < 1:
         raise ValueError(f"alpha must lie between 0 and 1: got {alpha:g}")
 
 
@@ -252,7 +237,8 @@ def _explain(options):
     if model.task == "recommendation":
         raise ValueError(f"{options.model} is a recommender: use cleann-lite recommend --history …")
     found = _search(model, text, options)
-    print(found.to_json(indent=2) if options.json else _terminal(found, options.html))
+    print(found.to_json(indent=2) if options.json else _terminal(found))
+    _write_page(options, found)
 
 
 def _recommend(options):
@@ -274,7 +260,8 @@ def _recommend(options):
     else:
         print("Recommended:")
         print("\n".join(f"  {i:2}. {title}  ({score:.1%})" for i, (title, score) in enumerate(films, 1)))
-        print(f"\n{_terminal(found, options.html)}")
+        print(f"\n{_terminal(found)}")
+    _write_page(options, found)
 
 
 def _learn(options):
@@ -340,22 +327,31 @@ def _numbers_of(names, number):
     return [number[name] for name in names]
 
 
-def _terminal(found, page=None):
-    """An explanation for the terminal, with the path of its page where one was written."""
+def _write_page(options, found):
+    """The page of an explanation, after its answer was printed: that is not lost with the page."""
+    if options.html:
+        from .datasets.files import write_whole
+
+        told = write_whole(options.html, found.to_html())
+        print(f"\nPage: {told}", file=sys.stderr if options.json else sys.stdout)
+
+
+def _terminal(found):
+    """An explanation for the terminal."""
     lines = [found.describe(), ""]
     for one in found.sets[:10]:
-        heads = ", ".join(map(str, one.heads))
         change = f"{found.prediction} {found.probability:.1%} → {one.replacement} {one.probability:.1%}"
-        lines.append(f"  {' + '.join(one.units)}:  {change}  (head {heads})")
+        where = f"head {', '.join(map(str, one.heads))}" if one.within_graph else "outside the graph"
+        lines.append(f"  {' + '.join(one.units)}:  {change}  ({where})")
     if len(found.sets) > 10:
         lines.append(f"  … and {len(found.sets) - 10} more sets of this size")
     lines += [f"  note: {note}" for note in found.notes]
     lines.append(f"  {found.model_calls} model calls, {found.seconds:.2f} s")
-    lines += [f"\nPage: {Path(page).resolve()}"] if page else []
     return "\n".join(lines)
 
 
 def _demo(options):
+    from .datasets.files import write_whole
     from .datasets.shipped import load_histories, load_reviews
     from .explaining.live import states
     from .explaining.pages import page
@@ -372,10 +368,9 @@ def _demo(options):
     for history in load_histories()[:2]:
         found.append(explain(recommender, history["titles"]))
         _print_demo(" · ".join(history["titles"]), found[-1])
-    path = Path(options.page).resolve()
     alive = [states(e) if i in (0, len(DEMO_REVIEWS)) else None for i, e in enumerate(found)]
-    path.write_text(page(found, states=alive), encoding="utf-8")
-    print(f"The same with its graphs, as a page to play with: {path}")
+    told = write_whole(options.page, page(found, states=alive))
+    print(f"The same with its graphs, as a page to play with: {told}")
 
 
 def _print_demo(text, found):

@@ -137,7 +137,7 @@ class TestExplain:
             (["   "], "the text is empty"),
             ([REVIEW, "--alpha", "2"], "alpha must lie between 0 and 1: got 2"),
             ([REVIEW, "--alpha", "0"], "alpha must lie between 0 and 1"),
-            ([REVIEW, "--model", "tests"], "is no model: it has no config.json"),
+            ([REVIEW, "--model", "tests"], "config.json is missing"),
             ([REVIEW, "--model", "pocket-moon"], "no pocket model"),
             ([REVIEW, "--head", "99"], "heads must be among 0 … 3"),
             ([REVIEW, "--target", "good"], "target must be one of negative, positive"),
@@ -146,7 +146,6 @@ class TestExplain:
             ([REVIEW, "--model", ""], "'' is neither a pocket model"),
             (["dull \udcff film"], r"the text must be valid Unicode (UTF-8): it holds '\udcff'"),
             ([REVIEW, "--max-size", "0"], "max_size must be at least 1"),
-            ([REVIEW, "--html", "no/such/folder/x.html"], "no/such/folder"),
         ],
     )
     def test_bad_input(self, capsys, monkeypatch, arguments, sentence):
@@ -154,6 +153,12 @@ class TestExplain:
 
         monkeypatch.chdir(Path(__file__).parent.parent)
         assert sentence in refused(capsys, "explain", *arguments)
+
+    def test_the_answer_is_not_lost_with_its_page(self, capsys):
+        code, out, err = run(capsys, "explain", REVIEW, "--html", "no/such/folder/x.html")
+        assert code == 2
+        assert out.startswith("The model predicts")
+        assert err.strip() == "cleann-lite: no/such/folder/x.html: No such file or directory"
 
     def test_a_prediction_that_nothing_changes_is_an_honest_answer(self, capsys):
         code, out, _ = run(capsys, "explain", "awful awful awful", "--max-size", "1")
@@ -179,7 +184,7 @@ class TestRecommend:
 
     def test_the_page_is_named(self, capsys, tmp_path):
         _, out, _ = run(capsys, "recommend", "--history", "Alien", "--html", str(tmp_path / "x.html"))
-        assert out.rstrip().endswith("x.html")
+        assert re.search(r"x\.html \(\d+ kB\)$", out.rstrip())
 
     def test_bad_input(self, capsys):
         assert "history is empty" in refused(capsys, "recommend", "--history", " ; ")

@@ -37,7 +37,7 @@ def tiny_model(tmp_path_factory):
 def rerun(model, found, input, target=None):
     """The prediction with each reported set masked, run alone and outside the search."""
     encoded = model.encode(input, target=target)
-    for one in (*found.sets, *found.smaller):
+    for one in (*found.sets, *found.proposed, *found.smaller):
         row = model.predict(encoded, [one.positions])[0]
         assert row.argmax() != encoded.target
         assert model.label(row.argmax()) == one.replacement
@@ -63,8 +63,7 @@ def check_minimality(model, found, encoded, cap=3):
     assert size >= min(smallest, cap + 1)
     if found.certified is True and size <= cap + 1:
         assert smallest == size or (smallest == np.inf and size == cap + 1)
-    if found.certified is False:
-        assert min(smallest, cap + 1) <= len(found.smaller[0].positions) < size
+    assert found.certified is not False  # a refuted set is not reported first
 
 
 @pytest.mark.slow

@@ -127,7 +127,7 @@ def test_there_are_few_floors_and_every_module_lives_in_a_room():
 
 
 STILL_LONG = (
-    "causal.independence evaluation.cases explaining.search models.bert4rec "
+    "causal.independence evaluation.cases models.bert4rec "
     "models.text"
 )
 

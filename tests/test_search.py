@@ -9,13 +9,9 @@ import pytest
 
 import cleann_lite as cl
 from cleann_lite.explaining.baselines import METHODS, explain_by
-from cleann_lite.explaining.search import (
-    GraphSettings,
-    Interventions,
-    candidates,
-    learn_graphs,
-    tree_distances,
-)
+from cleann_lite.explaining.head_graphs import candidates, learn_graphs, tree_distances
+from cleann_lite.explaining.interventions import Interventions
+from cleann_lite.explaining.settings import FoundBy, GraphSettings, Stopped
 from tests.linear_model import LinearModel
 
 WORDS = [f"w{i}" for i in range(12)]
@@ -43,29 +39,95 @@ def smallest_by_brute_force(model, text):
     return np.inf, set()
 
 
-@pytest.mark.parametrize("seed", range(200))
-def test_sets_flip_and_certificates_agree_with_brute_force(seed):
+@pytest.mark.parametrize("search", ["full", "cleann"])
+@pytest.mark.parametrize("seed", range(150))
+def test_sets_flip_and_certificates_agree_with_brute_force(seed, search):
     model, text = random_case(seed)
-    found = cl.explain(model, text, alpha=0.1, nodes="all")
+    found = cl.explain(model, text, alpha=0.1, nodes="all", search=search)
     size, sets = smallest_by_brute_force(model, text)
-    for one in found.sets:
+    for one in (*found.sets, *found.smaller, *found.proposed):
         assert flips(model, text, one.positions)
         assert [text.split()[p] for p in one.positions] == list(one.units)
         assert len(one.positions) >= size
         assert one.masked.split().count("_") == len(one.positions)
+        assert one.within_graph == bool(one.heads) == (one.head is not None)
     if found.certified is True:
         assert {s.positions for s in found.sets} <= sets
     if found.certified is False:
+        assert search == "cleann"
         assert all(len(s.positions) < len(found.sets[0].positions) for s in found.smaller)
-        assert all(flips(model, text, s.positions) for s in found.smaller)
     assert found.success == bool(found.sets)
+    assert (found.stopped is Stopped.FOUND) == found.success
+    if search == "full":
+        assert found.success == (size < np.inf)
+        assert found.certified or not found.success  # at most ten words: every proof is affordable
+        assert not found.smaller
     assert cl.Explanation.from_json(found.to_json()) == found
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_every_unit_of_every_set_is_needed(seed):
+    rng = np.random.default_rng(seed)
+    n_words = int(rng.integers(5, 70))
+    words = [f"x{i}" for i in range(n_words)]
+    weights = dict(zip(words, rng.normal(0.1, 1, n_words), strict=True))
+    total = sum(weights.values())
+    model = LinearModel(weights, bias=-float(rng.uniform(0.2, 0.9)) * total, seed=seed)
+    found = cl.explain(model, " ".join(words), max_calls=400, certify=bool(seed % 2))
+    for one in found.sets:
+        for unit in one.positions:
+            assert not flips(model, " ".join(words), [u for u in one.positions if u != unit])
+    encoded = model.encode(" ".join(words))
+    if model.predict(encoded, [range(n_words)])[0].argmax() != encoded.target:
+        assert found.success
+
+
+def paths_within(marks, root, members):
+    """Nodes that some PDS-path from the root inside {root} ∪ members arrives at: the plain definition."""
+    reached, waiting = set(), [(root,)]
+    while waiting:
+        path = waiting.pop()
+        for node in members - set(path):
+            if not marks[path[-1], node]:
+                continue
+            if len(path) > 1:
+                before, middle = path[-2:]
+                collider = marks[before, middle] == 2 and marks[node, middle] == 2
+                if not (collider or marks[before, node]):
+                    continue
+            reached.add(node)
+            waiting.append((*path, node))
+    return reached
+
+
+def published(pags, nodes, works, max_size=5):
+    """CLEANN as published, without any economy: the sets of the first size at which a legal one works."""
+    for size in range(1, max_size + 1):
+        found = set()
+        for pag in pags.values():
+            root = len(nodes)
+            for members in combinations(range(root), size):
+                if paths_within(pag.marks, root, set(members)) == set(members):
+                    found.add(tuple(sorted(nodes[i] for i in members)))
+        if found := {units for units in found if works(units)}:
+            return found
+    return set()
+
+
+@pytest.mark.parametrize("alpha", [0.01, 0.1])
+@pytest.mark.parametrize("seed", range(25))
+def test_cleann_alone_is_the_published_method(seed, alpha):
+    model, text = random_case(seed, 7)
+    found = cl.explain(model, text, alpha=alpha, nodes="all", search="cleann", certify=False)
+    sets = published(found.pags, found.nodes, lambda units: flips(model, text, units))
+    assert {one.positions for one in found.sets} == sets
+    assert all(one.found_by is FoundBy.GRAPH for one in found.sets)
 
 
 @pytest.mark.parametrize("seed", range(40))
 def test_all_legal_sets_of_the_smallest_size_are_reported_and_no_other(seed):
     model, text = random_case(seed, 8)
-    found = cl.explain(model, text, alpha=0.1, nodes="all", certify=False)
+    found = cl.explain(model, text, alpha=0.1, nodes="all", certify=False, search="cleann")
     encoded = model.encode(text)
     pags, nodes, _ = learn_graphs(model, encoded, alpha=0.1, nodes="all")
     for size in range(1, 6):
@@ -101,13 +163,15 @@ def test_one_word():
     assert found.success in (True, False)
 
 
-def test_caps_are_reported_when_hit():
+@pytest.mark.parametrize("search", ["full", "cleann"])
+def test_caps_are_reported_when_hit(search):
     model, text = random_case(3, 10)
     model.bias = 40.0  # nothing changes the prediction
-    found = cl.explain(model, text, alpha=0.3, nodes="all", max_calls=5)
+    found = cl.explain(model, text, alpha=0.3, nodes="all", max_calls=5, search=search)
     assert "ended at its cap of 5 inputs" in " ".join(found.notes)
+    assert found.stopped is Stopped.CAPPED
     assert found.model_calls <= 5 + 2
-    found = cl.explain(model, text, alpha=0.3, nodes="all", max_candidates=2)
+    found = cl.explain(model, text, alpha=0.3, nodes="all", max_candidates=2, search="cleann")
     assert "only the 2 nearest sets" in " ".join(found.notes)
     for name in ("max_size", "max_candidates", "max_calls"):
         with pytest.raises(ValueError, match=f"{name} must be at least 1"):
@@ -119,9 +183,9 @@ def test_the_budget_can_end_the_proof():
     text = " ".join(WORDS[:10])
     whole = cl.explain(model, text, alpha=0.9, nodes="all")
     assert (whole.certified, len(whole.sets[0].positions)) == (True, 2)
-    short = cl.explain(model, text, alpha=0.9, nodes=WORDS[:3], certify=2)
+    short = cl.explain(model, text, alpha=0.9, nodes=WORDS[:3], certify=2, search="cleann")
     assert short.certified is None
-    assert "not certified: 10 smaller sets exist" in " ".join(short.notes)
+    assert "not proved to be smallest: 10 smaller sets exist" in " ".join(short.notes)
 
 
 def test_interrupting_returns_what_was_found():
@@ -129,19 +193,36 @@ def test_interrupting_returns_what_was_found():
     model.bias, model.stop_after = 30.0, 20
     found = cl.explain(model, text, alpha=0.5, nodes="all")
     assert not found.success
+    assert found.stopped is Stopped.INTERRUPTED
     assert "interrupted" in found.notes[-1]
     assert str(found).endswith("No explanation was found: the search was interrupted.")
 
 
-def test_interrupting_within_a_size_keeps_the_sets_of_that_size(monkeypatch):
+@pytest.mark.parametrize("search", ["full", "cleann"])
+def test_interrupting_keeps_the_sets_that_were_run(search):
     model = LinearModel(dict.fromkeys(WORDS, 1.0), bias=-8.5)  # any two words of ten
-    monkeypatch.setattr(Interventions.__init__, "__defaults__", (1000, 4))
-    model.stop_after = 40
-    found = cl.explain(model, " ".join(WORDS[:10]), alpha=0.9, nodes="all")
-    assert found.sets
+    text = " ".join(WORDS[:10])
+    asked = []
+
+    def watch(done, cap):
+        asked.append((done, cap))
+        return done <= 20
+
+    found = cl.explain(model, text, alpha=0.9, nodes="all", search=search, progress=watch)
+    assert asked[-1][0] > 20 and all(cap == 1000 for _, cap in asked)
+    assert found.sets and found.stopped is Stopped.INTERRUPTED
     for one in found.sets:
         assert one.replacement != found.prediction
     assert (found.certified, found.notes[-1][:26]) == (None, "the search was interrupted")
+
+
+def test_progress_can_be_watched_or_shown(capsys):
+    model, text = random_case(5, 10)
+    counted = []
+    found = cl.explain(model, text, progress=lambda done, cap: counted.append(done))
+    assert counted == sorted(counted) and counted[-1] + 2 == found.model_calls
+    assert cl.explain(model, text, progress=True).sets == found.sets
+    assert "inputs" in capsys.readouterr().err
 
 
 def test_interrupting_the_graphs_says_so():
@@ -155,25 +236,49 @@ def test_interrupting_the_graphs_says_so():
 
 
 def test_what_was_not_tried_is_never_said_to_be():
-    model = LinearModel(dict.fromkeys(WORDS, 1.0), bias=-8.5)  # any two words of ten
+    model = LinearModel(dict.fromkeys(WORDS, 1.0), bias=40.0)  # nothing changes the prediction
     text = " ".join(WORDS[:10])
-    found = cl.explain(model, text, alpha=0.9, nodes="all", max_calls=30)
-    assert found.success
-    assert "not all sets of size 2 were tried: half of the cap of 30 inputs is for them" in found.notes
-    model.bias = 40.0  # nothing changes the prediction
-    whole = cl.explain(model, text, alpha=0.9, nodes=WORDS[:3])
+    alone = {"alpha": 0.9, "search": "cleann"}
+    whole = cl.explain(model, text, nodes=WORDS[:3], **alone)
     assert whole.failures[0].endswith("changes the prediction: all were tried")
-    cut = cl.explain(model, text, alpha=0.9, nodes="all", max_candidates=1, max_size=2)
+    assert whole.stopped is Stopped.NOTHING
+    cut = cl.explain(model, text, nodes="all", max_candidates=1, max_size=2, **alone)
     assert "all of" not in cut.failures[0]
-    none = cl.explain(model, text, alpha=0.9, nodes=[])
+    none = cl.explain(model, text, nodes=[], **alone)
     assert none.failures == ("no unit of the input stands in the graph",)
+    assert none.stopped is Stopped.NO_UNITS
+    full = cl.explain(model, text, alpha=0.9)
+    assert full.failures[0].endswith("not even all units together")
+    model.bias = -8.5
+    assert cl.explain(model, text, nodes=[]).certified  # any two words: no graph is needed
+
+
+def test_what_the_graph_proposed_stays_beside_a_smaller_set():
+    model = LinearModel({"dull": -2.0, "flat": -2.0, "a": -9.0, "film": 1.0}, bias=9.0)
+    found = cl.explain(model, "a dull flat film", alpha=0.9)
+    assert [one.units for one in found.sets] == [("a",)]
+    assert (found.sets[0].found_by, found.sets[0].within_graph) == (FoundBy.ALL_WORDS, False)
+    assert found.certified is True and "outside the graph" in found.describe()
+    assert [one.units for one in found.proposed] == [("dull", "flat")]
+    assert found.proposed[0].found_by is FoundBy.GRAPH
+
+
+@pytest.mark.parametrize("method", ["icd", "fci", "ordered-icd"])
+@pytest.mark.parametrize("seed", range(8))
+def test_the_outcome_comes_last(seed, method):
+    model, text = random_case(seed, 9)
+    found = cl.explain(model, text, alpha=0.2, nodes="all", method=method)
+    into = [pag.marks[:-1, -1] for pag in found.pags.values()]
+    assert np.isin(into, (0, 2)).all() and np.any(into)  # an arrowhead at the outcome, or no edge
+    free = cl.explain(model, text, alpha=0.2, nodes="all", method=method, outcome_last=False)
+    assert free.settings["outcome_last"] is False and found.settings["outcome_last"] is True
 
 
 @pytest.mark.parametrize(
     ("setting", "value"),
     [
-        *((name, None) for name in ("max_size", "max_calls", "max_nodes", "certify", "nodes", "heads")),
-        ("alpha", None),
+        *((name, None) for name in ("max_calls", "max_nodes", "certify", "nodes", "heads")),
+        ("alpha", 0), ("search", "fast"), ("residual", 1.0), ("test", 3), ("reading", "rollout"),
         *((name, 1.5) for name in ("max_size", "max_candidates", "certify", "heads", "nodes")),
         ("max_nodes", 0), ("certify", -1), ("certify", "yes"), ("heads", [1.0]), ("n_samples", 0),
         ("n_samples", "64"), ("alpha", "a"), ("method", ""), ("correlation", lambda words: words[:2, :2]),
@@ -190,6 +295,28 @@ def test_a_wrong_setting_is_one_sentence_that_names_it(setting, value):
 def test_numbers_that_are_not_finite_are_no_prediction():
     with pytest.raises(ValueError, match="linear predicts numbers that are not finite"):
         cl.explain(LinearModel({"a": np.nan}), "a b c")
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (
+            lambda rows: np.log(rows),
+            r"must predict probabilities, between 0 and 1: got .*are these logits\?$",
+        ),
+        (lambda rows: rows[0], r"must predict \(masks, outputs\), here \(1, …\): got shape \(2,\)$"),
+        (lambda rows: rows.tolist(), "must predict a numpy array: got list$"),
+        (lambda rows: np.vstack([rows, rows]), r"here \(1, …\): got shape \(2, 2\)$"),
+    ],
+    ids=["logits", "one dimension", "no array", "too many rows"],
+)
+def test_a_prediction_of_another_kind_is_refused_in_one_sentence(change, sentence):
+    class Odd(LinearModel):
+        def predict(self, encoded, masks):
+            return change(super().predict(encoded, masks))
+
+    with pytest.raises(ValueError, match=sentence):
+        cl.explain(Odd({"a": 1.0}), "a b c")
 
 
 def test_a_baseline_tells_its_caps():
@@ -262,7 +389,9 @@ def test_a_cap_on_tests_ends_every_graph_and_is_told():
     model = LinearModel({"dull": -2.0, "film": -0.5}, bias=1.0)
     twins = np.full((3, 9, 9), 1 / 9)  # every correlation is 1: no set separates anything
     model.attention = lambda encoded, layer=-1: twins
-    found = cl.explain(model, "dull dull film dull dull film dull dull", nodes="all", max_tests=100)
+    found = cl.explain(
+        model, "dull dull film dull dull film dull dull", nodes="all", max_tests=100, outcome_last=False
+    )
     told = [note for note in found.notes if note.startswith("graphs of heads 0, 1, 2: stopped before")]
     assert len(told) == 1 and "over 100 candidate sets" in told[0]
     assert all((pag.marks > 0).sum() == 9 * 8 for pag in found.pags.values())
@@ -287,11 +416,58 @@ def test_a_learner_and_a_covariance_of_ones_own_are_used():
         seen["covariance"] = True
         return np.eye(len(attention))
 
-    found = cl.explain(model, text, nodes="all", correlation=correlation)
+    found = cl.explain(model, text, nodes="all", correlation=correlation, search="cleann")
     assert seen["covariance"]
     assert not found.success
     assert "no unit is linked to the outcome" in found.failures[0]
     assert GraphSettings(correlation=correlation).describe()["correlation"] == "correlation"
+
+
+def test_settings_that_were_not_used_are_refused_or_not_recorded():
+    model, text = random_case(4, 6)
+
+    def learner(attention, variables, labels):
+        return cl.PAG(np.ones((7, 7), dtype=np.int8) - np.eye(7, dtype=np.int8))
+
+    def test(attention):
+        return cl.PartialCorrelation(cl.attention_correlation(attention), 50, alpha=0.3)
+
+    settings = cl.explain(model, text, nodes="all", learner=learner).settings
+    assert not {"alpha", "n_samples", "method", "correlation", "outcome_last"} & set(settings)
+    for name, value in {"alpha": 0.1, "method": "fci", "n_samples": 9, "correlation": np.corrcoef}.items():
+        with pytest.raises(ValueError, match=f"{name} says nothing beside your own learner"):
+            cl.explain(model, text, learner=learner, **{name: value})
+    own = cl.explain(model, text, nodes="all", test=test)
+    assert own.pags == cl.explain(model, text, nodes="all", alpha=0.3, n_samples=50).pags
+    assert own.settings["test"] == "test" and "alpha" not in own.settings
+    with pytest.raises(ValueError, match="alpha says nothing beside your own test"):
+        cl.explain(model, text, test=test, alpha=0.1)
+    with pytest.raises(TypeError, match="unknown setting 'alpah': the settings are alpha, n_samples"):
+        cl.explain(model, text, alpah=0.1)
+
+
+def test_a_reading_of_all_layers_and_the_residual():
+    model, text = random_case(4, 6)
+
+    def rollout(model, encoded):
+        return 3 * model.attention(encoded, 0) @ model.attention(encoded, 1)  # rows sum to 3
+
+    found = cl.explain(model, text, nodes="all", reading=rollout)
+    assert found.settings["reading"] == "rollout" and found.model_calls == model.rows_run + 2
+    halves = cl.explain(model, text, nodes="all", residual=0.5)
+
+    def mixed(model, encoded):
+        return 0.5 * model.attention(encoded) + 0.5 * np.eye(7)
+
+    assert halves.pags == cl.explain(model, text, nodes="all", reading=mixed).pags
+
+
+@pytest.mark.parametrize(("task", "alpha"), [("classification", 0.01), ("recommendation", 0.1)])
+def test_each_kind_of_model_has_its_level(task, alpha):
+    model, text = random_case(4, 6)
+    model.task = task
+    assert cl.explain(model, text).settings["alpha"] == alpha
+    assert cl.explain(model, text, alpha=0.3).settings["alpha"] == 0.3
 
 
 def test_tree_distances_leave_out_what_cannot_be_reached():
@@ -316,7 +492,7 @@ def test_baselines_report_sets_that_flip_at_the_same_interface(method, seed):
     if method == "exhaustive" and size <= 4:
         assert {s.positions for s in found.sets} == sets
         assert found.certified is True
-    assert found.settings["method"] == method
+    assert found.settings["by"] == method
     assert json.loads(found.to_json())["task"] == "classification"
 
 
@@ -327,7 +503,7 @@ def test_a_method_of_ones_own_is_scored_beside_the_others():
     for wrong in (lambda m, e: [1.0], lambda m, e: [np.nan] * 4):
         with pytest.raises(ValueError, match="scores must be 4 finite numbers"):
             explain_by(model, "the film is dull", wrong)
-    with pytest.raises(ValueError, match="method must be one of"):
+    with pytest.raises(ValueError, match="by must be one of"):
         explain_by(model, "the film is dull", "magic")
 
 
@@ -335,10 +511,47 @@ def test_a_users_own_set_can_be_run():
     model = LinearModel({"dull": -2.0, "film": -0.5}, bias=1.0)
     tries = Interventions(model, model.encode("the film is dull"))
     assert tries.run([(3,), (1,)]) == [(3,)]
-    assert tries.found((3,)).replacement == "yes"
+    one = tries.found((3,), head=None, found_by=FoundBy.RANKING, within_graph=False)
+    assert one.replacement == "yes"
     assert tries.calls == 3
     assert tries.run([(3,)]) == [(3,)]
     assert tries.calls == 3  # a set runs once
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_set_runs_twice_and_calls_are_the_inputs_that_the_model_saw(seed):
+    seen = []
+
+    class Watched(LinearModel):
+        def predict(self, encoded, masks):
+            seen.extend(tuple(sorted(mask)) for mask in masks)
+            return super().predict(encoded, masks)
+
+    model, text = random_case(seed)
+    model = Watched(model.weights, model.bias, seed)
+    for run in (
+        lambda: cl.explain(model, text, alpha=0.1),
+        lambda: cl.explain(model, text, alpha=0.1, search="cleann"),
+        lambda: explain_by(model, text, "leave-one-out"),
+        lambda: explain_by(model, text, "exhaustive"),
+    ):
+        seen.clear()
+        found = run()
+        assert len(seen) == len(set(seen))
+        assert found.model_calls - len(seen) in (1, 2)  # the prediction, and the attention if it was read
+
+
+def test_a_shared_memory_counts_what_was_asked_and_runs_it_once():
+    model, text = random_case(3, 8)
+    memory, encoded = {}, model.encode(text)
+    first = Interventions(model, encoded, memory=memory)
+    first.run(combinations(range(8), 2))
+    before = model.rows_run
+    again = Interventions(model, encoded, memory=memory)
+    assert again.run(combinations(range(8), 2)) == first.run(combinations(range(8), 2))
+    assert model.rows_run == before + 1  # the untouched input
+    assert again.calls == first.calls == 29
+    assert again.saved > 0 == first.saved
 
 
 @pytest.mark.parametrize(
@@ -383,3 +596,40 @@ def test_json_of_something_else_is_refused():
     for text in ("{}", "[]", "nonsense", '{"format": "cleann_lite explanation 1"}'):
         with pytest.raises(ValueError, match="not the JSON of an explanation"):
             cl.Explanation.from_json(text)
+
+
+def damages(record, place=()):
+    """Every value of a record replaced by values of other kinds, and every name left out."""
+    items = record.items() if isinstance(record, dict) else enumerate(record)
+    for name, value in items:
+        for wrong in (None, "x", -1, 1.5, [], {}, ["x"], {"x": 1}, 10**9, True):
+            yield (*place, name), wrong
+        if isinstance(record, dict):
+            yield (*place, name), ...
+        if isinstance(value, dict | list) and name not in ("settings", "pags"):
+            yield from damages(value, (*place, name))
+
+
+def test_every_damage_of_the_json_is_one_sentence_or_changes_nothing_that_is_wrong():
+    model = LinearModel({"dull": -2.0, "film": -0.5}, bias=1.0)
+    found = cl.explain(model, "the film is dull", alpha=0.5)
+    text = found.to_json()
+    refused = 0
+    for place, wrong in damages(json.loads(text)):
+        record = json.loads(text)
+        inner = record
+        for name in place[:-1]:
+            inner = inner[name]
+        if wrong is ...:
+            del inner[place[-1]]
+        else:
+            inner[place[-1]] = wrong
+        try:
+            read = cl.Explanation.from_json(json.dumps(record))
+        except ValueError as error:
+            refused += 1
+            assert "\n" not in str(error) and "this is not the JSON of an explanation" in str(error)
+            continue
+        assert cl.Explanation.from_json(read.to_json()) == read
+        read.describe(), read._repr_html_()
+    assert refused > 300

@@ -23,7 +23,9 @@ import numpy as np
 from ..causal.graphs import PAG
 from ..explaining.baselines import attention_scores, gradient_scores, integrated_gradient_scores
 from ..explaining.explanation import Explanation
-from ..explaining.search import Interventions, explain, learn_graphs
+from ..explaining.head_graphs import learn_graphs
+from ..explaining.interventions import Interventions
+from ..explaining.search import explain
 from ..models.protocol import Encoded
 
 _PASSES = 2  # to read the prediction, and to run the untouched input; the attention is a third
@@ -141,7 +143,7 @@ class Case:
             return PAG(np.zeros((len(labels), len(labels)), dtype=np.int8))
 
         rule = {"nodes": self.settings.nodes, "max_nodes": self.settings.max_nodes}
-        return learn_graphs(self.model, self.encoded, self.heads, learner=no_edges, **rule)[1:]
+        return learn_graphs(self.model, self.encoded, heads=self.heads, learner=no_edges, **rule)[1:]
 
     @property
     def rng(self) -> np.random.Generator:
@@ -152,7 +154,7 @@ class Case:
     def options(self) -> dict:
         """Arguments of ``cleann_lite.explain`` that the experiment sets."""
         given = {name: getattr(self.settings, name) for name in _OPTIONS}
-        return {"certify": False, "max_grown": self.settings.max_size} | given
+        return {"certify": False, "search": "cleann"} | given
 
     def explain(self, **changes) -> Explanation:
         """``cleann_lite.explain`` with the settings of the experiment, and changes to them."""

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from ..explaining.explanation import Explanation
+from ..explaining.settings import Stopped
 from .cases import DEFAULT, Case, Found, chosen
 from .inputs import TASKS, draw_inputs, fingerprint
 from .journal import FORMAT, JOURNAL, Journal, run_all
@@ -278,7 +279,7 @@ def _as_found(result) -> Found:
     if isinstance(result, Found):
         return result
     if isinstance(result, Explanation):
-        if any("interrupted" in note for note in result.notes):
+        if result.stopped is Stopped.INTERRUPTED:
             raise KeyboardInterrupt
         sets = tuple(s.positions for s in result.sets)
         return Found(sets, result.model_calls, (*result.failures, "")[0])

@@ -11,8 +11,12 @@ from itertools import combinations
 
 import numpy as np
 
+from ..models.protocol import HasGradients
 from .explanation import Explanation
-from .search import Interventions, check_count, recorded_input
+from .head_graphs import maskable
+from .interventions import Interventions
+from .search import recorded_input
+from .settings import FoundBy, Stopped, check_count, name_of
 
 
 def attention_scores(model, encoded, layer=-1):
@@ -33,7 +37,7 @@ def integrated_gradient_scores(model, encoded):
 
 
 def _attributions(model, encoded, method):
-    if not hasattr(model, "attributions"):
+    if not isinstance(model, HasGradients):
         raise ValueError(f"{method} needs gradients, and {model.name} has no attributions(encoded, method)")
     return model.attributions(encoded, method)
 
@@ -55,7 +59,7 @@ METHODS = (*_RANKINGS, "leave-one-out", "exhaustive")
 def explain_by(
     model,
     input,
-    method: str | Callable = "attention",
+    by: str | Callable = "attention",
     *,
     target=None,
     units: str = "words",
@@ -69,7 +73,7 @@ def explain_by(
     ----------
     model, input, target, units
         As for ``explain``.
-    method : str or callable
+    by : str or callable
         "attention", "gradient-x-input", "integrated-gradients", "leave-one-out", "random", "exhaustive" (the
         true minimum, by size), or a function (model, encoded) -> (units,) scores, highest masked first.
     max_size : int, optional
@@ -87,33 +91,36 @@ def explain_by(
     Raises
     ------
     ValueError
-        An unknown method, or scores that are not one finite number per unit.
+        An unknown name, or scores that are not one finite number per unit.
     """
     start = time.perf_counter()
-    if isinstance(method, str) and method not in METHODS:
-        raise ValueError(f"method must be one of {', '.join(METHODS)}, or a function: got {method!r}")
+    if isinstance(by, str) and by not in METHODS:
+        raise ValueError(f"by must be one of {', '.join(METHODS)}, or a function: got {by!r}")
     check_count("max_calls", max_calls)
     if max_size is not None:
         check_count("max_size", max_size)
     encoded = model.encode(input, target=target, units=units)
     tries = Interventions(model, encoded, max_calls)
-    usable = [u for u, p in enumerate(encoded.positions) if not set(p) & set(encoded.outcome_positions)]
-    largest = min(max_size or (4 if method == "exhaustive" else len(usable)), len(usable))
-    sets, failures, notes = [], [], list(encoded.notes)
+    usable = maskable(encoded)
+    largest = min(max_size or (4 if by == "exhaustive" else len(usable)), len(usable))
+    sets, failures, notes, stopped = [], [], list(encoded.notes), Stopped.NOTHING
     if tries.prediction != encoded.target:
         failures.append(f"the model predicts {model.label(tries.prediction)!r}, not {encoded.outcome!r}")
-    elif method == "exhaustive":
+        stopped = Stopped.OTHER_PREDICTION
+    elif by == "exhaustive":
         sets = _smallest(tries, usable, largest)
     else:
-        sets = _growing(tries, _order(model, encoded, method, usable, tries, seed), largest)
+        sets = _growing(tries, _order(tries, by, usable, seed), largest)
     if tries.exhausted:
         notes.append(f"the search ended at its cap of {max_calls} inputs: not every set was tried")
+        stopped = Stopped.CAPPED
     if not sets and not failures:
         cap = " within its cap of inputs" if tries.exhausted else ""
         size = f" of up to {largest} unit{'s' * (largest > 1)}" if largest < len(usable) else ""
         failures.append(f"no set that was tried{size} changes the prediction{cap}")
-    name = method if isinstance(method, str) else getattr(method, "__name__", "own method")
-    proved = method == "exhaustive" and bool(sets)
+    proved = by == "exhaustive" and bool(sets)
+    origin = {"head": None, "within_graph": False}
+    origin["found_by"] = FoundBy.EXHAUSTIVE if by == "exhaustive" else FoundBy.RANKING
     return Explanation(
         input=recorded_input(input, encoded),
         task=model.task,
@@ -123,30 +130,33 @@ def explain_by(
         target=encoded.outcome,
         success=bool(sets),
         certified=True if proved else None,
-        sets=tuple(tries.found(s) for s in sets),
+        sets=tuple(tries.found(s, **origin) for s in sets),
         units=encoded.units,
         nodes=(),
         pags={},
         distances={},
-        model_calls=tries.calls + 1 + (method == "attention"),
+        model_calls=tries.calls + tries.passes,
         seconds=time.perf_counter() - start,
+        stopped=Stopped.FOUND if sets else stopped,
         failures=tuple(failures),
         notes=tuple(notes),
-        settings={"method": name, "units": units, "max_size": max_size, "max_calls": max_calls, "seed": seed},
+        settings={
+            "by": by if isinstance(by, str) else name_of(by),
+            **{"units": units, "max_size": max_size, "max_calls": max_calls, "seed": seed},
+        },
     )
 
 
-def _order(model, encoded, method, usable, tries, seed):
+def _order(tries, by, usable, seed):
     """Units by falling score; ties keep the reading order."""
-    if method == "leave-one-out":
+    model, encoded = tries.model, tries.encoded
+    if by == "leave-one-out":
         tries.run([(u,) for u in usable])
-        scores = np.zeros(len(encoded.units))
-        for unit in usable:
-            scores[unit] = np.nan_to_num(tries.original[encoded.target] - tries.remaining((unit,)))
-    elif method == "random":
+        scores = np.array([tries.effect((u,)) for u in range(len(encoded.units))])
+    elif by == "random":
         scores = random_scores(model, encoded, seed)
     else:
-        scores = (_RANKINGS[method] if isinstance(method, str) else method)(model, encoded)
+        scores = tries.read(_RANKINGS[by] if isinstance(by, str) else by)
     scores = np.asarray(scores, dtype=np.float64)
     if scores.shape != (len(encoded.units),) or not np.isfinite(scores).all():
         raise ValueError(f"scores must be {len(encoded.units)} finite numbers, one per unit: got {scores!r}")

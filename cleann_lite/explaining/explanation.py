@@ -1,12 +1,11 @@
 """What a search for an explanation leaves behind: a frozen record that can be read, drawn and stored."""
 
-import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 
 from ..causal.graphs import PAG
-
-_NOT_AS_THEY_ARE = ("pags", "distances", "sets", "smaller", "again")  # in JSON
+from .records import fields_of, to_json
+from .settings import FoundBy, Stopped
 
 
 @dataclass(frozen=True)
@@ -19,9 +18,13 @@ class ExplanationSet:
         The words or titles.
     positions
         Their indices in ``Explanation.units``.
+    found_by
+        What found it: "graph", "all words", "beam" (word by word, or sentences first) or "exhaustive".
+    within_graph
+        Whether the graph of a head allows it, whatever found it.
     head
-        The head in whose graph the set stands nearest to the outcome; None for a set that was not found in
-        a graph. ``heads`` holds every head whose graph allows it.
+        The head in whose graph the set stands nearest to the outcome; None for a set that no graph allows.
+        ``heads`` holds every head whose graph allows it.
     distance
         Sum of the units' distances from the outcome in that head's PDS-tree.
     replacement, probability
@@ -32,11 +35,15 @@ class ExplanationSet:
         What is left of the probability of the original prediction.
     masked
         The input as the model saw it: a text with the mask token in place, or a list of titles.
+    masked_ids
+        The word-pieces as the model saw them, where no text reads back to them; else None.
     """
 
     units: tuple[str, ...]
     positions: tuple[int, ...]
     head: int | None
+    found_by: FoundBy
+    within_graph: bool
     replacement: str
     probability: float
     rank: int
@@ -44,6 +51,7 @@ class ExplanationSet:
     masked: str | tuple[str, ...]
     heads: tuple[int, ...] = ()
     distance: int | None = None
+    masked_ids: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -59,11 +67,15 @@ class Explanation:
     success
         Whether at least one set was found.
     certified
-        True: every smaller set of units, in the graph or not, was run and none changes the prediction.
-        False: a smaller one does (it stands in ``smaller``). None: not proved (the budget ended the proof,
-        it was not asked for, or nothing was found).
+        About the first set. True: every smaller set of units, in the graph or not, was run and none changes
+        the prediction. False: a smaller one does (``smaller``); only where the search was "cleann". None: not
+        proved (the budget ended the proof, it was not asked for, or nothing was found).
     sets
-        All sets of the smallest successful size, by summed distance.
+        The smallest sets found, all of one size; in a full search every unit of each is needed.
+    proposed
+        What the graph proposed, where it is larger: it works too.
+    stopped
+        Why the search ended.
     units
         Labels of all units of the input, in reading order.
     nodes
@@ -99,6 +111,8 @@ class Explanation:
     distances: dict[int, dict[int, int]] = field(repr=False)
     model_calls: int
     seconds: float
+    stopped: Stopped = Stopped.FOUND
+    proposed: tuple[ExplanationSet, ...] = ()
     smaller: tuple[ExplanationSet, ...] = ()
     failures: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -115,45 +129,21 @@ class Explanation:
 
     def to_json(self, indent=None) -> str:
         """JSON text from which ``from_json`` restores an equal explanation."""
-        record = {
-            "format": "cleann_lite explanation 1",
-            **{k: v for k, v in vars(self).items() if k not in _NOT_AS_THEY_ARE},
-            "sets": [self._set_record(s) for s in self.sets],
-            "smaller": [self._set_record(s) for s in self.smaller],
-            "pags": {str(h): json.loads(pag.to_json()) for h, pag in self.pags.items()},
-            "distances": {str(h): {str(u): d for u, d in by.items()} for h, by in self.distances.items()},
-        }
-        return json.dumps(record, ensure_ascii=False, indent=indent)
-
-    def _set_record(self, found):
-        name = "titles" if self.task == "recommendation" else "words"
-        return {name: found.units, **asdict(found)}
+        return to_json(self, indent)
 
     @classmethod
     def from_json(cls, text: str) -> "Explanation":
-        """Restore an explanation from ``to_json``.
+        """Restore an explanation from ``to_json``; every field is checked.
 
         Raises
         ------
         ValueError
-            The text is not JSON of an explanation.
+            The text is not JSON of an explanation; the sentence names the field.
         """
-        try:
-            record = json.loads(text)
-            if not str(record.pop("format")).startswith("cleann_lite explanation"):
-                raise KeyError("format")
-            for name in ("sets", "smaller"):
-                record[name] = tuple(_read_set(s) for s in record[name])
-            record["pags"] = {int(h): PAG.from_json(json.dumps(p)) for h, p in record["pags"].items()}
-            record["distances"] = {
-                int(h): {int(u): d for u, d in by.items()} for h, by in record["distances"].items()
-            }
-            for name in ("units", "nodes", "failures", "notes"):
-                record[name] = tuple(record[name])
-            record["input"] = record["input"] if isinstance(record["input"], str) else tuple(record["input"])
-            return cls(**record)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"this is not the JSON of an explanation: {error}") from None
+        fields = fields_of(text)
+        for name in ("sets", "proposed", "smaller"):
+            fields[name] = tuple(ExplanationSet(**one) for one in fields[name])
+        return cls(**fields)
 
     def to_svg(self, head: int | None = None) -> str:
         """SVG of the graph around the outcome; ``head`` None takes the head of the first set."""
@@ -204,12 +194,3 @@ class Explanation:
         if self.sets and self.sets[0].head is not None:
             return self.sets[0].head
         return max(self.distances, key=lambda h: len(self.distances[h]), default=None)
-
-
-def _read_set(record):
-    fields = {k: v for k, v in record.items() if k not in ("words", "titles")}
-    for name in ("units", "positions", "heads"):
-        fields[name] = tuple(fields[name])
-    if not isinstance(fields["masked"], str):
-        fields["masked"] = tuple(fields["masked"])
-    return ExplanationSet(**fields)

@@ -39,6 +39,7 @@ def states(explanation) -> dict:
     settings = dict(explanation.again.keywords)
     target, prove = settings.pop("target", None), bool(settings.pop("certify", True))
     settings.pop("alpha", None)
+    settings["search"] = "cleann"  # what moves with α is what the graph proposes
     asked = Asked(explanation.again.func, explanation.again.args[0], **settings)
     input, noun = explanation.input, _noun(explanation)
     many, alpha = len(explanation.units) > MANY_UNITS, float(explanation.settings["alpha"])

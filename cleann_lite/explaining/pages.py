@@ -6,16 +6,38 @@ from ..drawing import html
 from ..drawing.draw import draw
 from ..drawing.html import Html, escape, folded, percent, quoted
 from ..drawing.view import stored, stored_script
+from .settings import FoundBy
 
 
 def _nouns(explanation):
     return ("film", "films") if explanation.task == "recommendation" else ("word", "words")
 
 
+_FOUND = {
+    FoundBy.GRAPH: "Found in the graph",
+    FoundBy.ALL_WORDS: "Found among all sets of this size",
+    FoundBy.BEAM: "Found step by step",
+    FoundBy.EXHAUSTIVE: "Found by trying every set",
+    FoundBy.RANKING: "Found by ranking",
+}
+
+
+def proof(explanation) -> str:
+    """Whether the first set is the smallest, as a sentence: what is proven and what is not."""
+    e = explanation
+    one, many = _nouns(e)
+    if len(e.sets[0].units) == 1:
+        return f"no smaller set exists, it is one {one}."
+    if e.certified is True:
+        return f"no set of fewer {many} does so, every one was tried."
+    if e.certified is False:
+        return f"but a smaller set does so too, {quoted(e.smaller[0].units)}."
+    return f"whether fewer {many} would do was not proved."
+
+
 def describe(explanation) -> str:
     """An explanation in plain words (see ``Explanation.describe``)."""
     e = explanation
-    one, many = _nouns(e)
     verb = "recommends" if e.task == "recommendation" else "predicts"
     lines = [f"The model {verb} “{e.prediction}” ({percent(e.probability)})."]
     if not e.success:
@@ -27,15 +49,8 @@ def describe(explanation) -> str:
     )
     if len(e.sets) > 1:
         lines.append(f"{len(e.sets)} sets of this size do so.")
-    size = len(first.units)
-    if e.certified is True and size == 1:
-        lines.append(f"No smaller set exists: it is one {one}.")
-    elif e.certified is True:
-        lines.append(f"No set of fewer {many} does so: every one was tried.")
-    elif e.certified is False:
-        lines.append(f"A smaller set, to which no graph led, does so too: {quoted(e.smaller[0].units)}.")
-    else:
-        lines.append(f"Whether fewer {many} would do was not proved.")
+    outside = "" if first.within_graph or not e.pags else ", outside the graph"
+    lines.append(f"{_FOUND[first.found_by]}{outside}: {proof(e)}")
     lines.append("This explains the model's prediction, not whether it is right.")
     return " ".join(lines)
 

@@ -64,21 +64,20 @@ for found in explanation.sets:
     print(ask(found.masked))
 
 # %% [markdown]
-# Is there a smaller set? The search proposes only sets that its graph allows. Afterwards it tries every smaller set of words,
-# proposed or not, and says what came of it:
+# Is there a smaller set? The graph proposes sets. Afterwards the search tries smaller sets of words, proposed or not,
+# and says what came of it, and what found the set:
 
 # %%
 proof = {
     True: "every smaller set was tried, none works",
-    False: "a smaller set works too",
     None: "not proved",
 }
 for text, e in ((review, explanation), (my_text, mine)):
     print(
         f"{text}\n    {proof[e.certified]}; {e.model_calls} inputs run by the model in {e.seconds:.1f} seconds"
     )
-    for found in e.smaller:
-        print(f"    smaller, not proposed by any graph: {', '.join(found.units)}")
+    for found in e.sets:
+        print(f"    {', '.join(found.units)}: found by {found.found_by}, allowed by a graph: {found.within_graph}")
 
 # %% [markdown]
 # Such honesty is part of the course: the graph *proposes* which words matter together; the model's own answer decides.

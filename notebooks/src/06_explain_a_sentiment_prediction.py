@@ -21,7 +21,7 @@ import cleann_lite as cl
 from cleann_lite.causal.pds import pds_distances, pds_sets
 from cleann_lite.course import check, plot_style, show
 from cleann_lite.datasets.shipped import load_reviews
-from cleann_lite.explaining.search import learn_graphs
+from cleann_lite.explaining.head_graphs import learn_graphs
 from cleann_lite.widgets import ExplanationExplorer
 
 plot_style()
@@ -179,10 +179,10 @@ check("6.3", smallest_sets)
 # %% [markdown]
 # ## All of it in one call
 #
-# `cl.explain` does this for all heads together, in batches, with every input run only once.
+# `cl.explain` does this for all heads together, in batches, with every input run only once. `search="cleann"` is the published method alone, as above; without it the search goes on where the graph ends.
 
 # %%
-explanation = cl.explain(model, review)
+explanation = cl.explain(model, review, search="cleann")
 explanation
 
 # %% [markdown]
@@ -218,7 +218,7 @@ check("6.4", is_minimal)
 
 # %%
 texts = [r["text"] for r in load_reviews() if len(r["text"].split()) <= 18][:14]
-results = [cl.explain(model, text) for text in texts]
+results = [cl.explain(model, text, search="cleann") for text in texts]
 sizes = [len(e.sets[0].units) if e.success else 0 for e in results]
 certified = [e.certified for e in results if e.success]
 print(f"explained: {sum(e.success for e in results)} of {len(results)}")
@@ -273,7 +273,7 @@ ExplanationExplorer(model, review)
 
 # %%
 for alpha in (0.1, 0.01, 1e-3, 1e-5):
-    e = cl.explain(model, review, alpha=alpha)
+    e = cl.explain(model, review, alpha=alpha, search="cleann")
     edges = np.mean([(p.marks != 0).sum() / 2 for p in e.pags.values()])
     found = "; ".join(", ".join(s.units) for s in e.sets[:3]) or "nothing found"
     print(f"α = {alpha:<7g} {edges:4.1f} edges a head, {e.model_calls:4} inputs: {found}")

@@ -1,0 +1,250 @@
+"""One causal graph per head, over the units of interest and the outcome (steps 1 to 3 of CLEANN)."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import islice
+from numbers import Integral
+
+import numpy as np
+
+from ..attention.sem import words_attention
+from ..attention.words import is_content_word
+from ..causal.discovery import learn_pag
+from ..causal.graphs import PAG
+from ..causal.pds import PDSGraph, pds_distances, pds_sets
+from ..models.protocol import Encoded, Model
+from .settings import GraphSettings
+
+
+def learn_graphs(model: Model, encoded: Encoded, settings: GraphSettings | None = None, **fields):
+    """Learn one PAG per head over the units of interest and the outcome.
+
+    Parameters
+    ----------
+    model, encoded
+        See :mod:`cleann_lite.models.protocol`.
+    settings
+        How; or its fields by name: alpha=0.1, heads=0, nodes="all", …
+
+    Returns
+    -------
+    pags : dict of int to PAG
+        Their last node is the outcome.
+    nodes : tuple of int
+        The unit of each other node.
+    notes : tuple of str
+
+    Raises
+    ------
+    ValueError
+        Settings that do not fit the model or the input: one sentence each.
+
+    Examples
+    --------
+    >>> model = cl.load_model("pocket-sentiment")  # doctest: +SKIP
+    >>> pags, nodes, notes = cl.learn_graphs(model, model.encode("A dull film."))  # doctest: +SKIP
+    """
+    settings = settings or GraphSettings(**fields)
+    return graphs_of(settings.read(model, encoded), model, encoded, settings)
+
+
+def graphs_of(attention: np.ndarray, model: Model, encoded: Encoded, settings: GraphSettings):
+    """As ``learn_graphs``, from attention that was read, (heads, tokens, tokens)."""
+    settings = settings.of(model)
+    heads = _read_heads(settings.heads, len(attention))
+    nodes, notes = _choose_nodes(encoded, settings, attention[list(heads)])
+    groups, index = _group_tokens(encoded, attention.shape[1])
+    outcome, units = index["outcome"], [index[u] for u in nodes]
+    labels = [encoded.units[u] for u in nodes] + [encoded.outcome]
+    pags = {}
+    for head in heads:
+        words = words_attention(attention[head], groups)
+        if settings.learner is not None:
+            pags[head] = _checked_pag(settings.learner(words, [*units, outcome], labels), labels)
+            continue
+        ordered = settings.method == "ordered-icd"
+        earlier = sorted(units if settings.outcome_last else [*units, outcome])
+        pags[head] = learn_pag(
+            settings.test_of(words),
+            method=settings.method,
+            nodes=[*units, outcome],
+            labels=labels,
+            order=[*earlier, *[outcome] * settings.outcome_last] if ordered else None,
+            tiers=[units, [outcome]] if units and settings.outcome_last and not ordered else None,
+            max_tests=settings.max_tests,
+        )
+    return pags, nodes, (*notes, *_notes_of(pags))
+
+
+def _notes_of(pags):
+    """What the searches for the graphs left, each sentence once, with its heads."""
+    heads = {}
+    for head, pag in pags.items():
+        for note in pag.notes:
+            heads.setdefault(note, []).append(head)
+    for note, those in heads.items():
+        many = "s" * (len(those) > 1)
+        yield f"graph{many} of head{many} {', '.join(map(str, those))}: {note}"
+
+
+def _checked_pag(pag, labels):
+    if not isinstance(pag, PAG) or len(pag.marks) != len(labels):
+        got = f"one over {len(pag.marks)}" if isinstance(pag, PAG) else type(pag).__name__
+        raise ValueError(f"learner must return a PAG over its {len(labels)} variables: got {got}")
+    return pag
+
+
+def _read_heads(heads, count):
+    if isinstance(heads, str):
+        if heads != "all":
+            raise ValueError(f"heads must be 'all', a head or a list of heads: got {heads!r}")
+        return tuple(range(count))
+    chosen = tuple(heads) if isinstance(heads, Iterable) else (heads,)
+    if not chosen or any(not isinstance(h, Integral) or not 0 <= h < count for h in chosen):
+        raise ValueError(f"heads must be among 0 … {count - 1}: got {heads!r}")
+    return tuple(dict.fromkeys(int(h) for h in chosen))
+
+
+def _group_tokens(encoded, n_tokens):
+    """Tokens grouped into units, the outcome and the rest (special tokens), in the order of the text."""
+    owner = {"outcome": encoded.outcome_positions}
+    outcome = set(encoded.outcome_positions)
+    owner |= {u: p for u, p in enumerate(encoded.positions) if not outcome & set(p)}
+    taken = {p for positions in owner.values() for p in positions}
+    owner |= {("rest", t): (t,) for t in range(n_tokens) if t not in taken}
+    ordered = sorted(owner, key=lambda name: owner[name][0])
+    return [list(owner[name]) for name in ordered], {name: i for i, name in enumerate(ordered)}
+
+
+def maskable(encoded: Encoded) -> list[int]:
+    """The units that may be masked: all but the outcome's own."""
+    outcome = set(encoded.outcome_positions)
+    return [u for u, p in enumerate(encoded.positions) if not outcome & set(p)]
+
+
+def _choose_nodes(encoded, settings, attention):
+    """Units that stand in the graph, and the notes to tell."""
+    eligible = range(len(encoded.units)) if encoded.eligible is None else encoded.eligible
+    eligible = [u for u in eligible if not set(encoded.positions[u]) & set(encoded.outcome_positions)]
+    rule, notes = settings.nodes, []
+    if callable(rule):
+        nodes = [u for u in eligible if rule(encoded.units[u])]
+    elif isinstance(rule, Iterable) and not isinstance(rule, str):
+        nodes = _named_units(encoded.units, eligible, rule)
+    elif rule == "all":
+        nodes = eligible
+    elif rule == "content":
+        nodes = [u for u in eligible if is_content_word(encoded.units[u])]
+        if eligible and not nodes:
+            nodes = eligible
+            notes.append("no content word here: all words stand in the graph")
+    else:
+        raise ValueError(f"nodes must be 'content', 'all', a function or a list of units: got {rule!r}")
+    if len(nodes) > settings.max_nodes:
+        received = attention[:, list(encoded.outcome_positions)].mean(axis=(0, 1))
+        weight = {u: received[list(encoded.positions[u])].sum() for u in nodes}
+        kept = sorted(nodes, key=lambda u: (-weight[u], u))[: settings.max_nodes]
+        notes.append(
+            f"{len(nodes)} units are too many for a graph: it holds the {settings.max_nodes} that the "
+            f"outcome attends to most (mean over heads); the others stay in the text and are latent"
+        )
+        nodes = sorted(kept)
+    return tuple(nodes), tuple(notes)
+
+
+def _named_units(units, eligible, names):
+    nodes = []
+    for name in names:
+        if isinstance(name, Integral):
+            matches = [u for u in eligible if u == name]
+        else:
+            matches = [u for u in eligible if units[u].lower() == str(name).lower()]
+        if not matches:
+            raise ValueError(f"nodes must name units of the input: {name!r} is not one (or is the outcome)")
+        nodes += matches
+    return sorted(set(nodes))
+
+
+def tree_distances(pag: PAG, nodes: Sequence[int]) -> dict[int, int]:
+    """Distance of each unit from the outcome (the last node) in the PDS-tree, where there is one (step 3)."""
+    root = len(pag.marks) - 1
+    return {nodes[i]: d for i, d in pds_distances(pag.marks, root).items() if i != root and d > 0}
+
+
+def candidates(pags: dict[int, PAG], nodes: Sequence[int], size: int, limit: int, effects=None):
+    """Legal sets of ``size`` units over all heads, by summed distance (step 4).
+
+    The papers leave ties open, and a graph can have thousands. Here they go to the units with the largest
+    ``effects`` (unit -> how much masking it alone lowered the outcome), which the search knows from size 1.
+
+    Returns
+    -------
+    dict of tuple of int to (int, list of int)
+        Units -> (smallest summed distance, heads by distance), in the order in which they are tried.
+    bool
+        Whether ``limit`` (sets per head) cut the list.
+    """
+    found, cut, effects = {}, False, effects or {}
+    # pds_sets breaks ties by node number: number the strongest unit first.
+    numbered = sorted(range(len(nodes)), key=lambda i: -effects.get(nodes[i], 0.0))
+    place = np.array([*numbered, len(nodes)])
+    for head, pag in pags.items():
+        sets = list(islice(pds_sets(pag.marks[np.ix_(place, place)], len(nodes), size), limit + 1))
+        cut |= len(sets) > limit
+        for members, distance in sets[:limit]:
+            units = tuple(sorted(nodes[place[i]] for i in members))
+            found.setdefault(units, []).append((int(distance), head))
+    ranked = {units: (min(by)[0], [h for _, h in sorted(by)]) for units, by in found.items()}
+    strength = {units: -sum(effects.get(u, 0.0) for u in units) for units in ranked}
+    return dict(sorted(ranked.items(), key=lambda item: (item[1][0], strength[item[0]], item[0]))), cut
+
+
+@dataclass(frozen=True)
+class HeadGraphs:
+    """The graphs of one input, and which sets of units they allow.
+
+    Attributes
+    ----------
+    pags
+        Head -> PAG over ``nodes`` and, last, the outcome.
+    nodes
+        The unit of each node but the last.
+    notes
+        What the reader must know of how they were learned.
+    """
+
+    pags: dict[int, PAG] = field(default_factory=dict)
+    nodes: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @cached_property
+    def distances(self) -> dict[int, dict[int, int]]:
+        """Head -> {unit: distance from the outcome in the PDS-tree}."""
+        return {head: tree_distances(pag, self.nodes) for head, pag in self.pags.items()}
+
+    @property
+    def reach(self) -> int:
+        """Units in the largest tree."""
+        return max((len(by) for by in self.distances.values()), default=0)
+
+    @cached_property
+    def _graphs(self):
+        return {head: PDSGraph(pag.marks) for head, pag in self.pags.items()}
+
+    def place(self, units: Iterable[int]) -> dict:
+        """Heads that allow a set, the nearest first, and its distance there, as fields of ExplanationSet."""
+        units, number = tuple(units), {unit: i for i, unit in enumerate(self.nodes)}
+        by = []
+        if all(unit in number for unit in units):
+            bits = sum(1 << number[unit] for unit in units)
+            for head, graph in self._graphs.items():
+                if graph.legal(len(self.nodes), bits):
+                    by.append((sum(self.distances[head][unit] for unit in units), head))
+        by.sort()
+        return {
+            "head": by[0][1] if by else None,
+            "heads": tuple(sorted(head for _, head in by)),
+            "distance": by[0][0] if by else None,
+            "within_graph": bool(by),
+        }

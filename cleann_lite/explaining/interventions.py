@@ -1,0 +1,184 @@
+"""The model under masking: one memory and one count of masked inputs, for whoever asks."""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
+from typing import NamedTuple
+
+import numpy as np
+
+from ..models.protocol import Encoded, Model, ReadsIds
+from .explanation import ExplanationSet
+
+_BATCH = 64
+_FEW = 8  # a batch where the first success ends the search
+
+
+class Answer(NamedTuple):
+    """What the model said with a set masked: the top output, its probability, and what the outcome kept."""
+
+    top: int
+    probability: float
+    remaining: float
+    seconds: float
+
+
+class Stop(Exception):
+    """Whoever watches the progress asked to end the search."""
+
+
+class Interventions:
+    """One input under masking: no set of units runs twice, and each that runs is counted.
+
+    Parameters
+    ----------
+    model, encoded
+        See :mod:`cleann_lite.models.protocol`.
+    max_calls : int
+        Inputs that may be run, the untouched one included; ``run`` stops short of it and sets ``exhausted``.
+    memory : dict, optional
+        Answers that are shared with other ``Interventions`` on the same input and outcome. An answer from it
+        counts as a call of this one, since it was asked; its seconds go to ``saved``.
+    report : callable, optional
+        Called after each batch with (inputs run, cap); False ends the search by ``Stop``.
+
+    Attributes
+    ----------
+    calls : int
+        Inputs that were asked for, each once; without a shared memory, the inputs that the model saw.
+    passes : int
+        Other passes of the model: to read the prediction, and the attention of each layer.
+    saved : float
+        Seconds that the answers from a shared memory took when they ran.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        encoded: Encoded,
+        max_calls: float = 1000,
+        *,
+        memory: dict | None = None,
+        report: Callable[[int, int], object] | None = None,
+        batch_size: int = _BATCH,
+    ):
+        self.model, self.encoded, self.max_calls, self.batch_size = model, encoded, max_calls, batch_size
+        self._memory: dict[tuple[int, ...], Answer] = {} if memory is None else memory
+        self._asked: dict[tuple[int, ...], Answer] = {}
+        self.report, self.passes, self.saved, self.exhausted = report, 1, 0.0, False
+        self.original = self._predict([()])[0]
+        self._asked[()] = self._answer(self.original, 0.0)
+
+    @property
+    def calls(self) -> int:
+        return len(self._asked)
+
+    @property
+    def prediction(self) -> int:
+        """Index of the untouched prediction."""
+        return int(self.original.argmax())
+
+    @property
+    def room(self) -> float:
+        """Inputs that may still be run."""
+        return max(self.max_calls - self.calls, 0)
+
+    def read(self, reading: Callable[[Model, Encoded], np.ndarray]) -> np.ndarray:
+        """What a reading takes from the untouched input, such as its attention; counted as one pass."""
+        self.passes += 1
+        return reading(self.model, self.encoded)
+
+    def run(self, masks: Iterable[Sequence[int]], until_first=False) -> list[tuple[int, ...]]:
+        """Mask each set and return those that change the prediction, in the order given."""
+        flips, masks = [], iter(tuple(sorted(m)) for m in masks)
+        batch_size = min(_FEW, self.batch_size) if until_first else self.batch_size
+        while chunk := list(islice(masks, batch_size)):
+            fresh = [m for m in dict.fromkeys(chunk) if m not in self._asked]
+            if len(fresh) > self.room:
+                self.exhausted = True
+                fresh = fresh[: int(self.room)]
+            if fresh:
+                self._ask(fresh)
+            flips += self.flipped(chunk)
+            if self.exhausted or (until_first and flips):
+                break
+        return flips
+
+    def _ask(self, masks):
+        unknown = [m for m in masks if m not in self._memory]
+        self.saved += sum(self._memory[m].seconds for m in masks if m in self._memory)
+        if unknown:
+            start = time.perf_counter()
+            rows = self._predict(unknown)
+            seconds = (time.perf_counter() - start) / len(unknown)
+            self._memory.update((m, self._answer(r, seconds)) for m, r in zip(unknown, rows, strict=True))
+        self._asked.update((m, self._memory[m]) for m in masks)
+        if self.report is not None and self.report(self.calls, self.max_calls) is False:
+            raise Stop
+
+    def _answer(self, row, seconds):
+        top = int(row.argmax())
+        return Answer(top, float(row[top]), float(row[self.encoded.target]), seconds)
+
+    def _predict(self, masks):
+        """Rows of probabilities, or one sentence on what the model gave instead."""
+        rows, name = self.model.predict(self.encoded, masks), self.model.name
+        if not isinstance(rows, np.ndarray):
+            raise ValueError(f"{name} must predict a numpy array: got {type(rows).__name__}")
+        if rows.ndim != 2 or len(rows) != len(masks):
+            raise ValueError(
+                f"{name} must predict (masks, outputs), here ({len(masks)}, …): got shape {rows.shape}"
+            )
+        rows = rows.astype(np.float64, copy=False)
+        if not np.isfinite(rows).all():
+            raise ValueError(f"{name} predicts numbers that are not finite: are its weights sound?")
+        if rows.min() < -1e-6 or rows.max() > 1 + 1e-6:
+            raise ValueError(
+                f"{name} must predict probabilities, between 0 and 1: got {rows.min():.3g} … "
+                f"{rows.max():.3g}; are these logits?"
+            )
+        return rows
+
+    def flipped(self, masks: Iterable[tuple[int, ...]]) -> list[tuple[int, ...]]:
+        """Those of some (sorted) sets that were run and change the prediction."""
+        return [m for m in masks if m in self._asked and self._asked[m].top != self.encoded.target]
+
+    def all_flipped(self) -> list[tuple[int, ...]]:
+        """Every set that was run and changes the prediction, the smallest first."""
+        return sorted(self.flipped(self._asked), key=len)
+
+    def known_of_size(self, *sizes: int) -> list[tuple[int, ...]]:
+        """The sets of some sizes that were run."""
+        return [mask for mask in self._asked if len(mask) in sizes]
+
+    def known(self, mask) -> bool:
+        """Whether a set was run."""
+        return tuple(sorted(mask)) in self._asked
+
+    def remaining(self, mask) -> float:
+        """Probability of the outcome with a set masked that was run; NaN if the cap kept it from running."""
+        answer = self._asked.get(tuple(sorted(mask)))
+        return float("nan") if answer is None else answer.remaining
+
+    def effect(self, mask) -> float:
+        """How much masking a set lowered the outcome; 0 if it was not run."""
+        answer = self._asked.get(tuple(sorted(mask)))
+        return 0.0 if answer is None else float(self.original[self.encoded.target]) - answer.remaining
+
+    def found(self, mask, **origin) -> ExplanationSet:
+        """The record of a set that was run; ``origin`` says what found it."""
+        mask = tuple(sorted(mask))
+        answer = self._asked[mask]
+        masked = self.model.masked_input(self.encoded, mask)
+        ids = self.model.masked_ids(self.encoded, mask) if isinstance(self.model, ReadsIds) else None
+        return ExplanationSet(
+            units=tuple(self.encoded.units[u] for u in mask),
+            positions=mask,
+            replacement=self.model.label(answer.top),
+            probability=answer.probability,
+            rank=int((self.original > self.original[answer.top]).sum()) + 1,
+            target_probability=answer.remaining,
+            masked=masked if isinstance(masked, str) else tuple(masked),
+            masked_ids=None if ids is None else tuple(map(int, ids)),
+            **origin,
+        )

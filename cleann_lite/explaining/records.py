@@ -1,0 +1,214 @@
+"""Explanations as JSON: what is read is checked whole; each damage gets one sentence that names its place."""
+
+import json
+import math
+from dataclasses import asdict
+from numbers import Integral, Real
+
+from ..causal.graphs import PAG
+from .settings import FoundBy, Stopped
+
+FORMAT = "cleann_lite explanation 2"
+
+
+def to_json(explanation, indent=None) -> str:
+    """JSON text of an explanation."""
+    sets = ("sets", "proposed", "smaller")
+    names = "titles" if explanation.task == "recommendation" else "words"
+    record = {
+        "format": FORMAT,
+        **{k: v for k, v in vars(explanation).items() if k not in (*sets, "pags", "distances", "again")},
+        **{kind: [{names: s.units, **asdict(s)} for s in vars(explanation)[kind]] for kind in sets},
+        "pags": {str(h): json.loads(pag.to_json()) for h, pag in explanation.pags.items()},
+        "distances": {str(h): {str(u): d for u, d in by.items()} for h, by in explanation.distances.items()},
+    }
+    return json.dumps(record, ensure_ascii=False, indent=indent, allow_nan=False)
+
+
+def fields_of(text: str) -> dict:
+    """Fields of an explanation from its JSON, each checked; sets as dictionaries of their fields.
+
+    Raises
+    ------
+    ValueError
+        One sentence that names the place and what came.
+    """
+    try:
+        record = json.loads(text)
+        if not isinstance(record, dict) or record.pop("format", None) != FORMAT:
+            raise ValueError(f"its format must be {FORMAT!r}")
+        return _checked(record)
+    except (ValueError, RecursionError) as error:  # JSONDecodeError is a ValueError
+        raise ValueError(f"this is not the JSON of an explanation: {error}") from None
+
+
+# --- kinds of values: (place, value) -> value, or a sentence --------------------------------------------
+
+
+def _need(holds, place, needed, value):
+    if not holds:
+        shown = repr(value)
+        raise ValueError(f"{place} must be {needed}: got {shown if len(shown) < 60 else shown[:57] + '…'}")
+    return value
+
+
+def _text(place, value):
+    return _need(isinstance(value, str), place, "a text", value)
+
+
+def _count(place, value):
+    whole = isinstance(value, Integral) and not isinstance(value, bool) and value >= 0
+    return _need(whole, place, "a whole number from 0 on", value)
+
+
+def _number(place, value):
+    real = isinstance(value, Real) and not isinstance(value, bool)
+    return _need(real and math.isfinite(value) and value >= 0, place, "a number from 0 on", value)
+
+
+def _share(place, value):
+    real = isinstance(value, Real) and not isinstance(value, bool)
+    return _need(real and -1e-9 <= value <= 1 + 1e-9, place, "between 0 and 1", value)
+
+
+def _yes_or_no(place, value):
+    return _need(isinstance(value, bool), place, "true or false", value)
+
+
+def _proof(place, value):
+    return _need(value is None or isinstance(value, bool), place, "true, false or null", value)
+
+
+def _mapping(place, value):
+    return _need(isinstance(value, dict), place, "an object", value)
+
+
+def _one_of(kind):
+    def check(place, value):
+        known = [member.value for member in kind]
+        return kind(_need(value in known, place, f"one of {', '.join(known)}", value))
+
+    return check
+
+
+def _list_of(kind):
+    def check(place, value):
+        _need(isinstance(value, list), place, "a list", value)
+        return tuple(kind(f"{place}[{i}]", item) for i, item in enumerate(value))
+
+    return check
+
+
+def _or_none(kind):
+    return lambda place, value: None if value is None else kind(place, value)
+
+
+def _text_or_list(place, value):
+    return value if isinstance(value, str) else _list_of(_text)(place, value)
+
+
+def _object(schema, place, value):
+    _mapping(place, value)
+    for name in schema:
+        _need(name in value, place, f"an object with {name!r}", sorted(value))
+    for name in value:
+        _need(name in schema, place, f"an object of {', '.join(schema)}", name)
+    return {name: kind(f"{place}.{name}".lstrip("."), value[name]) for name, kind in schema.items()}
+
+
+_SET = {
+    "units": _list_of(_text),
+    "positions": _list_of(_count),
+    "head": _or_none(_count),
+    "found_by": _one_of(FoundBy),
+    "within_graph": _yes_or_no,
+    "replacement": _text,
+    "probability": _share,
+    "rank": _count,
+    "target_probability": _share,
+    "masked": _text_or_list,
+    "heads": _list_of(_count),
+    "distance": _or_none(_count),
+    "masked_ids": _or_none(_list_of(_count)),
+}
+
+
+def _set(place, value):
+    _mapping(place, value)
+    return _object(_SET, place, {k: v for k, v in value.items() if k not in ("words", "titles")})
+
+
+_EXPLANATION = {
+    "input": _text_or_list,
+    "task": _text,
+    "model": _text,
+    "prediction": _text,
+    "probability": _share,
+    "target": _text,
+    "success": _yes_or_no,
+    "certified": _proof,
+    "sets": _list_of(_set),
+    "units": _list_of(_text),
+    "nodes": _list_of(_count),
+    "pags": _mapping,
+    "distances": _mapping,
+    "model_calls": _count,
+    "seconds": _number,
+    "stopped": _one_of(Stopped),
+    "proposed": _list_of(_set),
+    "smaller": _list_of(_set),
+    "failures": _list_of(_text),
+    "notes": _list_of(_text),
+    "settings": _mapping,
+}
+
+
+def _checked(record):
+    """Each field by itself, then that they fit each other."""
+    fields = _object(_EXPLANATION, "", record)
+    units, nodes = fields["units"], fields["nodes"]
+    distinct = len(set(nodes)) == len(nodes)
+    _need(
+        distinct and all(u < len(units) for u in nodes), "nodes", f"different and below {len(units)}", nodes
+    )
+    pags = {_head("pags", h): _graph(f"pags.{h}", graph, nodes) for h, graph in fields["pags"].items()}
+    distances = {}
+    for head, by in fields["distances"].items():
+        place = f"distances.{head}"
+        read = {_head(place, u): _count(f"{place}.{u}", d) for u, d in _mapping(place, by).items()}
+        _need(set(read) <= set(nodes), place, "of units in the graph", sorted(read))
+        distances[_head("distances", head)] = read
+    _need(set(distances) == set(pags), "distances", f"of the heads {sorted(pags)}", sorted(distances))
+    _need(
+        fields["success"] == bool(fields["sets"]), "success", "true where there are sets", fields["success"]
+    )
+    for kind in ("sets", "proposed", "smaller"):
+        for number, one in enumerate(fields[kind]):
+            _check_set(f"{kind}[{number}]", one, units, pags)
+    return {**fields, "pags": pags, "distances": distances}
+
+
+def _check_set(place, one, units, pags):
+    positions = one["positions"]
+    increasing = bool(positions) and list(positions) == sorted(set(positions))
+    inside = increasing and positions[-1] < len(units)
+    _need(inside, f"{place}.positions", f"increasing and below {len(units)}", positions)
+    names = tuple(units[p] for p in positions)
+    _need(one["units"] == names, f"{place}.units", f"the units at its positions, {list(names)}", one["units"])
+    _need(one["rank"] >= 1, f"{place}.rank", "at least 1", one["rank"])
+    for name in ("head", "heads"):
+        heads = one[name] if name == "heads" else [h for h in (one["head"],) if h is not None]
+        _need(set(heads) <= set(pags), f"{place}.{name}", f"among the heads {sorted(pags)}", one[name])
+
+
+def _head(place, text):
+    return int(_need(text.isdecimal() and len(text) < 9, place, "an object with numbers as names", text))
+
+
+def _graph(place, record, nodes):
+    try:
+        pag = PAG.from_json(json.dumps(record))
+    except ValueError as error:
+        raise ValueError(f"{place}: {error}") from None
+    _need(len(pag) == len(nodes) + 1, place, f"a graph of {len(nodes)} units and the outcome", len(pag))
+    return pag
