@@ -11,7 +11,8 @@ import mistune
 MODULES = (
     "attention.sem", "attention.identifiability", "causal.graphs", "causal.separation", "causal.mags",
     "causal.independence", "causal.orientation", "causal.pds", "causal.discovery", "models.protocol",
-    "models.loading", "models.text", "models.bert4rec", "models.decoupled", "explaining.search", "explaining.settings",
+    "models.loading", "models.text", "models.bert4rec", "models.decoupled", "explaining.search",
+    "explaining.settings",
     "explaining.explanation", "explaining.baselines", "explaining.robustness", "drawing.draw",
     "evaluation.experiment", "evaluation.results", "datasets.shipped", "widgets", "course",
 )  # fmt: skip
