@@ -1,0 +1,187 @@
+"""Records of the question "Does the graph explain?": planted mechanisms, readings, randomised weights, rungs.
+
+``cleann-lite evaluate planted | readings | randomised | rungs`` write them; a notebook reads them here, as
+tables in Markdown and as matplotlib figures.
+"""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+# What a reader is called in a table: (reading, reader) -> name, in the order of the rows
+READERS = {
+    ("", "leave-one-out"): "leave-one-out",
+    ("", "gradient"): "gradient × input",
+    ("0.0", "attention row"): "attention row, last layer",
+    ("rollout", "attention row"): "attention row, rolled out",
+    ("0.0", "correlation"): "correlation, paper",
+    ("0.0", "edge"): "edge, paper (r = 0)",
+    ("0.5", "edge"): "edge, r = ½",
+    ("norms", "edge"): "edge, r by norms",
+    ("values", "edge"): "edge, norms and values",
+    ("rollout", "edge"): "edge, rolled out",
+    ("0.0", "possible cause"): "possible cause, paper",
+    ("norms", "possible cause"): "possible cause, r by norms",
+    ("rollout", "partial correlation"): "partial correlation, rolled out",
+}
+READINGS = {"0.0": "paper (r = 0)", "0.5": "r = ½", "norms": "r by norms", "values": "norms and values",
+            "rollout": "rolled out"}  # fmt: skip
+CONTROLS = {"random": "random", "permuted": "names permuted", "attention": "attention sum",
+            "leave-one-out": "leave-one-out"}  # fmt: skip
+_COLOURS = {"0.0": "#b3541e", "norms": "#1f6f8b", "values": "#5b4b8a"}
+
+
+def read(path) -> list[dict]:
+    """Lines of a record, numbers as floats, what is not known as NaN.
+
+    >>> from cleann_lite.datasets.shipped import data_path
+    >>> sorted({line["layers"] for line in read(data_path("recorded", "planted.csv"))})
+    [1.0, 2.0, 3.0]
+    """
+    with open(Path(path), encoding="utf-8", newline="") as file:
+        return [{key: _value(key, value) for key, value in row.items()} for row in csv.DictReader(file)]
+
+
+def _value(key, value):
+    if key in ("reading", "reader", "rule", "stage", "model", "figure", "candidates", "heads", "split"):
+        return value
+    return float(value) if value else float("nan")
+
+
+def _find(lines, **wanted):
+    return [line for line in lines if all(line[k] == v for k, v in wanted.items())]
+
+
+# --- planted mechanisms ----------------------------------------------------------------------------------
+
+
+def planted_table(lines: Sequence[dict], figure: str = "auc") -> str:
+    """A figure of each reader by depth, mean over rules with the worst and the best rule, as Markdown.
+
+    Parameters
+    ----------
+    lines
+        Of ``planted.csv``.
+    figure
+        "auc", "exact", "decoy" or "permuted".
+    """
+    depths = sorted({line["layers"] for line in lines})
+    heads = " | ".join(f"{depth:.0f} layer" + "s" * (depth > 1) for depth in depths)
+    table = [f"| reader | {heads} |", "|---" * (len(depths) + 1) + "|"]
+    for (reading, reader), name in READERS.items():
+        cells = []
+        for depth in depths:
+            values = [x[figure] for x in _find(lines, layers=depth, reading=reading, reader=reader)]
+            known = [v for v in values if not np.isnan(v)]
+            cells.append(f"{np.mean(known):.2f} ({min(known):.2f}–{max(known):.2f})" if known else "–")
+        table.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(table)
+
+
+def planted_figure(lines: Sequence[dict], figure: str = "auc"):
+    """Readers by rules, a panel a depth: a number in each cell, its colour how far it is above chance."""
+    from matplotlib import pyplot
+
+    depths = sorted({line["layers"] for line in lines})
+    rules = list(dict.fromkeys(line["rule"] for line in lines))
+    drawn, panels = pyplot.subplots(
+        1, len(depths), figsize=(3.4 + 2.9 * len(depths), 4.6), sharey=True, layout="constrained"
+    )
+    for panel, depth in zip(np.atleast_1d(panels), depths, strict=True):
+        cells = np.full((len(READERS), len(rules)), np.nan)
+        for i, (reading, reader) in enumerate(READERS):
+            for j, rule in enumerate(rules):
+                for line in _find(lines, layers=depth, reading=reading, reader=reader, rule=rule):
+                    cells[i, j] = line[figure]
+        panel.imshow(cells, vmin=0, vmax=1, cmap="PuOr", aspect="auto")
+        for (i, j), value in np.ndenumerate(cells):
+            dark = abs(value - 0.5) > 0.35
+            panel.text(j, i, f"{value:.2f}".removeprefix("0"), ha="center", va="center", fontsize=7.5,
+                       color="white" if dark else "black")  # fmt: skip
+        panel.set_xticks(range(len(rules)), rules, rotation=60, ha="right", fontsize=8)
+        panel.set_yticks(range(len(READERS)), READERS.values(), fontsize=8)
+        panel.set_title(f"{depth:.0f} layer" + "s" * (depth > 1), fontsize=10)
+    return drawn
+
+
+# --- readings of the residual connection -----------------------------------------------------------------
+
+
+def readings_table(lines: Sequence[dict]) -> str:
+    """Settings by controls at equal sizes, as Markdown; negative: the graph's sets are smaller."""
+    sizes = " | ".join(f"size − {control}" for control in CONTROLS.values())
+    table = [f"| reading, α, candidates | inputs | sets tried | success | {sizes} |"]
+    table.append("|---" * (4 + len(CONTROLS)) + "|")
+    for line in lines:
+        name = f"{READINGS[line['reading']]}, {line['alpha']:g}, {line['candidates']}"
+        cells = [
+            f"{line[f'size_{c}']:+.2f} [{line[f'low_{c}']:+.2f}, {line[f'high_{c}']:+.2f}]" for c in CONTROLS
+        ]
+        about = f"{line['n']:.0f} | {100 * line['share']:.0f} % | {100 * line['success']:.0f} %"
+        table.append(f"| {name} | {about} | {' | '.join(cells)} |")
+    return "\n".join(table)
+
+
+def better(line: dict, control: str) -> str:
+    """Whether a graph's sets are smaller than a control's: "better", "worse" or "not decided"."""
+    if line[f"high_{control}"] < 0:
+        return "better"
+    return "worse" if line[f"low_{control}"] > 0 else "not decided"
+
+
+# --- randomised weights ----------------------------------------------------------------------------------
+
+
+def randomised_figure(lines: Sequence[dict]):
+    """Edges, sets and success by stage: solid with its interval, and by chance dashed; a panel a figure."""
+    from matplotlib import pyplot
+
+    stages = list(dict.fromkeys(line["stage"] for line in lines))
+    titles = {
+        "edges": "edges shared with the trained model",
+        "sets": "allowed sets shared",
+        "success": "success",
+    }
+    chance = {"edges": "edges_chance", "sets": "sets_chance", "success": "success_random"}
+    drawn, panels = pyplot.subplots(1, 3, figsize=(10.5, 3.4), sharey=True, layout="constrained")
+    for panel, (figure, title) in zip(panels, titles.items(), strict=True):
+        for reading in dict.fromkeys(line["reading"] for line in lines):
+            part = _find(lines, reading=reading)
+            means, colour = np.array([x[figure] for x in part]), _COLOURS[reading]
+            ends = [means - [x[f"{figure}_low"] for x in part], [x[f"{figure}_high"] for x in part] - means]
+            panel.errorbar(range(len(stages)), means, ends, color=colour, marker="o", label=READINGS[reading])
+            panel.plot([x[chance[figure]] for x in part], color=colour, linestyle="--", marker="x")
+        panel.set_title(title, fontsize=10)
+        panel.set_xticks(range(len(stages)), stages, rotation=45, ha="right", fontsize=8)
+        panel.set_ylim(0, 1.03)
+    panels[0].legend(fontsize=8, title="dashed: by chance", title_fontsize=8)
+    return drawn
+
+
+# --- rungs -----------------------------------------------------------------------------------------------
+
+
+def rungs_table(lines: Sequence[dict]) -> str:
+    """The rungs by reading, with intervals over inputs, as Markdown."""
+    rows = {
+        "own head: same": "permuted names give the same graph",
+        "own head: as_good": "permuted names are violated as little (own head)",
+        "other head: as_good": "permuted names are violated as little (another head)",
+        "lowers": "words of sets that lower the outcome alone",
+        "raises": "words of sets that raise the outcome alone",
+        "head: more": "knock-out in one head: kept less removed edges, log-odds",
+        "everywhere: more": "knock-out in all layers: kept less removed edges, log-odds",
+    }
+    readings = list(dict.fromkeys(line["reading"] for line in lines))
+    table = [f"| | {' | '.join(READINGS[r] for r in readings)} |", "|---" * (len(readings) + 1) + "|"]
+    for figure, name in rows.items():
+        cells = []
+        for reading in readings:
+            found = _find(lines, reading=reading, figure=figure)
+            cells.append(
+                f"{found[0]['mean']:.3f} [{found[0]['low']:.3f}, {found[0]['high']:.3f}]" if found else "–"
+            )
+        table.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(table)
