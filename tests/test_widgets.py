@@ -3,7 +3,9 @@
 import itertools
 import json
 import re
+import time
 from html.parser import HTMLParser
+from threading import Event
 
 import networkx as nx
 import numpy as np
@@ -15,6 +17,7 @@ from cleann_lite.causal.graphs import Mark, distinct
 from cleann_lite.causal.independence import DSeparation, PartialCorrelation
 from cleann_lite.drawing.view import css, script, slider
 from cleann_lite.explaining import interactive
+from cleann_lite.explaining.search import explain as library_explain
 from cleann_lite.models.protocol import Encoded, Model
 from cleann_lite.widgets import (
     DiscoveryStepper,
@@ -746,17 +749,56 @@ def test_requests_of_the_browser_are_answered_with_their_number():
     explorer = ThresholdExplorer(attention(5), None)
     widget = explorer.widget
     request = {"kind": "request", "sequence": 7, "state": {"alpha": 0.1}, "events": [], "start": True}
-    explorer._receive(widget, request, [])
+    explorer.answer(request)
     assert widget.view["sequence"] == 7 and "α = 0.1" in widget.view["status"]
     json.dumps(widget.view)
     sent = []
     widget.send = sent.append
-    explorer._receive(widget, {"kind": "export", "for": "here"}, [])
+    explorer.receive({"kind": "export", "for": "here"})
     assert sent[0]["for"] == "here"
     assert json.loads(sent[0]["text"])["state"]["alpha"] == 0.1
     with pytest.raises(KeyError):  # a fault of ours reaches the reader as a sentence, not as silence
-        explorer._receive(widget, {"kind": "request", "sequence": 8, "events": [{"item": 1}]}, [])
-    assert widget.view["sequence"] == 8 and "This did not work" in widget.view["error"]
+        explorer.answer({"kind": "request", "sequence": 8, "events": [{"item": 1}]})
+    assert (
+        widget.view["sequence"] == 8 and "This did not work" in widget.view["error"] and widget.view["stale"]
+    )
+
+
+def test_a_long_search_reports_hears_a_stop_and_is_asked_again():
+    pytest.importorskip("anywidget")
+    explorer, sent, going = ExplanationExplorer(Lexicon(), "dull fine boring film"), [], []
+    explorer.widget.send = sent.append
+    explorer.receive({"kind": "ping"})
+    assert sent == [{"kind": "pong"}]
+    assert explorer.report(412, 1000) and sent[-1] == {"kind": "progress", "done": 412, "of": 1000}
+    assert explorer.report(413, 1000) and len(sent) == 2, "ten reports a second are enough"
+    explorer.receive({"kind": "stop"})
+    assert not explorer.report(414, 1000)
+    started, release = Event(), Event()
+
+    def explain(model, input, progress, **options):
+        started.set()
+        release.wait(10)
+        going.append(progress(1, 10))
+        return library_explain(model, input, **options)
+
+    explorer.asked.explain = explain
+    explorer.receive({"kind": "request", "sequence": 3, "state": {"input": "a wonderful film"}, "events": []})
+    assert started.wait(10)
+    explorer.receive({"kind": "stop"})  # heard while the search is under way
+    release.set()
+    deadline = time.monotonic() + 10
+    while explorer.widget.view["sequence"] != 3 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert going == [False] and explorer.state["input"] == "a wonderful film"
+
+
+def test_an_empty_text_leaves_no_old_answer_as_if_it_were_new():
+    explorer = ExplanationExplorer(Lexicon(), "dull fine film")
+    explorer.act(input=" ")
+    assert explorer.view.stale and "belongs to the last input that worked" in explorer.view.status
+    explorer.act(input="dull film")
+    assert not explorer.view.stale and not explorer.view.error
 
 
 def test_files(tmp_path):

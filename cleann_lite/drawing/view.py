@@ -39,6 +39,8 @@ class View:
         A sentence for everyone, read aloud when it changes; a sentence on what is wrong.
     tick
         Milliseconds after which the browser asks for the next step by itself; 0: never.
+    stale
+        The picture belongs to an earlier state: the present one could not be shown.
     drawing
         The drawing behind ``svg``, where there is one.
     """
@@ -55,6 +57,7 @@ class View:
     status: str = ""
     error: str = ""
     tick: int = 0
+    stale: bool = False
     drawing: Drawing | None = field(default=None, repr=False)
     data: dict = field(default_factory=dict, repr=False)  # what the JSON file holds besides
 
@@ -67,7 +70,7 @@ class View:
 
     def message(self, name, sequence):
         """The view as the browser reads it: plain JSON types only."""
-        names = ("svg", "words_title", "details", "detail", "selected", "status", "error", "tick")
+        names = ("svg", "words_title", "details", "detail", "selected", "status", "error", "tick", "stale")
         return {
             **{key: getattr(self, key) for key in names},
             "controls": list(self.controls),

@@ -25,11 +25,14 @@ class Asked:
         `cleann_lite.explain`, which is asked for every explanation.
     model
         See `cleann_lite.models.protocol.Model`.
+    report : callable, optional
+        Called with (inputs run, cap) during a search, which False ends; what it had found is not remembered.
     **settings
         For every call of ``explain``.
     """
 
-    def __init__(self, explain, model, **settings):
+    def __init__(self, explain, model, report=None, **settings):
+        self.report = report or (lambda done, cap: True)
         self.explain, self.model, self.settings = explain, model, settings
         self.units = settings.get("units", "words")
         self.heads_searched = settings.pop("heads", "all")
@@ -44,7 +47,10 @@ class Asked:
     def _explanation(self, input, target, head, alpha, prove):
         options = {**self.settings, "target": target, "alpha": alpha, "certify": prove}
         options["heads"] = self.heads_searched if head == BEST else int(head)
-        return self.explain(self.model, _plain_input(input), **options)
+        found = self.explain(self.model, _plain_input(input), progress=self.report, **options)
+        if not found.pags:
+            raise ValueError("the search was stopped before there was a graph")
+        return found
 
     def _outputs(self, input, target, mask):
         return self.predict(input, target, [mask])[0]

@@ -33,7 +33,7 @@ class MaskingExplorer(Explorer):
     noun = "word"
 
     def __init__(self, model, **state):
-        self.asked = Asked(explain, model, search="cleann")
+        self.asked = Asked(explain, model, self.report, search="cleann")
         state = {"head": BEST, "alpha": 0.01, "prove": False, "whole": False, "target": None, **state}
         state |= {"mask": (), "selected": None}
         super().__init__(**state, arranged=(state["head"], state["alpha"]))

@@ -6,13 +6,18 @@ that a fast hand ends at its last value and no stale picture is drawn.
 """
 
 import json
+import time
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from threading import Event, Lock, Thread
 
 from ..drawing.draw import svg_image, words_html
 from ..drawing.html import escape, style
 from ..drawing.view import css, script, standing
+
+OLD = "What is shown below belongs to the last input that worked."
+
 
 # --- the explorer --------------------------------------------------------------------------------
 
@@ -33,9 +38,9 @@ class Explorer:
     hint = ""
 
     def __init__(self, **state):
+        self._widget, self._stopped, self._turn, self._told = None, Event(), Lock(), 0.0
         self.state = self._shown = state
         self.view = self.render(state)
-        self._widget = None
 
     def reduce(self, state, event):
         """The state after an event; pure."""
@@ -112,8 +117,9 @@ class Explorer:
                 state = self.reduce(state, event)
             self.view, self.state, self._shown = self.render(state), state, state
         except ValueError as error:
-            controls = standing(self.view.controls, state)  # what the reader typed stays
-            self.view, self.state = replace(self.view, controls=controls, error=str(error), tick=0), state
+            self.state, controls = state, standing(self.view.controls, state)  # what was typed stays
+            old = {"status": OLD, "stale": True, "tick": 0}
+            self.view = replace(self.view, controls=controls, error=str(error), **old)
 
     def started(self, state, shown):
         """The state as a new movement begins; ``shown`` is the last state that could be shown; pure."""
@@ -123,19 +129,37 @@ class Explorer:
         """The state after a control has moved; pure."""
         return state
 
-    def _receive(self, _widget, content, _buffers):
-        if content.get("kind") == "export":
+    def receive(self, content):
+        """Hear the browser at any time: a request is answered in a thread, so that a stop can be heard."""
+        if content["kind"] == "request":
+            self._stopped.clear()
+            Thread(target=self.answer, args=(content,), daemon=True).start()
+        elif content["kind"] == "stop":
+            self._stopped.set()
+        elif content["kind"] == "ping":
+            self._widget.send({"kind": "pong"})
+        else:
             self._widget.send({"kind": "export", "for": content.get("for"), "text": self.to_json()})
-            return
-        try:
-            self._advance(content)
-        except Exception as error:  # the page must hear of it, or it would wait for ever
-            self.view = replace(
-                self.view, error=f"This did not work ({type(error).__name__}: {error}).", tick=0
-            )
-            raise
-        finally:
-            self._show(content.get("sequence", 0))
+
+    def answer(self, request):
+        """Answer one request, after those that came before it."""
+        with self._turn:
+            try:
+                self._advance(request)
+            except Exception as error:  # the page must hear of it, or it would wait for ever
+                told = f"This did not work ({type(error).__name__}: {error})."
+                self.view = replace(self.view, error=told, status=OLD, stale=True, tick=0)
+                raise
+            finally:
+                self._show(request.get("sequence", 0))
+
+    def report(self, done, cap):
+        """Tell the browser how far a long search is; whether it may go on."""
+        now = time.monotonic()
+        if self._widget is not None and now - self._told > 0.1:
+            self._told = now
+            self._widget.send({"kind": "progress", "done": int(done), "of": int(cap)})
+        return not self._stopped.is_set()
 
     def _show(self, sequence=0):
         if self._widget is not None:
@@ -149,7 +173,7 @@ class Explorer:
         if self._widget is None:
             spec = {"title": self.title, "hint": self.hint}
             self._widget = _live_class()(spec=spec, view=self.view.message(self.name, 0))
-            self._widget.on_msg(self._receive)
+            self._widget.on_msg(lambda _widget, content, _buffers: self.receive(content))
         return self._widget
 
     def static_html(self):

@@ -4,7 +4,9 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 const KEYS = "data-lm-suppress-shortcuts"; // on what has the focus: JupyterLab would take its keys
-const UNHEARD = "Still waiting for Python: is the kernel busy or stopped?";
+const STOPPED = "The kernel has stopped: run this cell again.";
+const BUSY = "Python is busy with something else; this comes next.";
+const UNHEARD = "No answer from Python: it is busy, or it has stopped. Then run this cell again.";
 const FOCUSED = ["input", "select", "textarea", "button", "summary"];
 
 function make(tag, attributes = {}, ...children) {
@@ -25,43 +27,70 @@ function make(tag, attributes = {}, ...children) {
 let asked = 0; // number of the last request: two pictures of one explorer never share one
 
 class Line {
-  constructor(model, onBusy) {
+  constructor(model, onMood) {
     this.model = model;
-    this.onBusy = onBusy;
+    this.onMood = onMood;
     this.waiting = null; // number of the request under way
     this.pending = null; // what the reader did since then
+    this.slow = false; // the request takes long enough to be seen
   }
   send({ state = {}, event = null, start = false }) {
     this.pending ??= { state: {}, events: [], start: false };
     Object.assign(this.pending.state, state);
     if (event) this.pending.events.push(event);
     this.pending.start ||= start;
-    this.onBusy("sent");
+    this.onMood("sent");
     if (this.waiting === null) this.flush();
+    else if (this.slow && start) this.tell({ kind: "stop" }); // only what came last is worth an answer
   }
   flush() {
     this.waiting = asked = Math.max(asked, this.model.get("view").sequence) + 1;
     const request = { kind: "request", sequence: this.waiting, ...this.pending };
     this.pending = null;
-    this.timer = setTimeout(() => this.onBusy("late"), 8000);
-    this.slow = setTimeout(() => this.onBusy("busy"), 250);
+    this.heard = Date.now();
+    this.timer = setTimeout(() => {
+      this.slow = true;
+      this.onMood("busy");
+      this.listen();
+    }, 250);
+    this.tell(request);
+  }
+  // ask for a sign of life now and then: a busy kernel is told from a dead one
+  listen() {
+    if (this.waiting === null) return;
+    if (Date.now() - this.heard > 4000) this.onMood("late");
+    this.tell({ kind: "ping" });
+    this.timer = setTimeout(() => this.listen(), 1500);
+  }
+  tell(message) {
     try {
-      this.model.send(request);
+      this.model.send(message);
     } catch {
-      this.onBusy("late"); // no kernel is there to hear it
+      this.onMood("late"); // no kernel is there to hear it
     }
+  }
+  sign() {
+    this.heard = Date.now();
   }
   answered(sequence) {
     if (sequence !== this.waiting) return;
     clearTimeout(this.timer);
-    clearTimeout(this.slow);
+    this.slow = false;
     this.waiting = null;
-    this.onBusy("idle");
+    this.onMood("idle");
     if (this.pending) this.flush();
   }
   get idle() {
     return this.waiting === null && this.pending === null;
   }
+}
+
+// what the notebook knows of its kernel, where it tells
+function silence(model) {
+  const kernel = model.widget_manager && model.widget_manager.kernel;
+  if (!kernel) return UNHEARD;
+  const gone = kernel.isDisposed || ["dead", "terminating", "unknown"].includes(kernel.status);
+  return gone || kernel.connectionStatus === "disconnected" ? STOPPED : BUSY;
 }
 
 // ---- controls -----------------------------------------------------------------------------------------
@@ -408,24 +437,23 @@ function render({ model, el }) {
   const summary = make("summary");
   const made = new Map();
 
+  const done = make("span", {}, "");
+  const stop = make("button", { type: "button", onclick: () => line.tell({ kind: "stop" }) }, "Stop");
+  const work = make("div", { class: "cl-row cl-work", role: "status" }, done, stop);
+  work.hidden = true;
   const line = new Line(model, (mood) => {
-    if (mood === "sent") {
-      root.dataset.state = "busy";
-      return;
+    if (mood === "late") error.textContent = silence(model);
+    if (mood === "sent") root.dataset.state = "busy";
+    if (mood === "busy") done.textContent = "Working …";
+    if (mood === "busy" || mood === "idle") {
+      work.hidden = mood === "idle";
+      root.setAttribute("aria-busy", String(mood === "busy"));
     }
-    root.setAttribute("aria-busy", mood === "idle" ? "false" : "true");
-    if (mood === "late") error.textContent = UNHEARD;
   });
   const event = (name, item = null) => line.send({ event: { name, item }, start: true });
   const picture = new Picture(id, (key) => line.send({ event: { name: "select", item: key } }), (key) => showDetail(key));
 
-  const saveJson = () => {
-    try {
-      model.send({ kind: "export", for: id });
-    } catch {
-      error.textContent = UNHEARD;
-    }
-  };
+  const saveJson = () => line.tell({ kind: "export", for: id });
   const buttons = make("div", { class: "cl-row cl-save", role: "group", "aria-label": "Save what is shown" },
     make("span", {}, "Save as"),
     make("button", { type: "button", onclick: () => save(view.name + ".svg", new Blob([view.svg], { type: "image/svg+xml" })) }, "SVG"),
@@ -435,7 +463,7 @@ function render({ model, el }) {
   const hint = make("p", { class: "cl-hint", id: id + "-hint" }, spec.hint || "");
   const stage = make("div", { class: "cl-stage" }, make("div", { class: "cl-main" }, picture.node, detail), side);
   const root = make("section", { class: "cl cleann-explorer", "aria-labelledby": id + "-title", "aria-busy": "false" },
-    heading, hint, controls, error, status, above, stage, below,
+    heading, hint, controls, error, status, work, above, stage, below,
     make("footer", {}, buttons, make("details", {}, summary, words)));
 
   function showDetail(key) {
@@ -487,6 +515,7 @@ function render({ model, el }) {
     showPanels(side, view.panels.filter((panel) => !panel.above && !panel.below));
     showPanels(below, view.panels.filter((panel) => panel.below));
     error.textContent = view.error || "";
+    root.classList.toggle("cl-stale", !!view.stale);
     if (status.textContent !== view.status) status.textContent = view.status;
     summary.textContent = view.words_title;
     if (words.dataset.shown !== JSON.stringify(view.words)) {
@@ -504,6 +533,10 @@ function render({ model, el }) {
   }
 
   const receive = (message) => {
+    line.sign();
+    if (message.kind === "progress" && line.slow) {
+      done.textContent = `${message.done.toLocaleString("en")} of ${message.of.toLocaleString("en")} inputs`;
+    }
     if (message.kind === "export" && message.for === id) save(view.name + ".json", new Blob([message.text], { type: "application/json" }));
   };
   model.on("change:view", show);
