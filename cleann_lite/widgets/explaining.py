@@ -154,7 +154,7 @@ class ExplanationExplorer(MaskingExplorer):
         texts = ("(your own text)", *self.examples)
         controls = (
             choice("example", "Example", names, state["example"], texts, hidden=not self.examples),
-            text_area("input", "Text", state["input"]),
+            text_area("input", "Text", state["input"], rows=1),
             self._outcome_control(state),
             *self.shared_controls(state),
         )

@@ -223,11 +223,11 @@ def step_controls(searches, state, place, halts):
             "play",
             "Play",
             [
-                ("first", "⏮", "First step", place == 0),
+                ("first", "|◀", "First step", place == 0),
                 ("back", "◀", "Step back", place == 0),
                 ("play", *play, last),
                 ("next", "▶", "Step forward", last),
-                ("last", "⏭", "Last step", last),
+                ("last", "▶|", "Last step", last),
             ],
         ),
     )
