@@ -117,6 +117,21 @@ def test_what_changed_is_told_and_words_stay_in_place():
     assert explorer.view.drawing.positions != before
 
 
+def test_many_edges_that_went_are_drawn_on_demand_and_counts_agree():
+    explorer = ThresholdExplorer(attention(16, seed=2), None, n=400, alpha=0.2)
+    explorer.act(alpha=1e-8)
+    view = explorer.view
+    count = int(re.search(r"ICD: (\d+) edge", view.status)[1])
+    gone = int(re.search(r"(\d+) gone", view.status)[1])
+    assert gone > threshold.FEW and f"The {gone} that went are not drawn" in view.status
+    assert len(view.words) == count == len(view.drawing.scene.curves)
+    assert view.words_title.startswith(f"{count} edge") and "went" not in view.words_title
+    view = explorer.act(gone=True).view
+    states = [curve.state for curve in view.drawing.scene.curves]
+    assert states.count("removed") == gone and len(states) - gone == count
+    assert view.words_title == f"{count} edge{'s' * (count != 1)} in words, and {gone} that went"
+
+
 @pytest.mark.parametrize("alpha", [threshold.ALPHAS[0], threshold.ALPHAS[-1]])
 @pytest.mark.parametrize("sided", ["one", "two"])
 @pytest.mark.parametrize("method", ["icd", "fci"])

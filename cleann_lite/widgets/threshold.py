@@ -4,6 +4,7 @@ The pure part is `ThresholdState -> View`: `GraphSource` learns (and remembers) 
 functions below compare, describe and draw it.
 """
 
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -22,6 +23,7 @@ SAMPLES = (
     8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048, 4096, 10_000, 100_000, 1_000_000
 )  # fmt: skip
 METHODS = {"icd": "ICD", "fci": "FCI"}
+FEW = 12  # edges that went and are drawn without being asked for
 SETTINGS = ("alpha", "n", "sided", "method", "layer", "head")
 
 
@@ -197,9 +199,12 @@ def threshold_view(source, state):
     chosen = parse_key(state["selected"])
     chosen = chosen if all(i < len(pag.nodes) for i in chosen) else ()
     centre = pag.nodes[chosen[0]] if state["around"] and chosen else None
+    new, gone, changed = describe_changes(pag, before)
+    seen = state["gone"] or len(gone) <= FEW
+    kept = before if seen else replace(before, marks=np.where(pag.marks > 0, before.marks, 0))
     drawing = draw(
         pag,
-        before=before,
+        before=kept,
         focus=() if len(chosen) < 2 or not pag.marks[chosen] else [tuple(pag.nodes[i] for i in chosen)],
         max_edges=MOST_EDGES if centre is None else NEAR_EDGES,
         around=centre,
@@ -210,13 +215,19 @@ def threshold_view(source, state):
     pairs |= {chosen: None} if len(set(chosen)) == 2 else {}  # also when its edge went long ago
     details = {f"e{a}-{b}": text for (a, b), text in edge_details(pag, test, list(pairs)).items()}
     details |= {f"n{i}": node_detail(pag, test, i) for i in chosen if len(chosen) == 1}
-    new, gone, changed = describe_changes(pag, before)
     count = int(np.count_nonzero(np.triu(pag.marks)))
     status = f"{setting_text(state)}: {count} edge{'s' * (count != 1)}."
     if state["since"] != settings:
         status += (
             f" Since the last setting: {len(new)} new, {len(gone)} gone, {len(changed)} with other marks."
         )
+    if not seen:
+        status += f" The {len(gone)} that went are not drawn: tick “Edges that went”."
+    removed = sum(curve.state == "removed" for curve in drawing.scene.curves)
+    shown = len(drawing.words) - removed
+    words_title = (
+        f"{shown} edge{'s' * (shown != 1)} in words{f', and {removed} that went' if removed else ''}"
+    )
     panels = [
         {"kind": "list", "title": title, "items": items[:12] + ["…"] * (len(items) > 12)}
         for title, items in (("New", new), ("Gone", gone), ("Other marks", changed))
@@ -226,6 +237,7 @@ def threshold_view(source, state):
     hint = "Point at an edge, or choose it with the arrow keys, to see its p-value and separating set."
     return View.of(
         drawing,
+        words_title=words_title,
         controls=threshold_controls(source, state),
         panels=tuple(panels),
         details=details,
@@ -248,6 +260,7 @@ def threshold_controls(source, state):
         choice("layer", "Layer", range(layers), state["layer"], hidden=layers == 1),
         choice("head", "Head", range(heads), state["head"], hidden=heads == 1),
         switch("around", "Only around the chosen word", state["around"]),
+        switch("gone", "Edges that went", state["gone"]),
         buttons("arrange", "Arrangement", [("arrange", "Arrange again", "Place the words anew", False)]),
     )
 
@@ -295,7 +308,9 @@ class ThresholdExplorer(Explorer):
         state = {"alpha": float(alpha), "n": int(n), "sided": sided, "method": method}
         state |= {"layer": layers - 1 if layer == -1 else layer, "head": heads - 1 if head == -1 else head}
         settings = settings_of(state)
-        super().__init__(**state, around=False, selected=None, since=settings, arranged=settings)
+        super().__init__(
+            **state, around=False, gone=False, selected=None, was=settings, since=settings, arranged=settings
+        )
 
     @classmethod
     def of_model(cls, model, text, **settings):
@@ -318,7 +333,10 @@ class ThresholdExplorer(Explorer):
         return cls(correlation=np.array(correlation), words=words, **settings)
 
     def started(self, state, shown):
-        return {**state, "since": settings_of(shown)}
+        return {**state, "was": settings_of(shown)}
+
+    def changed(self, state, name):
+        return {**state, "since": state["was"]} if name in SETTINGS else state
 
     def reduce(self, state, event):
         if event["name"] == "select":
