@@ -11,6 +11,7 @@ import numpy as np
 from ..drawing.draw import draw
 from ..drawing.html import percent
 from ..drawing.view import MOST_EDGES, NEAR_EDGES, View, parse_key
+from .settings import Stopped
 
 ALPHAS = (1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 3e-4, 0.001, 0.003, 0.01, 0.02, 0.05, 0.1, 0.2)
 BEST = "best"  # search all heads, show the graph of the best one
@@ -26,7 +27,8 @@ class Asked:
     model
         See `cleann_lite.models.protocol.Model`.
     report : callable, optional
-        Called with (inputs run, cap) during a search, which False ends; what it had found is not remembered.
+        Called with (inputs run, cap) during a search, which False ends; what that had found is kept until
+        another explanation is asked for.
     **settings
         For every call of ``explain``.
     """
@@ -37,20 +39,25 @@ class Asked:
         self.units = settings.get("units", "words")
         self.heads_searched = settings.pop("heads", "all")
         self.encoded = lru_cache(maxsize=64)(self._encoded)
-        self.explanation = lru_cache(maxsize=128)(self._explanation)
+        self._found = {}
         self.outputs = lru_cache(maxsize=512)(self._outputs)
         self.positions = lru_cache(maxsize=64)(self._positions)
 
     def _encoded(self, input, target):
         return self.model.encode(_plain_input(input), target=target, units=self.units)
 
-    def _explanation(self, input, target, head, alpha, prove):
-        options = {**self.settings, "target": target, "alpha": alpha, "certify": prove}
-        options["heads"] = self.heads_searched if head == BEST else int(head)
-        found = self.explain(self.model, _plain_input(input), progress=self.report, **options)
-        if not found.pags:
-            raise ValueError("the search was stopped before there was a graph")
-        return found
+    def explanation(self, input, target, head, alpha, prove):
+        """The explanation in these settings; one that was stopped is only kept while it is shown."""
+        asked = (input, target, head, alpha, prove)
+        if asked not in self._found:
+            kept = {k: v for k, v in self._found.items() if v.stopped is not Stopped.INTERRUPTED}
+            options = {**self.settings, "target": target, "alpha": alpha, "certify": prove}
+            options["heads"] = self.heads_searched if head == BEST else int(head)
+            found = self.explain(self.model, _plain_input(input), progress=self.report, **options)
+            if not found.pags:
+                raise ValueError("the search was stopped before there was a graph")
+            self._found = {**dict(list(kept.items())[-127:]), asked: found}
+        return self._found[asked]
 
     def _outputs(self, input, target, mask):
         return self.predict(input, target, [mask])[0]
@@ -62,7 +69,8 @@ class Asked:
         return np.concatenate([np.asarray(row, dtype=np.float64) for row in rows])
 
     def _positions(self, input, target, head, alpha):
-        explanation = self.explanation(input, target, head, alpha, False)
+        known = [found for asked, found in self._found.items() if asked[:4] == (input, target, head, alpha)]
+        explanation = known[0] if known else self.explanation(input, target, head, alpha, False)
         pag = explanation.pags[explanation.best_head]
         return draw(pag, outcome=pag.nodes[-1], max_edges=None).positions
 

@@ -303,5 +303,68 @@ def test_identifiability_explorer(open_notebook):
         root.locator("[role=alert]").evaluate("(node) => (node.textContent = '')")
         root.get_by_role("button", name=name).click()
         book.page.wait_for_timeout(200)
-        assert "is the kernel busy or stopped?" in root.locator("[role=alert]").inner_text()
+        assert "run this cell again" in root.locator("[role=alert]").inner_text()
     assert book.problems == []
+
+
+LONG = """
+import time
+import cleann_lite as cl
+from cleann_lite.widgets import ExplanationExplorer
+text = " ".join(one["text"] for one in cl.load_reviews())
+words = text.split()
+model = cl.load_model("pocket-sentiment")
+explorer = ExplanationExplorer(model, "A dull film.")
+class Slow:
+    # the same model, each pass a little slower: a search that takes its time on any machine
+    def __getattr__(self, name):
+        return getattr(model, name)
+    def predict(self, encoded, masks):
+        time.sleep(0.25 if len(masks) > 1 else 0)
+        return model.predict(encoded, masks)
+explorer.asked.model = Slow()
+explorer
+"""
+
+
+def test_a_long_search_tells_how_far_it_is_and_stops(open_notebook):
+    book = open_notebook("long", LONG, seconds=120)
+    root, page = book.explorer, book.page
+    work, text = root.get_by_role("group", name="The search"), root.get_by_label("Text", exact=True)
+    assert not work.is_visible()
+    sentence = "The plot is thin, the jokes are stale, the cast looks tired and nobody seems to care. " * 3
+    text.fill(sentence)
+    text.evaluate("(input) => input.dispatchEvent(new Event('change', {bubbles: true}))")
+    work.wait_for(timeout=2000)  # the first sign of work
+    assert root.get_attribute("aria-busy") == "true"
+    assert float(root.locator(".cl-stage").evaluate("(one) => getComputedStyle(one).opacity")) < 0.5
+    page.wait_for_function(
+        "/^[\\d,]+ of [\\d,]+ inputs$/.test(document.querySelector('.cl-work span').textContent)"
+    )
+    book.picture("working")
+    stop = work.get_by_role("button", name="Stop")
+    stop.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".cleann-explorer[data-state=idle]", timeout=3000)
+    assert not work.is_visible() and root.get_attribute("aria-busy") == "false"
+    assert text.input_value() == sentence
+    # of two texts typed in a row only the last is searched to its end
+    for typed in (sentence + "Dull. ", "A wonderful film."):
+        text.fill(typed)
+        text.evaluate("(input) => input.dispatchEvent(new Event('change', {bubbles: true}))")
+        page.wait_for_timeout(600)
+    page.wait_for_selector(".cleann-explorer[data-state=idle]", timeout=20000)
+    assert "predicts “positive”" in status(root)
+    # a text that cannot be read leaves no old answer as if it were new
+    text.fill(" ")
+    text.evaluate("(input) => input.dispatchEvent(new Event('change', {bubbles: true}))")
+    page.wait_for_selector(".cleann-explorer.cl-stale[data-state=idle]", timeout=5000)
+    assert "belongs to the last input that worked" in status(root)
+    # a kernel that is gone is told from one that is busy
+    page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.shutdown()")
+    text.fill("A dull film.")
+    text.evaluate("(input) => input.dispatchEvent(new Event('change', {bubbles: true}))")
+    page.wait_for_function(
+        "document.querySelector('.cleann-explorer [role=alert]').textContent.includes('run this cell again')",
+        timeout=15000,
+    )

@@ -439,7 +439,7 @@ function render({ model, el }) {
 
   const done = make("span", {}, "");
   const stop = make("button", { type: "button", onclick: () => line.tell({ kind: "stop" }) }, "Stop");
-  const work = make("div", { class: "cl-row cl-work", role: "status" }, done, stop);
+  const work = make("div", { class: "cl-row cl-work", role: "group", "aria-label": "The search" }, done, stop);
   work.hidden = true;
   const line = new Line(model, (mood) => {
     if (mood === "late") error.textContent = silence(model);
