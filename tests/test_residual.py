@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import cleann_lite as cl
 from cleann_lite.attention.residual import (
     LayerMixing,
     check_residual,
@@ -20,6 +21,7 @@ from cleann_lite.models.loading import load_model
 from tests.tiny import make
 
 TEXT = "the plot is thin but the actors are wonderful"
+REVIEW = "A dull film with a boring plot, though I loved the cast."
 
 
 def stochastic(rng, *shape):
@@ -200,3 +202,35 @@ def test_the_recommender_tells_its_shares_with_the_recommended_film_in_place():
 def test_a_network_that_is_not_known_says_nothing(tmp_path):
     make("albert", "SequenceClassification", tmp_path)
     assert load_model(tmp_path).encode(TEXT).mixing is None
+
+
+# --- through the public door -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("residual", [0.5, "norms", "values", "rollout"])
+def test_graphs_are_learned_from_the_attention_with_the_residual_in_it(residual):
+    model = load_model("pocket-sentiment")
+    encoded = model.encode(REVIEW)
+    read = read_attention(model.attention(encoded), residual, encoded.mixing())
+    pags, _, _ = cl.learn_graphs(model, encoded, residual=residual)
+    by_hand, _, _ = cl.learn_graphs(model, encoded, reading=lambda model, encoded: read)
+    assert pags == by_hand
+    assert pags != cl.learn_graphs(model, encoded)[0]
+    found = cl.explain(model, REVIEW, residual=residual, search="cleann", certify=False)
+    assert found.settings["residual"] == residual
+
+
+def test_the_default_is_the_published_reading():
+    model = load_model("pocket-sentiment")
+    encoded = model.encode("A dull film with a boring plot.")
+    assert cl.learn_graphs(model, encoded)[0] == cl.learn_graphs(model, encoded, residual=0)[0]
+
+
+def test_a_residual_that_nobody_can_measure_is_one_sentence(tmp_path):
+    make("albert", "SequenceClassification", tmp_path)
+    with pytest.raises(ValueError, match="give a number"):
+        cl.explain(load_model(tmp_path), TEXT, residual="norms")
+    with pytest.raises(ValueError, match="residual must"):
+        cl.explain(load_model(tmp_path), TEXT, residual="half")
+    with pytest.raises(ValueError, match="beside your own reading"):
+        cl.explain(load_model(tmp_path), TEXT, residual="norms", reading=lambda model, encoded: None)

@@ -12,6 +12,7 @@ from types import FunctionType
 
 import numpy as np
 
+from ..attention.residual import check_residual, read_attention
 from ..attention.sem import attention_correlation
 from ..causal.independence import PartialCorrelation
 from ..models.protocol import Encoded, Model
@@ -74,9 +75,11 @@ class GraphSettings:
     reading : callable, optional
         What is read in place of the layer's attention: (model, encoded) -> (heads, tokens, tokens), rows of
         any positive sum; a rollout over all layers, attention weighted by values.
-    residual : float
-        Share of a token's own state that the layer adds, in [0, 1): the rows become (1 − r) A + r I. 0 is the
-        published reading.
+    residual : float or "norms", "values", "rollout"
+        Share r of a token's own state in what the layer adds up, in [0, 1): the rows become (1 − r) A + r I.
+        0 is the published reading; "norms" measures r in the model, token by token, "values" weights the
+        attention by what it passes on as well, "rollout" reads all layers up to this one
+        (:mod:`cleann_lite.attention.residual`).
     correlation : callable, optional
         A covariance of your own: (words, words) attention -> correlation. None takes A Aᵀ, scaled.
     test : callable, optional
@@ -99,7 +102,7 @@ class GraphSettings:
     max_nodes: int = 64
     max_tests: int = 200_000
     reading: Callable | None = None
-    residual: float = 0.0
+    residual: float | str = 0.0
     correlation: Callable | None = None
     test: Callable | None = None
     learner: Callable | None = None
@@ -109,8 +112,11 @@ class GraphSettings:
             object.__setattr__(self, "nodes", list(self.nodes))  # it is read more than once
         check_count("max_nodes", self.max_nodes)
         check_count("max_tests", self.max_tests)
-        if not isinstance(self.residual, Real) or not 0 <= self.residual < 1:
-            raise ValueError(f"residual must be at least 0 and below 1: got {self.residual!r}")
+        check_residual(self.residual)
+        if self.reading is not None and isinstance(self.residual, str):
+            raise ValueError(
+                f"residual={self.residual!r} says nothing beside your own reading: leave one out"
+            )
         if self.alpha is not None and not (isinstance(self.alpha, Real) and 0 < self.alpha < 1):
             raise ValueError(f"alpha must lie between 0 and 1: got {self.alpha!r}")
         for name in ("reading", "correlation", "test", "learner"):
@@ -149,7 +155,9 @@ class GraphSettings:
             if not (np.isfinite(attention).all() and sums.min() > 0):
                 raise ValueError(f"{name_of(self.reading)} must give rows of a positive, finite sum")
             attention = attention / sums
-        return (1 - self.residual) * attention + self.residual * np.eye(attention.shape[1])
+        measured = isinstance(self.residual, str) and encoded.mixing is not None
+        mixing = encoded.mixing() if measured else None
+        return read_attention(attention, self.residual, mixing, self.layer)
 
     def test_of(self, attention: np.ndarray):
         """The independence test on one head's attention between words, (words, words)."""
