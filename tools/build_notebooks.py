@@ -9,13 +9,16 @@ Cell tags that this script reads:
 ``setup``     gets the lines that install the package on Colab put before it;
 ``exercise``  the stub that a student replaces; left out of the solved version;
 ``solution``  left out of the student's version;
-``check``     judges the answer; in the student's version it may raise without stopping "Run all".
+``check``     judges the answer; in the student's version it may raise without stopping "Run all";
+``question``  ``check("3.a", "b")``: gets the question and its choices put before it; in the student's version
+              the letter is left open. ``recall`` besides: a question of an earlier notebook.
 
 The links of the first cell (Colab, Binder) and the address in the set-up cell come from ``[project.urls]`` in
 pyproject.toml: after a change of address, run this script again.
 """
 
 import argparse
+import re
 import sys
 import tempfile
 import tomllib
@@ -25,6 +28,10 @@ import jupytext
 import nbformat
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from cleann_lite.course.checks.reading import as_markdown  # noqa: E402
+
 SOURCES = ROOT / "notebooks" / "src"
 NOTEBOOKS = ROOT / "notebooks"
 
@@ -47,6 +54,9 @@ BADGES = """\
 (https://colab.research.google.com/github/{slug}/blob/main/notebooks/{name}.ipynb)
 [![Open on Binder](badges/binder.svg)]\
 (https://mybinder.org/v2/gh/{slug}/main?urlpath=lab/tree/notebooks/{name}.ipynb)"""
+
+
+QUESTION = re.compile(r'check\("(\d+\.[a-z])", "([a-z])"\)')
 
 
 def repository():
@@ -88,6 +98,10 @@ def build(source, solved=False, address=None):
     for cell in read.cells:
         if dropped in tags(cell):
             continue
+        if "question" in tags(cell):
+            number = QUESTION.search(cell.source)[1]
+            text = as_markdown(number, "recall" in tags(cell))
+            cells.append(nbformat.v4.new_markdown_cell(text, id=f"{source.stem[:2]}-{len(cells):02d}"))
         cells.append(_cell(cell, f"{source.stem[:2]}-{len(cells):02d}", address, solved))
     cells[0].source = _with_badges(cells[0].source, source.stem, address)
     return nbformat.v4.new_notebook(cells=cells, metadata=METADATA)
@@ -98,7 +112,9 @@ def _cell(cell, identity, address, solved):
     kept = list(tags(cell))
     if "setup" in kept:
         text = SETUP.replace("{address}", address) + "\n" + text
-    if not solved and {"exercise", "check"} & set(kept):
+    if not solved and "question" in kept:
+        text = QUESTION.sub(r'check("\1", "?")', text)
+    if not solved and {"exercise", "check", "question"} & set(kept):
         kept.append("raises-exception")  # Jupyter's own tag: "Run all" goes on after an unsolved exercise
     make = nbformat.v4.new_markdown_cell if cell.cell_type == "markdown" else nbformat.v4.new_code_cell
     return make(text, id=identity, metadata={"tags": kept} if kept else {})

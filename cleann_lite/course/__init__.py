@@ -1,6 +1,38 @@
-"""The course's helpers: checks of exercises, figures with alt text, recorded runs."""
+"""The course's helpers: checks of exercises, figures with alt text, recorded runs, and parts to look inside.
 
-from .checks import check
+What a notebook opens up, such as the way from a DAG to its MAG, is handed on here from the room where it
+lives, and loaded when it is first used: notebooks 01 to 05 need no PyTorch.
+"""
+
+from importlib import import_module
+
+from .checks import check, yours
 from .figures import plot_style, recorded, show, strip
+from .plots import bars, intervals, lines, ranked, scatters
 
-__all__ = ["check", "plot_style", "recorded", "show", "strip"]
+# module of the package -> the names that the notebooks take from it
+_HANDED_ON = {
+    "causal.graphs": "distinct",
+    "causal.mags": "mag_of_dag random_latent_dag",
+    "causal.pds": "pds_distances",
+    "attention.head_reach": "generatable_attention local_test softmax_attention",
+    "models.decoupled": "text_heads",
+    "explaining.robustness": "layer_corners",
+    "evaluation.learners": "benchmark",
+    "evaluation.statistics": "averaged_faithfulness",
+    "course.identifiability_record": "identifiability_record",
+    "course.robustness_record": "robustness_record",
+}
+_HOME = {name: module for module, names in _HANDED_ON.items() for name in names.split()}
+
+__all__ = [
+    *("bars", "check", "intervals", "lines", "plot_style", "ranked", "recorded", "scatters", "show", "strip", "yours"),
+    *_HOME,
+]
+
+
+def __getattr__(name):
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = import_module(f"cleann_lite.{_HOME[name]}")
+    return module if name.endswith("_record") else getattr(module, name)

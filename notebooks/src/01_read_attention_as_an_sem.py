@@ -13,16 +13,19 @@
 # | **Time** | 45 minutes to work through; the cells run for about five seconds on two CPU cores and stay below 0.5 GB |
 
 # %% tags=["setup"]
-import matplotlib.pyplot as plt
+from itertools import chain, combinations
+
 import networkx as nx
 import numpy as np
 
 import cleann_lite as cl
-from cleann_lite.course import check, plot_style, recorded, show
-from cleann_lite.drawing.draw import heat_map
+from cleann_lite.course import check, lines, plot_style, ranked, recorded, show
 
 plot_style()
 rng = np.random.default_rng(2023)
+
+# %% tags=["question", "recall"]
+check("0.a", "c")
 
 # %% [markdown]
 # ## A small model of causes
@@ -42,12 +45,12 @@ arrows = {(things[j], things[i]): f"{G[i, j]:.1f}" for i, j in zip(*np.nonzero(G
 cl.draw(nx.DiGraph(list(arrows)), edge_labels=arrows, legend=False, title="Rain, sprinkler, wet, slippery")
 
 # %% [markdown]
-# In symbols, each variable is a weighted sum of its direct causes plus something of its own:
+# In symbols, each variable is a weighted sum of its direct causes plus a source that belongs to it alone:
 #
 # $$X = G\,X + \Lambda\,U$$
 #
 # G holds the weights of the arrows (row *i* lists the causes of variable *i*). The entries of U are independent of
-# each other and have variance 1. Λ is diagonal: how strongly each variable's own cause acts. Solve for X:
+# each other and have variance 1. Λ is diagonal and says how strongly each source acts. Solve for X:
 #
 # $$X = (I - G)^{-1}\,\Lambda\,U$$
 #
@@ -93,7 +96,7 @@ print(
     f"total effect of rain on slippery:  {mixing[3, 0]:.2f} = {G[3, 0]:.2f} + {G[2, 0]:.2f} × {G[3, 2]:.2f}"
 )
 show(
-    heat_map(mixing, things, title="Total effects: row = effect, column = cause"),
+    cl.heat_map(mixing, things, title="Total effects: row = effect, column = cause"),
     f"Heat map of the total effects. Rain acts on slippery with {mixing[3, 0]:.2f}, by two paths. All is 0 above the diagonal.",
 )
 
@@ -116,10 +119,8 @@ for size in sizes:
     X = rng.standard_normal((size, 4)) @ mixing.T  # one row per sample
     off.append(np.abs(X.T @ X / size - exact).max())
 
-figure, axes = plt.subplots(figsize=(6, 2.8), layout="constrained")
-axes.loglog(sizes, off, "o-", color="#0072B2")
-axes.set(xlabel="samples drawn", ylabel="largest difference to A Aᵀ", title="Samples agree with the formula")
-show(figure, f"The difference falls from {off[0]:.2f} at {sizes[0]} samples to {off[-1]:.4f} at {sizes[-1]}.")
+alt = f"The difference falls from {off[0]:.2f} at {sizes[0]} samples to {off[-1]:.4f} at {sizes[-1]}."
+lines(sizes, {"": off}, alt, xlabel="samples drawn", ylabel="largest difference to A Aᵀ", log="xy")
 
 # %% [markdown]
 # ### Exercise 1.2: the correlation of a mixing matrix
@@ -162,7 +163,7 @@ check("1.2", correlation)
 # | the mixing | paths through the graph G | attention A |
 # | what comes out | variables X | tokens Z; the columns are the samples |
 #
-# So read A as $(I-G)^{-1}\Lambda$. Nobody hands us G, but we get the correlation of the tokens, $A A^{\mathsf T}$
+# So read A as $(I-G)^{-1}\Lambda$. We do not know G, but we know the correlation of the tokens, $A A^{\mathsf T}$
 # scaled to a diagonal of ones, and from correlations graphs can be learned. This reading is due to Rohekar, Gurwicz and
 # Nisimov (2023). Keep in mind what it assumes: that the columns of V count as samples of uncorrelated causes of
 # variance 1, and that the mixing came from a graph without cycles, some of whose causes may be hidden.
@@ -175,7 +176,7 @@ head = 8
 A = whale.attention[head]
 print(whale.text)
 show(
-    heat_map(A, whale.tokens, title=f"Attention of head {head}: row looks at column"),
+    cl.heat_map(A, whale.tokens, title=f"Attention of head {head}: row looks at column"),
     f"Attention of head {head}. Every row sums to 1. The column of [CLS] takes {A[:, 0].mean():.2f} on average.",
 )
 
@@ -186,7 +187,7 @@ least, most = min(pairs), max(pairs)
 print(f"least correlated: {whale.tokens[least[2]]} and {whale.tokens[least[1]]}, {least[0]:.2f}")
 print(f"most correlated:  {whale.tokens[most[2]]} and {whale.tokens[most[1]]}, {most[0]:.2f}")
 show(
-    heat_map(rho, whale.tokens, title=f"Correlation of the tokens, head {head}"),
+    cl.heat_map(rho, whale.tokens, title=f"Correlation of the tokens, head {head}"),
     f"Correlations of all tokens, between {least[0]:.2f} and 1; none is negative.",
 )
 
@@ -205,6 +206,9 @@ again = scaled @ scaled.T / np.outer(norms, norms)
 print(
     f"rows scaled by {factors.min():.2f} to {factors.max():.2f}: ρ moves by at most {np.abs(again - rho).max():.0e}"
 )
+
+# %% tags=["question"]
+check("1.a", "b")
 
 # %% [markdown]
 # ### Exercise 1.3: tokens of interest
@@ -244,6 +248,9 @@ print(
     f"Cutting first would change ρ by up to {max(worst):.2f} (head {int(np.argmax(worst))}), never less than {min(worst):.2f}."
 )
 
+# %% tags=["question"]
+check("1.c", "a")
+
 # %% [markdown]
 # ## Plant a truth, and look for it
 #
@@ -256,41 +263,22 @@ print(
 # that number, *n*, as we please, since our correlations are exact.
 
 # %%
-from cleann_lite.attention.sem import planted_sem
-from cleann_lite.causal.mags import random_dag
-
-
-def plant(rng, variables=10, degree=2.0):
-    """A random graph without hidden variables, with weights between ±0.5 and ±2."""
-    return planted_sem(random_dag(variables, degree, rng), rng)
-
-
 def found_edges(sem, n):
     """Which pairs the learner joins when it believes in n samples."""
     test = cl.PartialCorrelation(sem.correlation, n)
     return cl.learn_pag(test, selection_bias=False).marks != 0
 
 
-planted = [plant(rng) for _ in range(30)]
+# thirty random graphs over ten variables, without hidden ones, with weights between ±0.5 and ±2
+planted = [cl.planted_sem(cl.random_dag(10, 2.0, rng), rng) for _ in range(30)]
 true_edges = [(sem.weights != 0) | (sem.weights != 0).T for sem in planted]
+
+# %%
 ns = [64, 128, 384, 768, 5_000, 50_000, 10**6, 10**8]
 exactly = [sum((found_edges(s, n) == t).all() for s, t in zip(planted, true_edges, strict=True)) for n in ns]
-
-figure, axes = plt.subplots(figsize=(6.4, 3), layout="constrained")
-axes.semilogx(ns, exactly, "o-", color="#0072B2")
-axes.axvline(768, color="#5b6770", linestyle=":")
-axes.annotate(
-    "768, the hidden size\nof a BERT", (768, len(planted) * 0.8), xytext=(6, 0), textcoords="offset points"
-)
-axes.set(
-    xlabel="n, samples that the test believes in",
-    ylabel=f"graphs found exactly, of {len(planted)}",
-    ylim=(-1, len(planted) + 1),
-)
-show(
-    figure,
-    "Graphs found exactly: " + ", ".join(f"{e} at n = {n:,}" for n, e in zip(ns, exactly, strict=True)) + ".",
-)
+alt = "Graphs found exactly: " + ", ".join(f"{e} at n = {n:,}" for n, e in zip(ns, exactly, strict=True)) + "."
+lines(ns, {"": exactly}, alt, xlabel="n, samples that the test believes in", log="x",
+      ylabel=f"graphs found exactly, of {len(planted)}", upright=[(768, "768, hidden size of a BERT")])  # fmt: skip
 
 # %% [markdown]
 # Both halves of this picture matter.
@@ -304,9 +292,6 @@ show(
 # larger than what the test can see at the given *n*. We try every set, on the first twelve graphs.
 
 # %%
-from itertools import chain, combinations
-
-
 def partial(correlation, x, y, given):
     """Correlation of x and y when the variables in given are held fixed."""
     P = np.linalg.inv(correlation[np.ix_([x, y, *given], [x, y, *given])])
@@ -314,11 +299,13 @@ def partial(correlation, x, y, given):
 
 
 def weakest(sem, x, y):
+    """The smallest of them, over every set of other variables."""
     others = [k for k in range(len(sem.weights)) if k not in (x, y)]
     sets = chain.from_iterable(combinations(others, size) for size in range(len(others) + 1))
     return min(abs(partial(sem.correlation, x, y, given)) for given in sets)
 
 
+# %%
 n, z = 768, 2.576  # z: a normal variable is farther from 0 than this once in a hundred times
 smallest_seen = np.tanh(z / np.sqrt(n - 3))
 kept, lost = [], []
@@ -326,28 +313,24 @@ for sem, truth in zip(planted[:12], true_edges, strict=False):
     here = found_edges(sem, n)
     for x, y in zip(*np.nonzero(np.triu(truth)), strict=True):
         (kept if here[x, y] else lost).append(weakest(sem, x, y))
+print(f"At n = {n} the test sees correlations above {smallest_seen:.3f}.")
+print(f"{len(lost)} true edges lost; none of them is ever stronger than {max(lost):.3f} when its worst set is held fixed")
+print(f"{len(kept)} found; {sum(w > smallest_seen for w in kept)} of them are visible whatever is held fixed")
 
-figure, axes = plt.subplots(figsize=(6.4, 2.4), layout="constrained")
-axes.plot(kept, rng.uniform(0.85, 1.15, len(kept)), "o", mfc="none", color="#0072B2")
-axes.plot(lost, rng.uniform(-0.15, 0.15, len(lost)), "x", color="#D55E00")
-axes.axvline(smallest_seen, color="#5b6770", linestyle=":")
-axes.set(
-    xscale="log",
-    yticks=[0, 1],
-    yticklabels=["lost", "found"],
-    ylim=(-0.5, 1.5),
-    xlabel="weakest partial correlation of a true edge",
-)
-show(
-    figure,
-    f"At n = {n} the test sees correlations above {smallest_seen:.3f}. {len(kept)} edges found, {len(lost)} lost; the lost "
-    f"ones have weakest partial correlations below {max(lost):.3f}.",
-)
+# %%
+shares = np.linspace(0, 1, 40)
+series = {f"found ({len(kept)})": np.quantile(kept, shares), f"lost ({len(lost)})": np.quantile(lost, shares)}
+alt = f"Found edges reach up to {max(kept):.2f}, lost ones stay below {max(lost):.3f}; the test sees {smallest_seen:.3f}."
+lines(shares, series | {"the test sees": np.full(40, smallest_seen)}, alt, log="y",
+      xlabel="share of the edges below", ylabel="weakest partial correlation")  # fmt: skip
+
+# %% tags=["question"]
+check("1.b", "c")
 
 # %% [markdown]
-# The dotted line is the smallest correlation that the test can tell from zero at this *n*. An edge to its right is never lost: no
-# set makes it invisible. An edge to its left goes as soon as the search tries a set that makes it so weak; those still found there had luck,
-# since a search does not try every set. That is no bug; it is what a finite *n* means. Notebook 02 shows where the line comes from.
+# The dashed line is the smallest correlation that the test can tell from zero at this *n*. An edge above it is never lost: no
+# set makes it invisible. An edge below it goes as soon as the search tries a set that makes it so weak; those still found there were lucky,
+# since a search does not try every set. This is not a bug; it is what a finite *n* means. Notebook 02 shows where the line comes from.
 #
 # ### Exercise 1.4: what kind of error?
 #

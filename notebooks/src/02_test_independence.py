@@ -2,7 +2,7 @@
 # # Test independence with partial correlations
 #
 # Notebook 01 ended with a line: correlations below it cannot be told from zero. This notebook builds that line. You
-# write the conditional-independence test on which every graph of this course stands, and then break it in a way that a real
+# write the conditional-independence test that every graph of this course is built on, and then break it in a way that a real
 # program once did.
 #
 # | | |
@@ -15,18 +15,18 @@
 # %% tags=["setup"]
 import itertools
 
-import matplotlib.pyplot as plt
 import networkx as nx
 import numpy as np
 from scipy.special import ndtr, ndtri  # the normal distribution function Φ, and its inverse
 
 import cleann_lite as cl
-from cleann_lite.attention.sem import planted_sem
-from cleann_lite.causal.mags import random_dag
-from cleann_lite.course import check, plot_style, recorded, show
+from cleann_lite.course import bars, check, lines, plot_style, recorded, scatters, show
 
 plot_style()
 rng = np.random.default_rng(7)
+
+# %% tags=["question", "recall"]
+check("1.a", "b")
 
 # %% [markdown]
 # ## Three ways to be connected
@@ -55,30 +55,24 @@ def draw_samples(edges, size):
     """Samples of a linear model with weight 1 on each arrow, as a table name -> values."""
     values = {}
     for name in nx.topological_sort(nx.DiGraph(edges)):
-        values[name] = sum(values[cause] for cause, effect in edges if effect == name) + rng.standard_normal(
-            size
-        )
+        causes = sum(values[cause] for cause, effect in edges if effect == name)
+        values[name] = causes + rng.standard_normal(size)
     return values
 
 
-figure, axes = plt.subplots(1, 3, figsize=(9.6, 3.2), layout="constrained")
-told = []
-for ax, (shape, edges) in zip(axes, shapes.items(), strict=True):
+# %%
+panels = {}
+for shape, edges in shapes.items():
     data = draw_samples(edges, 3000)
-    outer = [name for name in dict.fromkeys(itertools.chain(*edges)) if name != middle[shape]]
-    x, y = (data[name] for name in outer)
-    near = np.abs(data[middle[shape]]) < 0.2
-    r_all, r_near = np.corrcoef(x, y)[0, 1], np.corrcoef(x[near], y[near])[0, 1]
-    ax.plot(x, y, ".", color="#c9d0d6", markersize=3, label=f"all samples: r = {r_all:.2f}")
-    ax.plot(
-        x[near], y[near], "x", color="#0072B2", markersize=4, label=f"{middle[shape]} ≈ 0: r = {r_near:.2f}"
-    )
-    ax.set(title=shape, xticks=[], yticks=[], xlabel=outer[0], ylabel=outer[1])
-    ax.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.12), frameon=False)
-    told.append(
-        f"{shape}: correlation {r_all:.2f} over all samples, {r_near:.2f} where the middle is near zero"
-    )
-show(figure, "Three scatter plots. " + "; ".join(told) + ".")
+    near = np.abs(data.pop(middle[shape])) < 0.2
+    panels[shape] = (data, near)
+    r_all, r_near = (np.corrcoef(*(values[kept] for values in data.values()))[0, 1] for kept in (slice(None), near))
+    print(f"{shape:>8}: r = {r_all:+.2f} over all samples, {r_near:+.2f} where {middle[shape]} is near zero")
+scatters(panels, "Three scatter plots of the outer two variables; crosses where the middle is near zero. "
+         "The chain and the fork lose their slope there, the collider gains one.")  # fmt: skip
+
+# %% tags=["question"]
+check("2.c", "b")
 
 # %% [markdown]
 # In the chain and the fork a correlation **disappears** when the middle is held fixed. In the collider there is none, and
@@ -132,7 +126,7 @@ check("2.1", partial_correlation)
 # ## How far from zero is far enough?
 #
 # A partial correlation that is zero in truth is never exactly zero in data. Draw many data sets in which x and y *are*
-# independent given z, and look at where r lands. Fisher's transform, atanh r, spreads r over all numbers; multiplied by
+# independent given z, and see where r lands. Fisher's transform, atanh r, spreads r over all numbers; multiplied by
 # $\sqrt{n-|Z|-3}$ it is, for normal data, very close to a standard normal variable. That is the whole test:
 #
 # $$p = 2\,\bigl(1-\Phi(\sqrt{n-|Z|-3}\;|\operatorname{atanh} r|)\bigr), \qquad \text{independent when } p > \alpha.$$
@@ -148,21 +142,16 @@ rxy, rxz, ryz = (
 r = (rxy - rxz * ryz) / np.sqrt((1 - rxz**2) * (1 - ryz**2))  # the formula above, written out for one z
 statistic = np.sqrt(n - 1 - 3) * np.arctanh(r)
 beyond = np.mean(np.abs(statistic) > -ndtri(0.005))
+print(f"{beyond:.1%} of {repeats} data sets lie beyond the lines for α = 0.01")
 
-figure, axes = plt.subplots(figsize=(6.4, 2.8), layout="constrained")
-axes.hist(statistic, bins=60, density=True, color="#c9d0d6", label=f"{repeats} data sets of {n} samples")
-grid = np.linspace(-4, 4, 200)
-axes.plot(grid, np.exp(-(grid**2) / 2) / np.sqrt(2 * np.pi), color="#0072B2", label="standard normal")
-for side in (-1, 1):
-    axes.axvline(
-        side * ndtri(0.005), color="#D55E00", linestyle="--", label="α = 0.01" if side == 1 else None
-    )
-axes.set(xlabel="√(n − |Z| − 3) · atanh r", yticks=[], ylim=(0, 0.62))
-axes.legend(frameon=False, fontsize=8, ncols=3, loc="upper center")
-show(
-    figure,
-    f"The histogram of the statistic follows the normal curve; {beyond:.1%} lie beyond the dashed lines for α = 0.01.",
-)
+# %%
+heights, edges = np.histogram(statistic, bins=39, range=(-4, 4), density=True)
+grid = (edges[1:] + edges[:-1]) / 2
+normal = np.exp(-(grid**2) / 2) / np.sqrt(2 * np.pi)
+lines(grid, {f"{repeats} data sets of {n} samples": heights, "standard normal": normal},
+      f"The statistic follows the normal curve; {beyond:.1%} lie beyond the lines for α = 0.01.",
+      xlabel="√(n − |Z| − 3) · atanh r", ylabel="density",
+      upright=[(ndtri(0.005), "α = 0.01"), (-ndtri(0.005), "α = 0.01")])  # fmt: skip
 
 # %% [markdown]
 # ### Exercise 2.2: the p-value
@@ -214,20 +203,10 @@ check("2.3", smallest_visible)
 
 # %%
 ns = np.unique(np.logspace(1.2, 5, 120).astype(int))
-figure, axes = plt.subplots(figsize=(6.4, 3), layout="constrained")
-for alpha, style in ((0.05, ":"), (0.01, "-"), (1e-5, "--")):
-    axes.semilogx(
-        ns, np.tanh(-ndtri(alpha / 2) / np.sqrt(ns - 3)), style, color="#0072B2", label=f"α = {alpha:g}"
-    )
-for name, width in (("head of BERT", 64), ("hidden size of BERT-base", 768)):
-    axes.axvline(width, color="#5b6770", linewidth=0.8)
-    axes.annotate(f"{name}: {width}", (width, 0.85), xytext=(4, 0), textcoords="offset points", fontsize=8)
-axes.set(xlabel="n", ylabel="smallest visible |r|", ylim=(0, 1))
-axes.legend(frameon=False, fontsize=8, loc="center right")
-show(
-    figure,
-    "The smallest visible correlation falls like one over the square root of n; a smaller α lifts the curve.",
-)
+curves = {f"α = {alpha:g}": np.tanh(-ndtri(alpha / 2) / np.sqrt(ns - 3)) for alpha in (0.05, 0.01, 1e-5)}
+lines(ns, curves, "The smallest visible correlation falls like one over √n; a smaller α lifts the curve.",
+      xlabel="n", ylabel="smallest visible |r|", log="x",
+      upright=[(64, "head of BERT: 64"), (768, "hidden size: 768")])  # fmt: skip
 
 # %% [markdown]
 # α and *n* act through this one number only. With attention, *n* is a convention, so the threshold is a **knob**:
@@ -249,6 +228,9 @@ print(
     f"ice cream and sunburn, given sun: p = {test.p_value(0, 1, [2]):.2g}, independent: {test.independent(0, 1, [2])}"
 )
 print(f"distinct tests so far: {test.n_tests}")
+
+# %% tags=["question"]
+check("2.a", "b")
 
 # %% [markdown]
 # ## The one-sided trap
@@ -278,45 +260,27 @@ print(f"negative given all other tokens:              {full:.0%}")
 # planted truth of notebook 01 if we ignore it?
 
 # %%
-planted = [planted_sem(random_dag(10, 2.0, rng), rng) for _ in range(20)]
+planted = [cl.planted_sem(cl.random_dag(10, 2.0, rng), rng) for _ in range(20)]
 sizes = [768, 10**5, 10**8]
-exact = {}
-for one_sided in (False, True):
-    for n in sizes:
-        exact[one_sided, n] = 0
-        for sem in planted:
-            test = cl.PartialCorrelation(sem.correlation, n, one_sided=one_sided)
-            marks = cl.learn_pag(test, selection_bias=False).marks
-            exact[one_sided, n] += bool(((marks != 0) == ((sem.weights != 0) | (sem.weights != 0).T)).all())
 
-figure, axes = plt.subplots(figsize=(6.4, 2.6), layout="constrained")
-for shift, (one_sided, colour, hatch) in zip(
-    (-0.2, 0.2), ((False, "#0072B2", ""), (True, "#E69F00", "///")), strict=True
-):
-    heights = [exact[one_sided, n] for n in sizes]
-    bars = axes.bar(
-        np.arange(3) + shift,
-        heights,
-        0.38,
-        color=colour,
-        hatch=hatch,
-        edgecolor="white",
-        label="one-sided" if one_sided else "two-sided",
-    )
-    axes.bar_label(bars)
-axes.set(
-    xticks=range(3),
-    xticklabels=[f"n = {n:,}" for n in sizes],
-    ylabel=f"exact, of {len(planted)}",
-    ylim=(0, len(planted) * 1.15),
-)
-axes.legend(frameon=False, loc="upper left")
-show(
-    figure,
-    "Planted graphs found exactly. "
-    + "; ".join(f"{'one' if o else 'two'}-sided at n = {n:,}: {e}" for (o, n), e in exact.items())
-    + ".",
-)
+
+def found_exactly(n, one_sided):
+    """How many of the planted graphs come back edge by edge."""
+    exact = 0
+    for sem in planted:
+        test = cl.PartialCorrelation(sem.correlation, n, one_sided=one_sided)
+        joined = cl.learn_pag(test, selection_bias=False).marks != 0
+        exact += bool((joined == ((sem.weights != 0) | (sem.weights != 0).T)).all())
+    return exact
+
+
+# %%
+counts = {name: [found_exactly(n, name == "one-sided") for n in sizes] for name in ("two-sided", "one-sided")}
+alt = "Planted graphs found exactly. " + "; ".join(f"{name}: {c}" for name, c in counts.items()) + f", at n = {sizes}."
+bars([f"n = {n:,}" for n in sizes], counts, alt, ylabel=f"exact, of {len(planted)}", numbers=True)
+
+# %% tags=["question"]
+check("2.b", "c")
 
 # %% [markdown]
 # With the one-sided rule the planted truth does not come back, however large *n* is. So the package tests both sides, and
@@ -370,7 +334,7 @@ print(
 # - Partial correlation tests **linear** dependence. For a linear SEM that is the right question.
 # - Many tests at level α are not one test at level α. Treat α as a knob, and report what is stable as it turns.
 # - Each conditioning variable costs a sample (the k in n − k − 3), and makes the block harder to invert.
-# - Any object with a method `independent(x, y, given)` can take this test's place: notebook 10 brings its own.
+# - Any object with `n_variables` and `independent(x, y, given)` can take this test's place: see notebook 10.
 #
 # ## On your own
 #

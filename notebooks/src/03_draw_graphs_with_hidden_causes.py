@@ -17,9 +17,11 @@ import networkx as nx
 import numpy as np
 
 import cleann_lite as cl
-from cleann_lite.causal.graphs import PAG, Mark
-from cleann_lite.causal.mags import mag_of_dag
-from cleann_lite.course import check
+from cleann_lite import Mark
+from cleann_lite.course import check, mag_of_dag
+
+# %% tags=["question", "recall"]
+check("2.c", "b")
 
 # %% [markdown]
 # ## A story with a hidden cause
@@ -109,17 +111,18 @@ for x, y, given in questions:
 #
 # ## From DAG to MAG
 #
-# A **maximal ancestral graph** (MAG) has the observed variables only. Two of them are joined if nothing observed
-# separates them, and each end of an edge carries a **mark** that says who causes whom:
+# A **maximal ancestral graph** (MAG) has the observed variables only. It is **ancestral**: its marks speak of causes, whatever lies between,
+# and causes do not run in circles. It is **maximal**: two variables are joined exactly if no set of observed ones separates them, so a missing edge always
+# says that some set does. Each end of an edge carries a **mark** that says who causes whom:
 #
-# - a **tail** at x on x —∗ y: x is a cause of y (perhaps by way of others);
+# - a **tail** at x on x —∗ y: x is a cause of y (by whatever way, through variables of the graph or through others);
 # - an **arrowhead** at x on x ←∗ y: x is *not* a cause of y.
 #
 # (The star stands for any mark.) So x → y has a tail at x and an arrowhead at y, as ever. New is **x ↔ y**: neither causes the other, yet they
 # are joined. Something hidden does that.
 
 # %%
-mag = PAG(mag_of_dag(story, observed), labels=observed)
+mag = cl.PAG(mag_of_dag(story, observed), labels=observed)
 cl.draw(mag, title="The MAG over the five observed variables")
 
 # %% [markdown]
@@ -140,8 +143,11 @@ cl.draw(pag, title="The PAG: what independences alone can tell")
 for sentence in pag.describe():
     print(sentence)
 
+# %% tags=["question"]
+check("3.a", "b")
+
 # %% [markdown]
-# Look at what *is* known. Ice cream and sunburn: two arrowheads, so a hidden cause is certain, found without ever recording
+# Look at what *is* known. Ice cream and sunburn: two arrowheads, so something hidden causes both, found without ever recording
 # *sun*. Sunburn and itching: a tail and an arrowhead, so sunburn causes itching. At *discount* there is a circle: it may cause ice cream sales, or share
 # a hidden cause with them.
 #
@@ -156,6 +162,9 @@ width = max(map(len, observed))
 print(" " * width, *(f"{name:>{width}}" for name in observed))
 for name, row in zip(observed, pag.marks, strict=True):
     print(f"{name:>{width}}", *(f"{Mark(mark).name.lower() if mark else '.':>{width}}" for mark in row))
+
+# %% tags=["question"]
+check("3.b", "c")
 
 # %% [markdown]
 # ### Exercise 3.2: may it be a direct cause?
@@ -183,7 +192,8 @@ check("3.2", may_cause)
 
 # %% [markdown]
 # A path on which every step passes this check is **possibly directed**. If one leads from x to y, then x is a **possible ancestor** of y:
-# it may be a cause of y, directly or by way of others. Explanations will be looked for among these.
+# it may be a cause of y, directly or by way of others. If none does, x is certainly not a cause of y. Keep this apart from the PDS-paths of notebook 04,
+# along which explanations are proposed: those may pass ↔, so a word can be proposed that is not a possible ancestor of the outcome. Notebook 06 says why.
 #
 # ### Exercise 3.3: possible ancestors
 #
@@ -218,6 +228,9 @@ for target in ("itching", "ice cream"):
     reach = pag.possible_ancestors[:, observed.index(target)]
     names = [name for name, may in zip(observed, reach, strict=True) if may and name != target]
     print(f"possible ancestors of {target}: {', '.join(names)}")
+
+# %% tags=["question"]
+check("3.c", "a")
 
 # %% [markdown]
 # ## Everything that a circle leaves open
@@ -280,8 +293,11 @@ print()
 for sentence in cl.learn_pag(selected, labels=seen).describe():
     print(sentence)
 
+# %% tags=["question"]
+check("3.d", "b")
+
 # %% [markdown]
-# With four variables all marks stay circles: neither a hidden cause nor a selection can be excluded. Some graphs do prove a selection: an edge with **two tails**,
+# With four variables all marks stay circles: neither a hidden cause nor selection can be excluded. Some graphs do prove selection: an edge with **two tails**,
 # x — y, says that both are causes of what the data were selected by. Four diseases in a ring, each two neighbours leading to the same clinic, do it:
 
 # %%
@@ -292,10 +308,11 @@ for k, name in enumerate(diseases):
     ring.add_edge(diseases[(k + 1) % 4], f"clinic {k}")
 clinics = [f"clinic {k}" for k in range(4)]
 clinic_pag = cl.learn_pag(cl.DSeparation(ring, diseases, selection=clinics), labels=diseases)
-cl.draw(clinic_pag, title="A ring of selections: tails at every end")
+corners = [(0, 0), (220, 0), (220, 150), (0, 150)]  # drawn as the ring that it is
+cl.draw(clinic_pag, positions=dict(zip(range(4), corners, strict=True)), title="A ring of selections: tails at every end")
 
 # %% [markdown]
-# So where a selection may be at work, a tail says a little less than before: x causes y, **or what the data were selected by**. Read "causes" in the lists above with this in mind.
+# So where selection may be at work, a tail says a little less than before: x causes y, **or what the data were selected by**. Read "causes" in the lists above with this in mind.
 #
 # A sentence is a selection too: words do not meet by chance. This is why the package allows for selection unless told otherwise (`selection_bias=False`).
 #

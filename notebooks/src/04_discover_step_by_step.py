@@ -15,17 +15,18 @@
 # %% tags=["setup"]
 from itertools import combinations, pairwise
 
-import matplotlib.pyplot as plt
 import networkx as nx
 import numpy as np
 
 import cleann_lite as cl
-from cleann_lite.causal.graphs import PAG, Mark
-from cleann_lite.causal.mags import random_latent_dag
-from cleann_lite.course import check, plot_style, show, strip
+from cleann_lite import Mark
+from cleann_lite.course import bars, check, plot_style, random_latent_dag, strip, yours
 from cleann_lite.widgets import DiscoveryStepper
 
 plot_style()
+
+# %% tags=["question", "recall"]
+check("3.a", "b")
 
 # %% [markdown]
 # ## A film, its causes, and two that nobody wrote down
@@ -104,6 +105,7 @@ def by_round(trace):
     return [trace[a:b] for a, b in pairwise([*begins, len(trace)])]
 
 
+# %%
 def told(step):
     """One step of a trace in words."""
     held = ", ".join(names[z] for z in step.given) or "nothing"
@@ -119,7 +121,7 @@ for r, steps in enumerate(by_round(rounds[1].trace)):
         print("   ", told(step))
 
 # %%
-complete = PAG((~np.eye(5, dtype=bool)).astype(np.int8), labels=names)
+complete = cl.PAG((~np.eye(5, dtype=bool)).astype(np.int8), labels=names)
 at = cl.draw(complete).positions  # every picture of the film graph keeps these places
 cl.draw(rounds[1], before=rounds[0], positions=at, title="After round 1, with what changed since round 0")
 
@@ -156,6 +158,9 @@ def orient_colliders(adjacent, separating_sets):
 
 # %% tags=["check"]
 check("4.2", orient_colliders)
+
+# %% tags=["question"]
+check("4.a", "c")
 
 # %% [markdown]
 # ## Rules that follow
@@ -195,6 +200,9 @@ def rule_1(marks):
 check("4.3", rule_1)
 
 # %% [markdown]
+# **R2**. If α → β ∗→ γ or α ∗→ β → γ, and the mark at γ on α ∗—o γ is a circle, then it becomes an arrowhead: α ∗→ γ. *Why?* Were γ a cause of α, then in the first case it would cause β too, and in the second
+# β would cause α; an arrowhead says that it does not. The other rules combine the same two ideas: no new collider, no circle of causes.
+#
 # Each rule is one short function in `cleann_lite/causal/orientation.py`, named as in the paper. Here is what they did in round 1. (Before the package believes a collider, it takes a **second look**: with z
 # added to the separating set, x and y must be dependent. A true collider always passes; with data, this keeps one wrong test from misleading all rules that follow.)
 
@@ -213,33 +221,30 @@ for step in by_round(rounds[1].trace)[1]:
 
 
 # %%
+candidates = yours("4.1", neighbour_sets)
+
+
 def neighbours_only(test, k):
     """The skeleton that comes from sets of neighbours alone (the PC algorithm)."""
-    adjacent, size = ~np.eye(k, dtype=bool), 0
-    while size <= k - 2:
-        gone = [
-            (x, y)
-            for x, y in zip(*np.nonzero(np.triu(adjacent)), strict=True)
-            if any(test.independent(x, y, given) for given in neighbour_sets_of(adjacent, x, y, size))
-        ]
-        for x, y in gone:
-            adjacent[x, y] = adjacent[y, x] = False
-        size += 1
+    adjacent = ~np.eye(k, dtype=bool)
+    for size in range(k - 1):
+        for x, y in np.argwhere(np.triu(adjacent)):
+            if any(test.independent(x, y, given) for given in candidates(adjacent, x, y, size)):
+                adjacent[x, y] = adjacent[y, x] = False
     return adjacent
 
 
-def neighbour_sets_of(adjacent, x, y, size):
-    pools = ([z for z in np.flatnonzero(adjacent[a]) if z != b] for a, b in ((x, y), (y, x)))
-    return {given for pool in pools for given in combinations(pool, size)}
-
-
+# %%
 x, y = names.index("reviews"), names.index("tickets")
 skeleton = neighbours_only(oracle, len(names))
 print(f"reviews – tickets after neighbours only: {'still joined' if skeleton[x, y] else 'gone'}")
 for size in range(4):
-    works = [s for s in combinations(range(3), size) if oracle.independent(x, y, s)]
-    for s in works:
-        print(f"the set that separates them: {', '.join(names[z] for z in s)}")
+    for s in combinations(range(3), size):
+        if oracle.independent(x, y, s):
+            print(f"the set that separates them: {', '.join(names[z] for z in s)}")
+
+# %% tags=["question"]
+check("4.c", "b")
 
 # %% [markdown]
 # The separating set contains *budget*, which is a neighbour of neither. Why is it needed? Holding *effects* and *cast* fixed is necessary to close the paths through
@@ -292,6 +297,47 @@ def is_legal(marks, root, Z):
 check("4.4", is_legal)
 
 # %% [markdown]
+# ## Your own ICD
+#
+# You have written all the parts. Put together they are ICD with two of its ten rules: the test asks, legal sets say what to ask, R0 and R1 orient after every round.
+# (Where an exercise is not solved yet, the package's function takes its place.)
+
+# %%
+legal, colliders, r1 = yours("4.4", is_legal), yours("4.2", orient_colliders), yours("4.3", rule_1)
+
+
+def oriented(adjacent, separating):
+    """R0, then R1 until nothing changes."""
+    marks = colliders(adjacent, separating)
+    while not np.array_equal(new := r1(marks), marks):
+        marks = new
+    return marks
+
+
+# %%
+def my_icd(test, k):
+    """Marks and separating sets: every round asks legal sets of one more variable."""
+    adjacent, separating = ~np.eye(k, dtype=bool), {}
+    for size in range(k - 1):
+        marks = oriented(adjacent, separating)
+        for x, y in np.argwhere(np.triu(adjacent)).tolist():
+            for given in combinations([z for z in range(k) if z not in (x, y)], size):
+                if (legal(marks, x, given) or legal(marks, y, given)) and test.independent(x, y, given):
+                    separating[x, y] = given
+                    adjacent[x, y] = adjacent[y, x] = False
+                    break
+    return oriented(adjacent, separating), separating
+
+
+# %%
+final = cl.learn_pag(oracle, labels=names)
+mine, separating = my_icd(oracle, len(names))
+print("same edges as cl.learn_pag:", np.array_equal(mine != 0, final.marks != 0))
+print(f"marks that differ: {(mine != final.marks).sum()} of {(mine != 0).sum()}")
+for (a, b), given in separating.items():
+    print(f"   {names[a]} and {names[b]}, separated by {', '.join(names[z] for z in given) or 'nothing'}")
+
+# %% [markdown]
 # ## ICD, round by round
 #
 # The pictures show the film after each round, with what changed in it.
@@ -321,12 +367,17 @@ for r, steps in enumerate(by_round(rounds[3].trace)):
     for step in removed:
         print("   ", told(step))
 
+# %% tags=["question"]
+check("4.b", "a")
+
 # %%
-final = cl.learn_pag(oracle, labels=names)
 for sentence in final.describe():
     print(sentence)
 
 # %% [markdown]
+# **When does ICD stop?** Not when a round removes nothing: round 2 removed nothing here, and round 3 the edge that would not go. It stops when no edge has a legal set of the size asked for, because
+# then none has a larger one to ask about either. `pag.complete` says whether it came to that end or was stopped before.
+#
 # ## What it costs
 #
 # Both algorithms end at the same PAG if the test never errs. They differ in what they ask. Draw twenty random graphs with hidden variables, and count distinct tests by the size of the conditioning set.
@@ -345,29 +396,11 @@ for method in ("fci", "icd"):
 agree = sum(a == b for a, b in zip(learned["fci"], learned["icd"], strict=True))
 print(f"same PAG from both: {agree} of {len(drawn)}")
 
-figure, axes = plt.subplots(figsize=(6.4, 2.8), layout="constrained")
+# %%
 last = max(np.flatnonzero(c).max() for c in counts.values()) + 1
-for shift, (method, colour, hatch) in zip(
-    (-0.2, 0.2), (("fci", "#E69F00", "///"), ("icd", "#0072B2", "")), strict=True
-):
-    label = f"{method.upper()}: {counts[method].sum():.0f} tests"
-    axes.bar(
-        np.arange(last) + shift,
-        counts[method][:last],
-        0.4,
-        color=colour,
-        hatch=hatch,
-        edgecolor="white",
-        label=label,
-    )
-axes.set(xlabel="size of the conditioning set", ylabel="tests, mean", xticks=range(last))
-axes.legend(frameon=False)
-show(
-    figure,
-    "Mean number of tests: "
-    + ", ".join(f"{m.upper()} {c.sum():.0f}" for m, c in counts.items())
-    + ". ICD asks fewer large ones.",
-)
+series = {f"{method.upper()}: {c.sum():.0f} tests": c[:last] for method, c in counts.items()}
+bars(range(last), series, f"Mean number of tests by size. {', '.join(series)}. ICD asks fewer large ones.",
+     xlabel="size of the conditioning set", ylabel="tests, mean")  # fmt: skip
 
 # %% [markdown]
 # Fewer tests with large conditioning sets means more than time: those tests are the least reliable ones (each conditioning variable costs a sample).

@@ -15,18 +15,17 @@
 # %% tags=["setup"]
 import itertools
 
-import matplotlib.pyplot as plt
 import numpy as np
 
 import cleann_lite as cl
-from cleann_lite.attention.sem import words_attention
-from cleann_lite.causal.graphs import distinct
-from cleann_lite.course import check, plot_style, recorded, show
-from cleann_lite.drawing.draw import heat_map
+from cleann_lite.course import bars, check, distinct, lines, plot_style, recorded, show
 from cleann_lite.widgets import ThresholdExplorer
 
 plot_style()
 rng = np.random.default_rng(5)
+
+# %% tags=["question", "recall"]
+check("4.b", "a")
 
 # %% [markdown]
 # ## What was recorded
@@ -48,7 +47,7 @@ for name in recorded():
 r = recorded("pieces")
 print(" ".join(r.tokens))
 show(
-    heat_map(r.attention[3], r.tokens, title="Head 3, word-pieces"),
+    cl.heat_map(r.attention[3], r.tokens, title="Head 3, word-pieces"),
     f"Attention among {len(r.tokens)} word-pieces of one sentence.",
 )
 
@@ -88,7 +87,7 @@ check("5.1", merge_words)
 def learn_head(r, head, n=384, alpha=0.01, attention=None):
     """The PAG over the words of a recording under one head."""
     A = r.attention[head] if attention is None else attention
-    rho = cl.attention_correlation(words_attention(A, r.groups))
+    rho = cl.attention_correlation(cl.words_attention(A, r.groups))
     test = cl.PartialCorrelation(rho, n_samples=n, alpha=alpha)
     return cl.learn_pag(test, nodes=range(len(r.words)), labels=distinct(r.words))  # the₁, the₂
 
@@ -115,7 +114,7 @@ cl.draw(pag, outcome=r.words.index("wonderful"), max_edges=12, title="Head 0, ar
 #
 # Write a function from a correlation matrix ρ, n and a list of α to the list of numbers of edges in the PAG over all variables. Use `cl.PartialCorrelation` and `cl.learn_pag`.
 #
-# <details><summary>Hint</summary>In the marks matrix every edge stands twice, as [i, j] and as [j, i].</details>
+# <details><summary>Hint</summary>The marks matrix holds every edge twice, as [i, j] and as [j, i].</details>
 
 
 # %% tags=["exercise"]
@@ -139,27 +138,16 @@ check("5.2", edge_counts)
 alphas = np.logspace(-12, -1, 12)
 curves = {}
 for head in (0, 1, 11):
-    rho = cl.attention_correlation(words_attention(r.attention[head], r.groups))
-    test = cl.PartialCorrelation(rho, 384)
+    test = cl.PartialCorrelation(cl.attention_correlation(cl.words_attention(r.attention[head], r.groups)), 384)
     # with_alpha keeps every p-value that was computed already
-    curves[head] = [n_edges(cl.learn_pag(test.with_alpha(a), nodes=range(len(r.words)))) for a in alphas]
-
-figure, axes = plt.subplots(figsize=(6.4, 3), layout="constrained")
-for (head, counts), style in zip(curves.items(), ("o-", "s--", "^:"), strict=True):
-    axes.semilogx(alphas, counts, style, label=f"head {head}", markersize=4)
-axes.set(xlabel="α", ylabel=f"edges, of {pairs} pairs", ylim=(0, None))
-axes.legend(frameon=False)
-rises = sum(b < a for counts in curves.values() for a, b in itertools.pairwise(counts))
-steps = sum(len(c) - 1 for c in curves.values())
-show(
-    figure,
-    "Edges against α. "
-    + "; ".join(f"head {h}: {c[0]} edges at α = 1e-12, {c[-1]} at 0.1" for h, c in curves.items())
-    + ".",
-)
+    graphs = [cl.learn_pag(test.with_alpha(a), nodes=range(len(r.words))) for a in alphas]
+    curves[f"head {head}"] = [n_edges(graph) for graph in graphs]
+told = "; ".join(f"{head}: {c[0]} edges at α = 1e-12, {c[-1]} at 0.1" for head, c in curves.items())
+lines(alphas, curves, f"Edges against α. {told}.", xlabel="α", ylabel=f"edges, of {pairs} pairs", log="x")
 
 # %%
-print(f"In {rises} of {steps} steps, a larger α gave fewer edges.")
+steps = [b - a for counts in curves.values() for a, b in itertools.pairwise(counts)]
+print(f"In {sum(step < 0 for step in steps)} of {len(steps)} steps, a larger α gave fewer edges.")
 
 # %% [markdown]
 # A larger α calls fewer things independent, so one expects more edges. Mostly so; but a larger α also keeps neighbours that can serve in a
@@ -168,7 +156,7 @@ print(f"In {rises} of {steps} steps, a larger α gave fewer edges.")
 
 # %%
 k = len(r.words)
-correlations = [cl.attention_correlation(words_attention(A, r.groups))[:k, :k] for A in r.attention]
+correlations = [cl.attention_correlation(cl.words_attention(A, r.groups))[:k, :k] for A in r.attention]
 ThresholdExplorer(correlation=np.array(correlations), words=r.words, n=384, alpha=1e-5)
 
 # %% [markdown]
@@ -201,36 +189,26 @@ check("5.3", find_sink)
 sinks = [(r.tokens[int(A.mean(axis=0).argmax())], A.mean(axis=0).max()) for A in r.attention]
 print("sink of each head:", ", ".join(f"{token} {share:.2f}" for token, share in sinks))
 
-# deepen the sink: every row gives the share s to [CLS], and keeps the rest in proportion
+# %%
 shares, median, edges, kept = [0, 0.3, 0.6, 0.8, 0.95], [], [], []
 before = [learn_head(r, h).marks != 0 for h in range(12)]
-for s in shares:
-    rhos, after = [], []
-    for h, A in enumerate(r.attention):
-        deeper = (1 - s) * A
-        deeper[:, 0] += s
-        rho = cl.attention_correlation(words_attention(deeper, r.groups))[: len(r.words), : len(r.words)]
-        rhos.append(np.median(rho[np.triu_indices(len(rho), 1)]))
-        after.append(learn_head(r, h, attention=deeper).marks != 0)
-    median.append(np.median(rhos))
+k = len(r.words)
+for s in shares:  # every row gives the share s to [CLS], and keeps the rest in proportion
+    deeper = (1 - s) * r.attention + s * (np.arange(len(r.tokens)) == 0)
+    rhos = [cl.attention_correlation(cl.words_attention(A, r.groups))[:k, :k] for A in deeper]
+    after = [learn_head(r, h, attention=A).marks != 0 for h, A in enumerate(deeper)]
+    median.append(np.median([rho[np.triu_indices(k, 1)] for rho in rhos]))
     edges.append(np.mean([m.sum() / 2 for m in after]))
     kept.append(np.mean([(a & b).sum() / b.sum() for a, b in zip(after, before, strict=True)]))
 
-figure, axes = plt.subplots(figsize=(6.4, 3), layout="constrained")
-axes.plot(shares, median, "o-", label="median correlation")
-axes.plot(shares, np.array(edges) / pairs, "s--", label="edges, share of pairs")
-axes.plot(shares, kept, "^:", label="share of the first edges still there")
-axes.set(xlabel="share of attention added to [CLS]", ylim=(0, 1.05))
-axes.legend(frameon=False, fontsize=8)
-show(
-    figure,
-    f"As the sink deepens to {shares[-1]}, the median correlation rises from {median[0]:.2f} to {median[-1]:.3f}; {kept[-1]:.0%} of the edges stay.",
-)
+# %%
+alt = f"As the sink deepens to {shares[-1]}, the median correlation rises from {median[0]:.2f} to {median[-1]:.3f}; {kept[-1]:.0%} of the edges stay."
+lines(shares, {"median correlation": median, "edges, share of pairs": np.array(edges) / pairs,
+               "share of the first edges still there": kept}, alt,
+      xlabel="share of attention added to [CLS]", ylabel="share", ylim=(0, 1.05))  # fmt: skip
 
 # %%
-print(
-    f"with a sink of {shares[-1]}: median correlation {median[-1]:.4f}, {edges[-1]:.0f} edges a head instead of {edges[0]:.0f}"
-)
+print(f"with a sink of {shares[-1]}: median correlation {median[-1]:.4f}, {edges[-1]:.0f} edges a head instead of {edges[0]:.0f}")
 print(f"of the edges without it, {kept[-1]:.0%} are still there")
 
 # %% [markdown]
@@ -274,37 +252,26 @@ for i, j in sorted(often, key=lambda ij: -share[tuple(ij)]):
 
 # %%
 upper = np.triu_indices(len(r.words), 1)
-shuffled = np.zeros(13)
-for _ in range(200):
+chance = np.zeros((200, 13))  # for each shuffle: pairs joined by 0, 1, … 12 heads
+for row in chance:
     orders = [rng.permutation(len(r.words)) for _ in graphs]
     count = sum((g.marks != 0)[np.ix_(o, o)] for g, o in zip(graphs, orders, strict=True))
-    shuffled += np.bincount(count[upper], minlength=13) / 200
+    row += np.bincount(count[upper], minlength=13)
 seen = np.bincount((share[upper] * 12).round().astype(int), minlength=13)
-
-figure, axes = plt.subplots(figsize=(6.4, 2.8), layout="constrained")
-axes.bar(np.arange(13) - 0.2, seen, 0.4, color="#0072B2", label="twelve real heads")
-axes.bar(
-    np.arange(13) + 0.2,
-    shuffled,
-    0.4,
-    color="#E69F00",
-    hatch="///",
-    edgecolor="white",
-    label="names shuffled",
-)
-axes.set(xlabel="heads that join a pair", ylabel="pairs of words", xticks=range(13))
-axes.legend(frameon=False)
-show(
-    figure,
-    f"Pairs by the number of heads that join them: real and shuffled. In 8 heads or more: {seen[8:].sum()} real, {shuffled[8:].sum():.1f} by chance.",
-)
+low, high = np.quantile(chance[:, 8:].sum(axis=1), [0.025, 0.975])
+print(f"pairs joined by 8 heads or more: {seen[8:].sum()}; in 200 shuffles {chance[:, 8:].sum(axis=1).mean():.1f}, mostly {low:.0f} to {high:.0f}")
+print(f"pairs joined by no head: {seen[0]}; in the shuffles {chance[:, 0].mean():.1f}")
 
 # %%
-print(f"pairs joined by 8 heads or more: {seen[8:].sum()}, by chance {shuffled[8:].sum():.1f}")
-print(f"pairs joined by no head: {seen[0]}, by chance {shuffled[0]:.1f}")
+alt = f"Pairs by the number of heads that join them. In 8 heads or more: {seen[8:].sum()} real, {chance[:, 8:].sum(axis=1).mean():.1f} by chance."
+bars(range(13), {"twelve real heads": seen, "names shuffled": chance.mean(axis=0)}, alt,
+     xlabel="heads that join a pair", ylabel="pairs of words")  # fmt: skip
+
+# %% tags=["question"]
+check("5.c", "a")
 
 # %% [markdown]
-# More pairs are shared by many heads than chance would give, so the heads agree on something. But go back to the list: it is mostly the small words that they agree on.
+# The second figure is the spread of the shuffles: where the real number lies outside it, chance alone does not explain it. The heads agree on something. But go back to the list: it is mostly the small words that they agree on.
 #
 # ## Attention that means nothing
 #
@@ -318,21 +285,51 @@ def both_arrowheads(graph):
 
 
 noise = [learn_head(r, h, attention=rng.permuted(A, axis=1)) for h, A in enumerate(r.attention)]
-print(
-    f"edges a head: {np.mean([n_edges(g) for g in graphs]):.1f} real, {np.mean([n_edges(g) for g in noise]):.1f} from shuffled rows"
-)
-marks = {"real": graphs, "shuffled": noise}
-for kind, of_kind in marks.items():
+for kind, of_kind in {"real": graphs, "shuffled": noise}.items():
     ends = np.concatenate([g.marks[g.marks != 0] for g in of_kind])
-    print(
-        f"{kind:>8}: {np.mean(ends == 1):.0%} circles, {np.mean(ends == 2):.0%} arrowheads, {np.mean(ends == 3):.0%} tails;",
-        f"arrowheads at both ends of {np.mean([two for g in of_kind for two in both_arrowheads(g)]):.0%} of the edges",
-    )
+    both = np.mean([two for g in of_kind for two in both_arrowheads(g)])
+    print(f"{kind:>8}: {np.mean([n_edges(g) for g in of_kind]):.1f} edges a head; {np.mean(ends == 1):.0%} circles, "
+          f"{np.mean(ends == 2):.0%} arrowheads, {np.mean(ends == 3):.0%} tails; {both:.0%} of the edges are ↔")  # fmt: skip
+
+# %% tags=["question"]
+check("5.a", "b")
 
 # %% [markdown]
-# Meaningless attention gives graphs too, with edges, arrowheads and tails. And the real ones are full of arrowheads: most edges claim a hidden common cause, which
-# is no wonder, since all that the earlier layers did is hidden. **A graph is not evidence by being there.** This is the reason for the next notebook: a graph earns trust by what it predicts.
+# Meaningless attention gives graphs too, with edges, arrowheads and tails. **A graph is not evidence by being there.** This is the reason for the next notebook: a graph earns trust by what it predicts.
 # CLEANN uses it to *propose* small sets of words, and then masks them and asks the model. The model's answer is evidence.
+#
+# ## Why are most edges ↔?
+#
+# An edge x ↔ y says: neither causes the other, something hidden causes both. A graph over a few words of a sentence hides a lot: [CLS] and the punctuation, and all that six layers
+# have mixed into every token before. But hiding is only one way to ↔. Where a true edge is too weak to be seen at this *n*, it goes missing, and its ends look like those of a
+# collider: a wrong arrowhead. Plant graphs over 14 variables, hide none or as many again, and learn once from an oracle, which never errs, and once from a test that believes in 384 samples.
+
+# %%
+def share_both(hidden, degree, n):
+    """Share of ↔ among the edges of ten planted graphs; n is None for the oracle."""
+    both = []
+    for _ in range(10):
+        sem = cl.planted_sem(cl.random_dag(14 + hidden, degree, rng), rng)
+        kept = rng.permutation(14 + hidden)[:14].tolist()
+        test = cl.DSeparation(sem.dag, kept) if n is None else cl.PartialCorrelation(sem.correlation, n)
+        graph = cl.learn_pag(test, nodes=None if n is None else kept, selection_bias=False)
+        both.extend(both_arrowheads(graph))
+    return np.mean(both)
+
+
+for hidden, degree in ((0, 4.0), (14, 4.0), (0, 6.0), (14, 6.0)):
+    exact, believed = (share_both(hidden, degree, n) for n in (None, 384))
+    print(f"{hidden:2} hidden, {degree:.0f} neighbours each: {exact:4.0%} ↔ by the oracle, {believed:4.0%} at n = 384")
+
+# %% [markdown]
+# So most ↔ of a dense graph come from edges that the test could not see, and only a part from what was hidden. A real head, with correlations near 1 and a matrix that is nearly singular, is the harder case.
+# Keep both readings in mind: *these two got something from the same place, and the place is not in the picture*; or *an edge nearby was missed*. In no case does ↔ say that two words act on each other.
+#
+# ## Two views: which matrix should be read?
+#
+# *For A Aᵀ of the last layer* (Rohekar and others, 2023): what reaches the output has passed this layer; if the mixing is that of an SEM, its correlations hold the graph, and hidden causes are part of the theory.
+# *Against it*: A itself already says who is looked at. Nichani and others (2024) prove that a Transformer trained on data from a causal graph writes the edges of that graph into the attention of its *first* layer, not into similarities between rows of the last. And gradients say
+# what would happen to the output, which neither matrix does. Notebook 11 puts these readers side by side where the truth is known.
 #
 # ## Honest limits
 #
@@ -359,6 +356,7 @@ for kind, of_kind in marks.items():
 # - R. Y. Rohekar, Y. Gurwicz, S. Nisimov. *Causal Interpretation of Self-Attention in Pre-Trained Transformers.* NeurIPS 2023. arXiv:2310.20307.
 # - K. Clark, U. Khandelwal, O. Levy, C. D. Manning. *What Does BERT Look At? An Analysis of BERT's Attention.* BlackboxNLP 2019. arXiv:1906.04341.
 # - S. Jain, B. C. Wallace. *Attention is not Explanation.* NAACL 2019. arXiv:1902.10186.
+# - E. Nichani, A. Damian, J. D. Lee. *How Transformers Learn Causal Structure with Gradient Descent.* ICML 2024. arXiv:2402.14735.
 # - G. Xiao and others. *Efficient Streaming Language Models with Attention Sinks.* ICLR 2024. arXiv:2309.17453.
 #
 # **Next:** [06, explain a sentiment prediction](06_explain_a_sentiment_prediction.ipynb)

@@ -8,6 +8,7 @@ from itertools import combinations
 
 import networkx as nx
 import numpy as np
+from scipy.special import ndtr
 
 from ...causal.graphs import PAG
 from . import WrongAnswer, _same, _show, call, numbers, truth
@@ -252,6 +253,11 @@ DRAWN = {
     "2.1": (
         lambda C, x, y, z: -ratio(np.linalg.inv(C[np.ix_([x, y, *z], [x, y, *z])]), 0, 1),
         q_partial,
+        None,
+    ),
+    "2.2": (
+        lambda r, n, k: float(2 * ndtr(-np.sqrt(n - k - 3) * abs(np.arctanh(r)))),
+        lambda r: (float(r.uniform(-0.9, 0.9)), int(r.integers(9, 40)), int(r.integers(0, 5))),
         None,
     ),
     "3.1": (three.path_is_open, q_path, truth),
