@@ -1,5 +1,6 @@
 """The course: what students open follows from its sources, and runs from top to bottom."""
 
+import ast
 import itertools
 import re
 import sys
@@ -13,6 +14,9 @@ pytest.importorskip("jupytext")
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
 import build_notebooks  # noqa: E402
+
+from cleann_lite.course import check  # noqa: E402
+from cleann_lite.course.checks import WrongAnswer, reading  # noqa: E402
 
 SOURCES = build_notebooks.sources()
 each = pytest.mark.parametrize("source", SOURCES, ids=[path.stem for path in SOURCES])
@@ -50,7 +54,7 @@ def test_frame(source):
     assert notebook.cells[0].source.startswith("# ")
     setup = [c for c in notebook.cells if "setup" in c.metadata.get("tags", [])]
     assert len(setup) == 1 and build_notebooks.repository() in setup[0].source
-    assert 12 <= len(notebook.cells) <= 36
+    assert 12 <= len(notebook.cells) <= 54
     slug = "/".join(build_notebooks.repository().split("/")[-2:])
     assert f"{slug}/blob/main/notebooks/{source.stem}.ipynb" in notebook.cells[0].source
     assert not any("solution" in c.metadata.get("tags", []) or c.get("outputs") for c in notebook.cells)
@@ -69,9 +73,90 @@ def test_every_exercise_has_stub_check_and_solution(source):
     text = source.read_text(encoding="utf-8")
     stubs = re.findall(r'NotImplementedError\(\s*"Exercise (\d+\.\d+): ', text)
     assert len(set(stubs)) == len(stubs)
-    assert stubs == re.findall(r'check\("(\d+\.\d+)"', text)
+    assert stubs == re.findall(r'^check\("(\d+\.\d+)"', text, re.M)
     assert text.count('tags=["exercise"]') == text.count('tags=["solution"]') == len(stubs)
     assert text.count("<details>") >= len(stubs), "a hint for each exercise"
+
+
+def test_every_question_is_asked_where_it_belongs_and_recalled_once_or_twice():
+    asked, recalled = [], []
+    for source in SOURCES:
+        for tags, number in re.findall(r'tags=(\[.*\])\ncheck\("(\d+\.[a-z])"', source.read_text("utf-8")):
+            chapter, here = int(number.split(".")[0]), int(source.stem[:2])
+            if "recall" in tags:
+                assert here - 2 <= chapter < here, "in one of the next two notebooks"
+                recalled.append(number)
+            else:
+                assert chapter == here
+                asked.append(number)
+    assert sorted(asked) == sorted(reading.questions()) and set(recalled) < set(asked)
+
+
+def test_students_get_questions_without_the_letter():
+    for source in SOURCES:
+        cells = build_notebooks.build(source).cells
+        for before, cell in itertools.pairwise(cells):
+            if "question" in cell.metadata.get("tags", []):
+                assert re.search(r'"\?"\)$', cell.source) and before.source.count("\n- **") >= 3
+
+
+def test_a_question_names_a_right_choice_and_a_reason_for_each():
+    for number, question in reading.questions().items():
+        offered = reading.choices(number)
+        assert question["right"] in offered and len(offered) >= 3
+        for letter, (choice, reason) in offered.items():
+            assert choice and reason
+            if letter == question["right"]:
+                assert check(number, letter).sentence == reason
+            else:
+                with pytest.raises(WrongAnswer, match=re.escape(reason[:40])):
+                    check(number, letter)
+
+
+OPEN = {"cleann_lite", "cleann_lite.course", "cleann_lite.widgets"}
+
+
+def names_used(code):
+    """Names of the package that some Python takes: "cleann_lite.x.y" of imports, "cl.name" of attributes."""
+    for node in ast.walk(ast.parse(re.sub(r"^ *[%!].*", "", code, flags=re.M))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in (
+            "cleann_lite",
+            "training",
+        ):
+            yield from (f"{node.module}:{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from (
+                f"{alias.name}:"
+                for alias in node.names
+                if alias.name.split(".")[0] in ("cleann_lite", "training")
+            )
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "cl":
+            yield f"cleann_lite:{node.attr}"
+
+
+def texts_that_teach():
+    """Name -> Python of the notebooks, the documents and the front page."""
+    found = {source.name: source.read_text(encoding="utf-8") for source in SOURCES}
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
+        blocks = re.findall(r"```python\n(.*?)```", path.read_text(encoding="utf-8"), re.S)
+        found |= {f"{path.name} {k}": block for k, block in enumerate(blocks)}
+    return found
+
+
+@pytest.mark.parametrize("name", texts_that_teach())
+def test_only_public_names_are_used(name):
+    import cleann_lite
+    from cleann_lite import course, widgets
+
+    public = {
+        "cleann_lite": {*dir(cleann_lite), "course", "widgets", "__version__"},
+        "cleann_lite.course": set(course.__all__),
+        "cleann_lite.widgets": set(widgets.__all__),
+    }
+    for used in names_used(texts_that_teach()[name]):
+        module, _, taken = used.partition(":")
+        assert module in OPEN, f"{used} is not public"
+        assert not taken or taken in public[module], f"{used} is not public"
 
 
 @pytest.mark.notebook
@@ -86,8 +171,9 @@ def test_runs_with_solutions(source):
 def test_runs_as_students_get_it(source):
     notebook = build_notebooks.execute(build_notebooks.build(source))
     raised = [output.ename for output in outputs(notebook, "error")]
-    stubs = source.read_text(encoding="utf-8").count("raise NotImplementedError")
-    assert raised == ["NotImplementedError"] * stubs
+    text = source.read_text(encoding="utf-8")
+    to_do = text.count("raise NotImplementedError") + text.count('tags=["question"')
+    assert raised == ["NotImplementedError"] * to_do
 
 
 def shown(notebook):

@@ -18,6 +18,7 @@ pyproject.toml: after a change of address, run this script again.
 """
 
 import argparse
+import os
 import re
 import sys
 import tempfile
@@ -143,6 +144,7 @@ def execute(notebook, timeout=300):
     from nbclient import NotebookClient
     from traitlets.config import Config
 
+    os.environ.setdefault("CLEANN_LITE_ANSWERS", tempfile.mkdtemp(prefix="answers"))  # not beside the notebooks
     with tempfile.TemporaryDirectory(prefix="kernel") as folder:
         # kernels that start side by side may pick the same port; sockets in folders of their own never meet
         sockets = {} if sys.platform == "win32" else {"transport": "ipc", "ip": f"{folder}/socket"}

@@ -6,7 +6,8 @@ lives, and loaded when it is first used: notebooks 01 to 05 need no PyTorch.
 
 from importlib import import_module
 
-from .checks import check, yours
+from .checks import check
+from .checks.answers import yours
 from .figures import plot_style, recorded, show, strip
 from .plots import bars, intervals, lines, ranked, scatters
 
@@ -26,7 +27,19 @@ _HANDED_ON = {
 _HOME = {name: module for module, names in _HANDED_ON.items() for name in names.split()}
 
 __all__ = [
-    *("bars", "check", "intervals", "lines", "plot_style", "ranked", "recorded", "scatters", "show", "strip", "yours"),
+    *(
+        "bars",
+        "check",
+        "intervals",
+        "lines",
+        "plot_style",
+        "ranked",
+        "recorded",
+        "scatters",
+        "show",
+        "strip",
+        "yours",
+    ),
     *_HOME,
 ]
 

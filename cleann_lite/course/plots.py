@@ -87,7 +87,9 @@ def ranked(names, panels, alt, *, upright=()):
         axes.barh(range(len(names)), values, color=COLOURS[k], hatch=HATCHES[k], edgecolor="white")
         axes.set(xlabel=label)
         for place, what in upright:
-            axes.axvline(place, color="#D55E00", linestyle="--" if place == upright[0][0] else ":", label=what)
+            axes.axvline(
+                place, color="#D55E00", linestyle="--" if place == upright[0][0] else ":", label=what
+            )
     row[0].set_yticks(range(len(names)))
     row[0].set_yticklabels(names, parse_math=False)
     row[0].invert_yaxis()
@@ -116,7 +118,9 @@ def intervals(panels, alt, *, zero=False):
                 low, estimate, high = rows[name]
                 ours = name.startswith("cleann")
                 axes.plot([low, high], [y, y], color=COLOURS[0 if ours else 3])
-                axes.plot([estimate], [y], "o" if ours else "s", color=COLOURS[0 if ours else 3], markersize=4)
+                axes.plot(
+                    [estimate], [y], "o" if ours else "s", color=COLOURS[0 if ours else 3], markersize=4
+                )
         if zero:
             axes.axvline(0, color="#5b6770", linewidth=0.8)
         axes.set(xlabel=label, yticks=range(len(names)), yticklabels=names)

@@ -7,7 +7,7 @@
 #
 # | | |
 # |---|---|
-# | **You will do** | explain a review, then a sentence of your own; check the explanation by hand; see how exercises work |
+# | **You will do** | explain a review, then your own sentence; check the explanation by hand; see how exercises work |
 # | **You will learn** | what an explanation of this kind says and what it does not |
 # | **You need** | some Python; everything else is explained on the way |
 # | **Time** | one minute to the first explanation, ten for all; the cells run for about ten seconds on two CPU cores and stay below 1 GB |
@@ -32,7 +32,7 @@ explanation
 
 # %% [markdown]
 # Read it from the top. First what the model **predicts**. Then the **smallest set** of words found: mask them (put a blank, `[MASK]`, in their place), and the model changes its mind.
-# The picture shows the causal graph around the prediction in which the set was found. Its arrowheads and circles are the matter of notebook 03, and the α and *n* in the last line that of notebook 02; you need none of them yet.
+# The picture shows the causal graph around the prediction in which the set was found. Its arrowheads and circles are explained in notebook 03, the α and *n* in the last line in notebook 02; you need neither yet.
 #
 # An explanation is a sentence about *the model*, not about the film and not about language: "had you not read these words, you would have said something else".
 #
@@ -84,12 +84,12 @@ for text, e in ((review, explanation), (my_text, mine)):
 #
 # ## How exercises work
 #
-# Every notebook has a few exercises, each in three parts: a **task** with a hint to unfold, a **stub** that you replace by your own code, and a **check**. The check says what it expected, what
-# came, and, if it can, what you probably did. "Run all" does not stop at an exercise that is still to do. Here is one to warm up.
+# Every notebook has a few exercises, each in three parts: a **task** with a hint to unfold, a **stub** that you replace with your code, and a **check**. The check says what it expected, what
+# your function returned, and, if it can, what you probably did. "Run all" does not stop at an exercise that is still to do. There are **questions** too, on what is easily misread: put the letter of your choice between the quotes. Here is one to warm up.
 #
 # ### Exercise 0.1: mask a word
 #
-# Write a function that takes a text and a word, and returns the text with every occurrence of this *whole* word replaced by `[MASK]`. Words stand between spaces and punctuation, and capitals count: "Art" is not "art".
+# Write a function that takes a text and a word, and returns the text with every occurrence of this *whole* word replaced by `[MASK]`. Words lie between spaces and punctuation, and capitals count: "Art" is not "art".
 #
 # <details><summary>Hint</summary><code>str.replace</code> would also hit the "art" in "party". <code>re.sub(r"\bart\b", "[MASK]", text)</code> replaces whole words; <code>re.escape</code> makes any word safe to put there.</details>
 
@@ -109,26 +109,23 @@ def mask_word(text, word):
 # %% tags=["check"]
 check("0.1", mask_word)
 
+# %% tags=["question"]
+check("0.a", "c")
+
 # %% [markdown]
 # ## The map
 #
 # Each notebook teaches one idea, and needs the one from which an arrow comes. If you are in a hurry, read 00 and 06, and take the graph of 06 on trust; the full way is in order.
 
 # %%
-steps = {
-    "00 start here": [],
-    "01 attention as an SEM": ["00 start here"],
-    "02 test independence": ["01 attention as an SEM"],
-    "03 graphs, hidden causes": ["02 test independence"],
-    "04 FCI and ICD": ["03 graphs, hidden causes"],
-    "05 real attention": ["04 FCI and ICD"],
-    "06 sentiment": ["05 real attention"],
-    "07 recommendation": ["06 sentiment"],
-    "08 trust the weights?": ["05 real attention"],
-    "09 measure": ["06 sentiment", "07 recommendation"],
-    "10 your own variant": ["09 measure", "08 trust the weights?"],
-}
-course = nx.DiGraph([(before, after) for after, needed in steps.items() for before in needed])
+steps = """00 start here → 01 attention as an SEM → 02 test independence → 03 graphs, hidden causes → 04 FCI and ICD
+04 FCI and ICD → 05 real attention → 06 sentiment → 07 recommendation → 09 measure
+05 real attention → 08 trust the weights? → 12 build a layer
+06 sentiment → 09 measure → 10 your own variant
+09 measure → 11 does the graph explain?"""
+course = nx.DiGraph()
+for row in steps.splitlines():
+    nx.add_path(course, row.split(" → "))
 cl.draw(course, legend=False, title="The notebooks, and which one needs which")
 
 # %% [markdown]
@@ -136,14 +133,16 @@ cl.draw(course, legend=False, title="The notebooks, and which one needs which")
 # |---|---|
 # | [01 read attention as an SEM](01_read_attention_as_an_sem.ipynb) | what do attention and a causal model have in common? |
 # | [02 test independence](02_test_independence.ipynb) | when are two tokens independent, given others? |
-# | [03 draw graphs with hidden causes](03_draw_graphs_with_hidden_causes.ipynb) | how to draw what cannot be known? |
+# | [03 draw graphs with hidden causes](03_draw_graphs_with_hidden_causes.ipynb) | how do you draw what cannot be known? |
 # | [04 discover step by step](04_discover_step_by_step.ipynb) | how is a graph learned from tests? |
 # | [05 learn from real attention](05_learn_from_real_attention.ipynb) | what graph does a real head give, and what is it worth? |
 # | [06 explain a sentiment prediction](06_explain_a_sentiment_prediction.ipynb) | which words made the model say so? |
 # | [07 explain a recommendation](07_explain_a_recommendation.ipynb) | because of which films is this one recommended? |
 # | [08 question the attention weights](08_question_the_attention_weights.ipynb) | could other weights have given the same output? |
 # | [09 measure explanations](09_measure_explanations.ipynb) | are these explanations better than simpler ones? |
-# | [10 build your own variant](10_build_your_own_variant.ipynb) | how to try an idea of your own? |
+# | [10 build your own variant](10_build_your_own_variant.ipynb) | how do I try an idea? |
+# | [11 ask whether the graph explains](11_ask_whether_the_graph_explains.ipynb) | where the cause is known: does the graph find it? |
+# | [12 build an identifiable layer](12_build_an_identifiable_layer.ipynb) | can a layer be built whose weights can be believed? |
 #
 # ## In practice
 #

@@ -14,23 +14,23 @@
 # %% tags=["setup"]
 from itertools import combinations
 
-import matplotlib.pyplot as plt
 import numpy as np
 
 import cleann_lite as cl
-from cleann_lite.causal.pds import pds_distances, pds_sets
-from cleann_lite.course import check, plot_style, show
-from cleann_lite.datasets.shipped import load_reviews
-from cleann_lite.explaining.head_graphs import learn_graphs
+from cleann_lite import Mark
+from cleann_lite.course import bars, check, pds_distances, plot_style, ranked, yours
 from cleann_lite.widgets import ExplanationExplorer
 
 plot_style()
 
+# %% tags=["question", "recall"]
+check("5.b", "c")
+
 # %% [markdown]
 # ## The prediction
 #
-# `pocket-sentiment` reads a text as tokens: [CLS] first, then word-pieces, [SEP] last. The probabilities are computed from what its last layer writes at [CLS]. So [CLS] *is* the outcome: it
-# stands for the prediction in the graph.
+# `pocket-sentiment` reads a text as tokens: [CLS] first, then word-pieces, [SEP] last. The probabilities are computed from what its last layer writes at [CLS]. So [CLS] *is* the outcome: its node
+# in the graph is the prediction.
 
 # %%
 model = cl.load_model("pocket-sentiment")
@@ -46,10 +46,11 @@ print(f"attention of the last layer: {attention.shape[0]} heads, {attention.shap
 # ## Steps 1 and 2: one graph per head, with the outcome in it
 #
 # For each head: merge word-pieces into words, correlate, learn a PAG (notebook 05), over the content words and the outcome. Function words such as *a* and *with* stay in
-# the input and in the mixing; they are left out of the graph and become hidden causes.
+# the input and in the mixing; they are left out of the graph and become hidden causes. One thing is known beforehand: the prediction is computed *from* the words and causes none of
+# them. So the outcome comes last (`outcome_last=True`): every edge has an arrowhead at the outcome before the rules begin.
 
 # %%
-pags, nodes, notes = learn_graphs(model, encoded)
+pags, nodes, notes = cl.learn_graphs(model, encoded)
 words = [encoded.units[u] for u in nodes]
 root = len(words)  # the outcome is the last node
 head = max(
@@ -99,7 +100,7 @@ check("6.1", in_order)
 
 # %%
 for size in (1, 2, 3):
-    legal = [members for members, _ in pds_sets(pag.marks, root, size)]
+    legal = [members for members, _ in cl.pds_sets(pag.marks, root, size)]
     first = "; ".join(", ".join(words[z] for z in s) for s in legal[:4])
     print(f"size {size}: {len(legal)} legal sets of {len(list(combinations(words, size)))}, first: {first}")
 
@@ -132,17 +133,10 @@ check("6.2", changed)
 singles = [(u,) for u in nodes]
 left = model.predict(encoded, singles)[:, encoded.target]
 order = np.argsort(left)
-figure, axes = plt.subplots(figsize=(6.4, 0.32 * len(singles) + 0.9), layout="constrained")
-axes.barh(range(len(singles)), left[order], color="#0072B2")
-axes.axvline(chances[encoded.target], color="#5b6770", linestyle=":", label="nothing masked")
-axes.axvline(0.5, color="#D55E00", linestyle="--", label="the other class wins")
-axes.set(
-    yticks=range(len(singles)), xlim=(0, 1), xlabel=f"probability of {encoded.outcome}, with this word masked"
-)
-axes.set_yticklabels([words[k] for k in order], parse_math=False)
-axes.legend(frameon=False, fontsize=8, loc="upper center", ncols=2, bbox_to_anchor=(0.5, 1.18))
-told = ", ".join(f"{words[k]} {left[k]:.2f}" for k in order[:4])
-show(figure, f"Probability of {encoded.outcome} with one word masked; lowest: {told}.")
+lowest = [f"{words[k]} {left[k]:.2f}" for k in order[:4]]
+ranked([words[k] for k in order], {f"probability of {encoded.outcome}, with this word masked": left[order]},
+       f"Probability of {encoded.outcome} with one word masked; lowest: {', '.join(lowest)}.",
+       upright=[(0.5, "the other class wins"), (chances[encoded.target], "nothing masked")])  # fmt: skip
 
 # %% [markdown]
 # One word at a time shows how much each word matters *alone*. Often none is enough: the others still say the same. This is why sets are needed.
@@ -177,9 +171,91 @@ def smallest_sets(sets_by_size, works):
 check("6.3", smallest_sets)
 
 # %% [markdown]
+# ## Your own CLEANN
+#
+# Everything is written, by you. `yours` fetches your functions from the earlier notebooks (a right answer is kept when `check` accepts it) and from this one; where an exercise is not solved, the package's
+# function takes its place. First the graph of one head: correlation, test, ICD with R0 and R1.
+
+# %%
+correlate, partial, p_value = yours("1.2"), yours("2.1"), yours("2.2")
+legal, colliders, r1 = yours("4.4"), yours("4.2"), yours("4.3")
+
+
+def independent(C, n, x, y, given, alpha=0.01):
+    """Your test; a block that cannot be inverted counts as dependent."""
+    try:
+        r = partial(C, x, y, list(given))
+    except np.linalg.LinAlgError:
+        return False
+    return abs(r) < 1 and p_value(r, n, len(given)) > alpha
+
+
+# %%
+def oriented(adjacent, separating):
+    """R0 and R1; the last node, the outcome, has an arrowhead on every edge."""
+    marks = colliders(adjacent, separating)
+    marks[adjacent[:, -1], -1] = Mark.ARROW
+    while not np.array_equal(new := r1(marks), marks):
+        marks = new
+    return marks
+
+
+def my_graph(C, n):
+    """ICD: every round asks legal sets of one more variable, and orients anew."""
+    k, separating = len(C), {}
+    adjacent = ~np.eye(k, dtype=bool)
+    for size in range(k - 1):
+        marks = oriented(adjacent, separating)
+        for x, y in np.argwhere(np.triu(adjacent)).tolist():
+            for given in combinations([z for z in range(k) if z not in (x, y)], size):
+                if (legal(marks, x, given) or legal(marks, y, given)) and independent(C, n, x, y, given):
+                    separating[x, y] = given
+                    adjacent[x, y] = adjacent[y, x] = False
+                    break
+    return oriented(adjacent, separating)
+
+# %% [markdown]
+# Then the search: legal sets around the outcome from all heads, your order, your test of change, your rule when to stop.
+
+# %%
+sort, flipped, first_size = yours("6.1", in_order), yours("6.2", changed), yours("6.3", smallest_sets)
+
+
+def my_candidates(marks, size):
+    """Legal sets of one size around the outcome, in the order in which they are tried."""
+    root = len(marks) - 1
+    distance = pds_distances(marks, root)
+    reached = sorted(set(distance) - {root})
+    return sort([s for s in combinations(reached, size) if legal(marks, root, s)], distance)
+
+
+def my_cleann(model, encoded, nodes, largest=3):
+    """The words of the smallest sets that the graphs of all heads propose and masking confirms."""
+    groups = [*(encoded.positions[u] for u in nodes), encoded.outcome_positions]
+    k = len(groups)
+    graphs = [my_graph(correlate(cl.words_attention(A, groups))[:k, :k], model.hidden_size) for A in model.attention(encoded)]
+    sets = [list(dict.fromkeys(s for g in graphs for s in my_candidates(g, size))) for size in range(1, largest + 1)]
+
+    def works(s):
+        return len(flipped(model.predict(encoded, [[nodes[z] for z in s]]), encoded.target)) > 0
+
+    return {frozenset(encoded.units[nodes[z]] for z in s) for s in first_size(sets, works)}
+
+# %%
+mine = my_cleann(model, encoded, nodes)
+theirs = {frozenset(s.units) for s in cl.explain(model, review, search="cleann", certify=False).sets}
+for name, found in (("both", mine & theirs), ("yours only", mine - theirs), ("the package only", theirs - mine)):
+    print(f"{name}: {'; '.join(' + '.join(sorted(s)) for s in found) or 'none'}")
+
+# %% [markdown]
+# Where the two differ, it is by the graphs: the package applies all rules, looks twice before it believes a collider, and removes the edges of one size together. Every set, yours or the package's, was confirmed by
+# the model, so none of them is wrong.
+
+# %% [markdown]
 # ## All of it in one call
 #
-# `cl.explain` does this for all heads together, in batches, with every input run only once. `search="cleann"` is the published method alone, as above; without it the search goes on where the graph ends.
+# `cl.explain` does this for all heads together, in batches, and runs every input once. `search="cleann"` is the paper's search and no more. The default, `search="full"`, goes on where the graph leaves a question: it tries all
+# single words and pairs, then grows sets word by word over *all* words, and says of each set what found it (`found_by`) and whether a graph allows it (`within_graph`).
 
 # %%
 explanation = cl.explain(model, review, search="cleann")
@@ -189,7 +265,7 @@ explanation
 # ## Is it minimal?
 #
 # "The smallest set" needs care. CLEANN finds the smallest *among the sets that its graphs propose*. A smaller set that no graph proposes may work as well. To be sure, there is one way: try
-# every smaller set of words. The package does so if it is affordable, and reports `certified`: True (every smaller set was tried and none works), False (one works; it is shown), None (not proved).
+# every smaller set of words. The package does so if it is affordable, and reports `certified`: True (every smaller set was tried and none works), False (a smaller one works and is shown), None (not proved).
 #
 # ### Exercise 6.4: certify
 #
@@ -211,45 +287,70 @@ def is_minimal(found, units, works):
 # %% tags=["check"]
 check("6.4", is_minimal)
 
+# %%
+for search in ("cleann", "full"):
+    e = cl.explain(model, review, search=search)
+    proof = {True: "certified: nothing smaller works", False: "a smaller set works", None: "not proved"}[e.certified]
+    print(f"search={search!r}: {'; '.join(' + '.join(s.units) for s in e.sets) or 'nothing found'} ({proof}, {e.model_calls} inputs)")
+    for s in e.smaller:
+        print(f"    smaller, outside every graph: {' + '.join(s.units)}")
+
+# %% tags=["question"]
+check("6.b", "c")
+
+# %% [markdown]
+# ## Why can a word be proposed that the graph does not call a cause?
+#
+# Look at the marks between the outcome and the words that explain. With the outcome last every edge ends in an arrowhead there, so three edges are possible: `-->` (the word is a cause of
+# the outcome in this graph), `o->` (it may be), and `<->` (it is not; something hidden causes both).
+
+# %%
+ends = {(Mark.TAIL, Mark.ARROW): "-->", (Mark.CIRCLE, Mark.ARROW): "o->", (Mark.ARROW, Mark.ARROW): "<->"}
+texts = [r["text"] for r in cl.load_reviews() if len(r["text"].split()) <= 18][:14]
+results = [cl.explain(model, text) for text in texts]
+counts = dict.fromkeys([*ends.values(), "no edge"], 0)
+possible = proposed = 0
+for e in results:
+    for s in e.sets[:1]:
+        pag = e.pags[s.head] if s.head is not None else next(iter(e.pags.values()))
+        at = [pag.labels.index(unit) for unit in s.units if unit in pag.labels]
+        for i in at:
+            counts[ends.get((pag.marks[-1, i], pag.marks[i, -1]), "no edge")] += 1
+            possible += bool(pag.possible_ancestors[i, -1])
+            proposed += 1
+print("edge between an explaining word and the outcome, in its own graph:", counts)
+print(f"possible causes of the outcome: {possible} of {proposed} words")
+
+# %% tags=["question"]
+check("6.a", "b")
+
+# %% [markdown]
+# Three reasons, none of them a bug:
+#
+# 1. **The search walks PDS-paths, not causal paths.** Such a path may pass ↔: it collects what can become dependent with the outcome once others are held fixed. That is a wider net than "possible causes".
+# 2. **The graph hides much.** Words left out, [CLS] itself, and everything that earlier layers mixed are hidden causes; a word and the outcome that both got something from there are joined by ↔. And at this *n* an edge that was missed leaves a wrong arrowhead behind (notebook 05).
+# 3. **The graph is of one layer; masking is of the whole model.** The graph says how the *last mixing* hangs together. Masking changes the input of all layers.
+#
+# So do not read the picture as "these words cause the prediction". Read: *the graph put them on the list, and masking them changed the answer*. Masking decides.
+
 # %% [markdown]
 # ## How often does it work?
 #
-# One example proves nothing. Here are the shorter ones among the reviews that were written for this course.
+# One example proves nothing. Here are the fourteen short reviews from above.
 
 # %%
-texts = [r["text"] for r in load_reviews() if len(r["text"].split()) <= 18][:14]
-results = [cl.explain(model, text, search="cleann") for text in texts]
 sizes = [len(e.sets[0].units) if e.success else 0 for e in results]
 certified = [e.certified for e in results if e.success]
 print(f"explained: {sum(e.success for e in results)} of {len(results)}")
-print(
-    f"certified minimal: {sum(c is True for c in certified)}, a smaller set works: {sum(c is False for c in certified)}, not proved: {sum(c is None for c in certified)}"
-)
-print(
-    f"inputs run by the model, median: {np.median([e.model_calls for e in results]):.0f}; seconds, median: {np.median([e.seconds for e in results]):.2f}"
-)
+print(f"certified smallest: {sum(c is True for c in certified)}, not proved: {sum(c is None for c in certified)}")
+print(f"inputs run by the model, median: {np.median([e.model_calls for e in results]):.0f}")
+tall = np.bincount(sizes, minlength=5)
+names = ["none found", *(f"{k} words" for k in range(1, len(tall)))]
+told = ", ".join(f"{count} {name}" for name, count in zip(names, tall, strict=True))
+bars(names, {"": tall}, f"Reviews by the size of the smallest set: {told}.", ylabel="reviews", numbers=True)
 
-figure, axes = plt.subplots(figsize=(6.4, 2.4), layout="constrained")
-tall = np.bincount(sizes, minlength=6)
-axes.bar(
-    range(len(tall)),
-    tall,
-    color=["#D55E00", *["#0072B2"] * (len(tall) - 1)],
-    hatch=["///", *[""] * (len(tall) - 1)],
-    edgecolor="white",
-)
-axes.set(
-    xticks=range(len(tall)),
-    xticklabels=["none\nfound", *range(1, len(tall))],
-    xlabel="words in the smallest set",
-    ylabel="reviews",
-)
-show(
-    figure,
-    "Reviews by the size of the smallest set: "
-    + ", ".join(f"{n} with {k} words" if k else f"{n} unexplained" for k, n in enumerate(tall) if n)
-    + ".",
-)
+# %% tags=["question"]
+check("6.c", "a")
 
 # %%
 for e in sorted((e for e in results if e.success), key=lambda e: len(e.sets[0].units))[:6]:
@@ -263,13 +364,32 @@ for e in results:
 #
 # Beat the algorithm: choose a review or type one, click words to mask them, and look for a set that is smaller.
 
+# %% [markdown]
+# ## Simpler readers beside it
+#
+# Does one need a graph for this? Attention and gradients rank words too: mask the first of the ranking, then the first two, and so on until the prediction changes.
+
+# %%
+def told(e):
+    """Size of the set and inputs run, or that none was found."""
+    return f"{len(e.sets[0].units)} words, {e.model_calls:3} inputs" if e.success else f"none found, {e.model_calls:3} inputs"
+
+
+print(f"{'CLEANN':>26}   {'attention':>24}   {'gradient':>24}")
+for text in texts[:6]:
+    row = [cl.explain(model, text, search="cleann", certify=False), *(cl.explain_by(model, text, m) for m in ("attention", "gradient"))]
+    print("   ".join(f"{told(e):>24}" for e in row), "  ", text[:40])
+
+# %% [markdown]
+# A ranking proposes one set of each size, so it is cheap; it never takes a word back, so its sets may be larger. Six texts decide nothing. Notebook 09 compares on five hundred, with rivals that may try as many sets *of each size* as CLEANN.
+
 # %%
 ExplanationExplorer(model, review)
 
 # %% [markdown]
 # ## What depends on what you chose
 #
-# α, *n*, the heads, words or pieces, which words stand in the graph: each is a choice. Here is one review under several α.
+# α, *n*, the heads, words or pieces, which words are in the graph: each is a choice. Here is one review under several α.
 
 # %%
 for alpha in (0.1, 0.01, 1e-3, 1e-5):
@@ -281,7 +401,7 @@ for alpha in (0.1, 0.01, 1e-3, 1e-5):
 # %% [markdown]
 # ## Why this word here?
 #
-# A masked-word model fills in what is hidden; the same search then asks which of the other words made it choose *this* word. The chosen word stands in its place when the attention is read, and it is the outcome in the graph.
+# A masked-word model fills in what is hidden; the same search then asks which of the other words made it choose *this* word. The chosen word is put in its place when the attention is read, and it is the outcome in the graph.
 
 # %%
 fill_in = cl.load_model("pocket-masked-word")
@@ -299,8 +419,8 @@ ExplanationExplorer(fill_in, gap)
 #
 # - **Count failures.** An average over successes only flatters the method.
 # - **Check the untouched prediction first**, or every set "changes" it. `cl.explain` does.
-# - **[MASK] is a choice.** The model has seen it in training, but a text full of masks is no normal text. Removing words or padding are others, with other answers.
-# - A long text: only the 64 units to which the outcome attends most stand in the graph, and `explanation.notes` says so.
+# - **[MASK] is a choice.** The model has seen it in training, but a text full of masks is not a normal text. Removing words or padding are others, with other answers.
+# - A long text: only the 64 units to which the outcome attends most are in the graph, and `explanation.notes` says so.
 #
 # ## On your own
 #
