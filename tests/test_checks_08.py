@@ -61,7 +61,7 @@ RIGHT = {
         lambda a, K, T: T.T @ softmax_slope(a) @ K,
         lambda a, K, T: ((T - a @ T).T * a) @ (K - a @ K),
     ],
-    "8.5": [
+    "12.1": [
         layers(apart, together),
         lambda n, h, d, how: joint_null_space_dimension(np.random.default_rng(0).normal(size=(h, n, d)), how),
     ],
@@ -93,15 +93,15 @@ WRONG = [
     ("8.4", lambda a, K, T: -T.T @ softmax_slope(a) @ K, "the sign"),
     ("8.4", lambda a, K, T: T.T @ (np.diag(a) + np.outer(a, a)) @ K, "it is subtracted"),
     ("8.4", lambda a, K, T: T.T @ K, "the softmax is missing"),
-    ("8.5", layers(apart, apart), "seen only as a sum"),
-    ("8.5", layers(apart, lambda n, h, d: max(0, h * n - d - 1)), "one per head"),
+    ("12.1", layers(apart, apart), "seen only as a sum"),
+    ("12.1", layers(apart, lambda n, h, d: max(0, h * n - d - 1)), "one per head"),
     (
-        "8.5",
+        "12.1",
         layers(lambda n, h, d: h * max(0, n - d), lambda n, h, d: max(0, h * n - d)),
         "row sums are missing",
     ),
-    ("8.5", layers(lambda n, h, d: h * (n - d - 1), lambda n, h, d: h * (n - 1) - d), "never below 0"),
-    ("8.5", layers(lambda n, h, d: max(0, n - d - 1), together), "stay apart"),
+    ("12.1", layers(lambda n, h, d: h * (n - d - 1), lambda n, h, d: h * (n - 1) - d), "never below 0"),
+    ("12.1", layers(lambda n, h, d: max(0, n - d - 1), together), "stay apart"),
 ]
 
 
@@ -124,6 +124,7 @@ def test_the_right_jacobian_is_that_of_finite_differences():
 
 
 def test_every_check_has_right_and_wrong_answers():
-    from cleann_lite.course.checks.notebook_08 import CHECKS
+    from cleann_lite.course.checks import notebook_08, notebook_12
 
-    assert set(CHECKS) == set(RIGHT) == {number for number, _, _ in WRONG}
+    checked = {*notebook_08.CHECKS, *notebook_12.CHECKS}
+    assert checked == set(RIGHT) == {number for number, _, _ in WRONG}

@@ -229,9 +229,9 @@ EQUIVALENT = {
     ("7.3", "for size in range(0, len(order) + 1):"): "masking nothing changes nothing",
     ("7.3", "for size in range(1, len(order) + 1 + 1):"): "all films are tried twice, with the same answer",
     ("7.3", "for size in range(1, len(order) + 2):"): "all films are tried twice, with the same answer",
-    ("8.5", "if combine >= 'concat':"): "of the two words only concat is not before concat",
-    ("8.5", "return max(heads * n - heads - size, 0)"): "the larger of two numbers in any order",
-    ("8.5", "return heads * max(n - size - 1, 0)"): "the larger of two numbers in any order",
+    ("12.1", "if combine >= 'concat':"): "of the two words only concat is not before concat",
+    ("12.1", "return max(heads * n - heads - size, 0)"): "the larger of two numbers in any order",
+    ("12.1", "return heads * max(n - size - 1, 0)"): "the larger of two numbers in any order",
     ("10.1", "return bool(-n * np.log(1 - r ** 2) <= np.log(n))"): "gain and price are equal at no number that a float holds",
     ("10.2", "rest = np.delete(A, A.sum(axis=0).argmax(), axis=1)"): "the largest sum is the largest mean",
 }  # fmt: skip

@@ -8,6 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from cleann_lite.course import identifiability_record as record  # noqa: E402
+from cleann_lite.course import small_encoders  # noqa: E402
 from cleann_lite.models.decoupled import DecoupledClassifier  # noqa: E402
 from training import identifiable  # noqa: E402
 from training.__main__ import main  # noqa: E402
@@ -68,7 +69,7 @@ def test_shares_follow_the_counts(combine, key_size, tokens, expected):
     model = DecoupledClassifier(200, 2, 64, d_model=32, heads=4, key_size=key_size, combine=combine).eval()
     rng = np.random.default_rng(0)
     rows = [np.concatenate([[1], 3 + rng.permutation(190)[: tokens - 1]]) for _ in range(4)]
-    shares = identifiable.identifiable_shares(model, rows)
+    shares = small_encoders.identifiable_shares(model, rows)
     names = ("null_space", "local", "layer_null_space", "layer_local")
     assert tuple(shares[name] for name in names) == expected
     assert shares["tokens"] == tokens and next(model.parameters()).dtype == torch.float32

@@ -144,7 +144,7 @@ def execute(notebook, timeout=300):
     from nbclient import NotebookClient
     from traitlets.config import Config
 
-    os.environ.setdefault("CLEANN_LITE_ANSWERS", tempfile.mkdtemp(prefix="answers"))  # not beside the notebooks
+    os.environ.setdefault("CLEANN_LITE_ANSWERS", tempfile.mkdtemp(prefix="answers"))
     with tempfile.TemporaryDirectory(prefix="kernel") as folder:
         # kernels that start side by side may pick the same port; sockets in folders of their own never meet
         sockets = {} if sys.platform == "win32" else {"transport": "ipc", "ip": f"{folder}/socket"}

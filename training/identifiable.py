@@ -10,7 +10,6 @@ from __future__ import annotations
 import gzip
 import shutil
 import sys
-import tempfile
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -19,12 +18,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cleann_lite.attention.identifiability import (
-    joint_local_test,
-    joint_null_space_dimension,
-    local_test,
-    null_space_dimension,
-)
 from cleann_lite.course.identifiability_record import (
     D_MODEL,
     HEADS,
@@ -42,6 +35,7 @@ from cleann_lite.course.identifiability_record import (
     write_runs,
     write_table,
 )
+from cleann_lite.course.small_encoders import identifiable_shares
 from cleann_lite.models.decoupled import DecoupledClassifier
 
 from . import corpus
@@ -239,21 +233,6 @@ def one_run(
     return found
 
 
-def quick_runs(key_sizes=(4, 16, 64), seed: int = 0) -> list[Run]:
-    """Make a two-minute version of the experiment, on texts made up by rule: quiet, and without any file.
-
-    The texts are so easy that their accuracy says nothing; the identifiable shares follow the same counts.
-    """
-    known = corpus.made_up(300, seed, sentences_each=9)
-    texts = Texts.of(known, corpus.made_up(60, seed + 1, sentences_each=9))
-    with tempfile.TemporaryDirectory() as folder:
-        return [
-            one_run(texts, "made up", combine, key_size, seed, 4.0, Path(folder), progress=False)
-            for key_size in key_sizes
-            for combine in ("concat", "add")
-        ]
-
-
 _BATCH = 48
 
 
@@ -283,37 +262,3 @@ def accuracy(model: DecoupledClassifier, part: tuple[list[np.ndarray], np.ndarra
         chosen = order[i : i + 256]
         right += int((model(_padded([rows[j] for j in chosen])).argmax(1).numpy() == labels[chosen]).sum())
     return right / len(rows)
-
-
-def identifiable_shares(
-    model: DecoupledClassifier, rows: list[np.ndarray], texts: int = 100, sampled: int = 3
-) -> dict:
-    """Shares of identifiable weights over test texts and heads, by both notions; see `Run`."""
-    rng = np.random.default_rng(0)
-    chosen = [rows[i] for i in rng.permutation(len(rows))[:texts]]
-    null, local, layer_null, layer_local, conditions = [], [], [], [], []
-    combine = model.layers[-1].self_attn.combine
-    double = model.double().eval()  # ranks are read in float64
-    for row in chosen:
-        heads = double.heads(torch.as_tensor(row))
-        attention = heads.attention
-        null += [null_space_dimension(value, sum_to_one=True) == 0 for value in heads.value]
-        layer_null.append(joint_null_space_dimension(heads.value, combine) == 0)
-        for i in {0, *rng.integers(0, len(row), sampled).tolist()}:
-            tests = [
-                local_test(*parts) for parts in zip(attention[:, i], heads.key, heads.value, strict=True)
-            ]
-            local += [test.identifiable for test in tests]
-            conditions += [test.condition for test in tests if test.identifiable]
-            joint = joint_local_test(attention[:, i], heads.key, heads.value, combine)
-            layer_local.append(joint.identifiable)
-    model.float()
-    return {
-        "null_space": float(np.mean(null)),
-        "local": float(np.mean(local)),
-        "condition": float(np.median(conditions)) if conditions else float("nan"),
-        "layer_null_space": float(np.mean(layer_null)),
-        "layer_local": float(np.mean(layer_local)),
-        "tested": len(chosen),
-        "tokens": float(np.mean([len(row) for row in chosen])),
-    }

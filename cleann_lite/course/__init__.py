@@ -14,11 +14,12 @@ from .plots import bars, intervals, lines, ranked, scatters
 # module of the package -> the names that the notebooks take from it
 _HANDED_ON = {
     "causal.graphs": "distinct",
+    "causal.independence": "GSquared",
     "causal.mags": "mag_of_dag random_latent_dag",
     "causal.pds": "pds_distances",
-    "attention.head_reach": "generatable_attention local_test softmax_attention",
-    "models.decoupled": "text_heads",
-    "explaining.robustness": "layer_corners",
+    "models.decoupled": "text_heads DecoupledEncoderLayer",
+    "course.small_encoders": "quick_runs",
+    "explaining.robustness": "explanation_robustness layer_corners",
     "evaluation.learners": "benchmark",
     "evaluation.statistics": "averaged_faithfulness",
     "course.identifiability_record": "identifiability_record",
@@ -26,22 +27,8 @@ _HANDED_ON = {
 }
 _HOME = {name: module for module, names in _HANDED_ON.items() for name in names.split()}
 
-__all__ = [
-    *(
-        "bars",
-        "check",
-        "intervals",
-        "lines",
-        "plot_style",
-        "ranked",
-        "recorded",
-        "scatters",
-        "show",
-        "strip",
-        "yours",
-    ),
-    *_HOME,
-]
+__all__ = ["bars", "check", "intervals", "lines", "plot_style", "ranked", "recorded", "scatters", "show"]
+__all__ += ["strip", "yours", *_HOME]
 
 
 def __getattr__(name):

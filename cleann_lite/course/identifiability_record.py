@@ -236,8 +236,8 @@ def draw(rows: list[dict]):
     sets = list(dict.fromkeys(row["set"] for row in rows))
     styles = {"concat": ("#0072b2", "o", "-"), "add": ("#d55e00", "s", "--")}
     with rc_context({"font.size": 9}):
-        figure = Figure(figsize=(2.9 * len(sets), 5.4), layout="constrained")
-        axes = figure.subplots(3, len(sets), sharex=True, sharey="row", squeeze=False)
+        figure = Figure(figsize=(2.9 * len(sets), 8.4), layout="constrained")
+        axes = figure.subplots(5, len(sets), sharex=True, sharey="row", squeeze=False)
         for column, name in enumerate(sets):
             for combine, (colour, marker, line) in styles.items():
                 cell = [row for row in rows if (row["set"], row["combine"]) == (name, combine)]
@@ -250,15 +250,24 @@ def draw(rows: list[dict]):
                     capsize=2,
                     **style,
                 )
-                for place, share in ((1, "null_space"), (2, "local")):
+                for place, share in enumerate(
+                    ("null_space", "local", "layer_null_space", "layer_local"), start=1
+                ):
                     axes[place, column].plot(keys, [100 * row[share] for row in cell], **style)
             axes[0, column].set(title=name, xscale="log", xticks=keys, xticklabels=keys)
             axes[0, column].minorticks_off()
-            axes[2, column].set_xlabel("key size")
-        titles = ("accuracy, %", "identifiable, %\n(null space)", "identifiable, %\n(local)")
+            axes[4, column].set_xlabel("key size")
+        head, layer = "by each head, %\n", "by the layer, %\n"
+        titles = (
+            "accuracy, %",
+            f"{head}(null space)",
+            f"{head}(local)",
+            f"{layer}(null space)",
+            f"{layer}(local)",
+        )
         for place, title in enumerate(titles):
             axes[place, 0].set_ylabel(title)
-        for place in (1, 2):
+        for place in range(1, 5):
             axes[place, 0].set_ylim(-5, 105)
         axes[0, 0].legend()
     return figure

@@ -19,7 +19,7 @@ import networkx as nx
 import numpy as np
 
 import cleann_lite as cl
-from cleann_lite.course import check, lines, plot_style, ranked, recorded, show
+from cleann_lite.course import check, lines, plot_style, recorded, show
 
 plot_style()
 rng = np.random.default_rng(2023)

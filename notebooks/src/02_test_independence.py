@@ -13,14 +13,13 @@
 # | **Time** | 45 minutes to work through; the cells run for about five seconds on two CPU cores and stay below 0.5 GB |
 
 # %% tags=["setup"]
-import itertools
 
 import networkx as nx
 import numpy as np
 from scipy.special import ndtr, ndtri  # the normal distribution function Φ, and its inverse
 
 import cleann_lite as cl
-from cleann_lite.course import bars, check, lines, plot_style, recorded, scatters, show
+from cleann_lite.course import bars, check, lines, plot_style, recorded, scatters
 
 plot_style()
 rng = np.random.default_rng(7)

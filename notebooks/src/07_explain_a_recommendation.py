@@ -6,33 +6,32 @@
 #
 # | | |
 # |---|---|
-# | **You will do** | rank films, explain why one stands on top, see what takes its place, compare with a simpler explanation |
+# | **You will do** | rank films, explain why one comes out on top, see what takes its place, compare with a simpler explanation |
 # | **You will learn** | how BERT4Rec reads a history, why seen films must be treated alike before and after masking, what the rank of the replacement says |
 # | **You need** | notebook 06 |
 # | **Time** | 45 minutes to work through; the cells run for about ten seconds on two CPU cores and stay below 1 GB |
 
 # %% tags=["setup"]
-import matplotlib.pyplot as plt
 import numpy as np
 
 import cleann_lite as cl
-from cleann_lite.course import check, plot_style, show
-from cleann_lite.datasets.shipped import load_histories
-from cleann_lite.drawing.draw import heat_map
-from cleann_lite.explaining.baselines import explain_by
+from cleann_lite.course import bars, check, plot_style, show
 from cleann_lite.widgets import RecommendationExplorer
 
 plot_style()
+
+# %% tags=["question", "recall"]
+check("6.a", "b")
 
 # %% [markdown]
 # ## A history is a sentence of films
 #
 # BERT4Rec (Sun and others, 2019) is a BERT whose tokens are films. It was trained to guess masked films in the histories of many viewers. To recommend, it reads the history with a [MASK] at the end, and
-# ranks all films by the probability of standing there. `pocket-bert4rec` learned from MovieLens-1M; its films end in the year 2000.
+# ranks all films by the probability of being there. `pocket-bert4rec` learned from MovieLens-1M; its films end in the year 2000.
 
 # %%
 model = cl.load_model("pocket-bert4rec")
-histories = {h["name"]: h["titles"] for h in load_histories()}
+histories = {h["name"]: h["titles"] for h in cl.load_histories()}
 history = histories["animation night"]
 for place, film in enumerate(history, start=1):
     print(f"{place}. {film}")
@@ -66,8 +65,8 @@ check("7.1", top_unseen)
 # %% [markdown]
 # ## The outcome in the history
 #
-# What is the outcome here? The recommended film itself. So it is put where the [MASK] stood, at the end of the history, and the attention is read from that pass. Its row in the attention
-# matrix, and its node in the graph, stand for "this film follows". (Reading attention from the pass with [MASK] would describe *any* film that might follow.)
+# What is the outcome here? The recommended film itself. So it is put where the [MASK] was, at the end of the history, and the attention is read from that pass. Its row in the attention
+# matrix, and its node in the graph, mean "this film follows". (Reading attention from the pass with [MASK] would describe *any* film that might follow.)
 
 # %%
 encoded = model.encode(history)
@@ -76,7 +75,7 @@ short = [title.split(" (")[0][:24] for title in (*encoded.units, encoded.outcome
 print(f"outcome: {encoded.outcome}; {attention.shape[0]} heads over {attention.shape[1]} films")
 last = attention[0][-1]
 show(
-    heat_map(attention[0], short, title="Head 0; the last row and column are the recommended film"),
+    cl.heat_map(attention[0], short, title="Head 0; the last row and column are the recommended film"),
     f"Attention of head 0 among the films. Of the history, the recommended film looks most at {short[int(last[:-1].argmax())]} ({last[:-1].max():.2f}).",
 )
 
@@ -96,8 +95,8 @@ explanation
 #
 # ## The rank of the replacement
 #
-# Which film takes the place? One that stood close behind in the original list is a near tie; one from far below says that those films in the history kept a whole other taste away. The original rank of the
-# replacement is the second measure of the papers (a good explanation should lead to a replacement that stood *high*).
+# Which film takes the place? One that was close behind in the original list is a near tie; one from far below says that those films in the history kept a whole other taste away. The original rank of the
+# replacement is the second measure of the papers (a good explanation should lead to a replacement that ranked *high*).
 #
 # ### Exercise 7.2: the rank
 #
@@ -124,6 +123,9 @@ for found in explanation.sets[:5]:
     print(f"without {', '.join(found.units)}:")
     print(f"    {found.replacement} instead (rank {found.rank} before)")
 
+# %% tags=["question"]
+check("7.b", "c")
+
 # %% [markdown]
 # ## Check it yourself
 
@@ -133,8 +135,11 @@ for found in explanation.sets[:1]:
     # the hidden films remain excluded, so say that they were seen
     print("and recommends:", model.recommend(list(found.masked), k=1, seen=found.units)[0][0])
 
+# %% tags=["question"]
+check("7.a", "b")
+
 # %% [markdown]
-# Build a history of your own: type titles, click films to mask them, and watch the list.
+# Build your own history: type titles, click films to mask them, and watch the list.
 
 # %%
 RecommendationExplorer(model, history)
@@ -176,52 +181,35 @@ check("7.3", attention_baseline)
 # A fair comparison gives both the same model and counts failures. Smaller sets are better explanations; a replacement of high rank (a small number) is a gentler change.
 
 # %%
-rows = []
+rows = {}
 for name, films in histories.items():
-    graph, simple = cl.explain(model, films), explain_by(model, films, "attention")
-    rows.append((name, graph, simple))
-    both = [
-        f"set of {len(e.sets[0].units)}, rank {e.sets[0].rank}" if e.success else "none found"
-        for e in (graph, simple)
-    ]
-    print(f"{name:<22} {len(films)} films   graph: {both[0]:<18} attention: {both[1]}")
+    rows[name] = cl.explain(model, films, search="cleann"), cl.explain_by(model, films, "attention")
+    graph, simple = (f"set of {len(e.sets[0].units)}, rank {e.sets[0].rank}" if e.success else "none found" for e in rows[name])
+    print(f"{name:<22} {len(films)} films   graph: {graph:<18} attention: {simple}")
 
 # %%
-size = {"graph (CLEANN)": [len(g.sets[0].units) if g.success else np.nan for _, g, _ in rows],
-        "attention order": [len(s.sets[0].units) if s.success else np.nan for _, _, s in rows]}  # fmt: skip
-figure, axes = plt.subplots(figsize=(7, 3), layout="constrained")
-for shift, (method, values), colour, hatch in zip(
-    (-0.2, 0.2), size.items(), ("#0072B2", "#E69F00"), ("", "///"), strict=True
-):
-    axes.bar(
-        np.arange(len(rows)) + shift, values, 0.4, color=colour, hatch=hatch, edgecolor="white", label=method
-    )
-axes.set_xticks(range(len(rows)), [name for name, _, _ in rows], rotation=40, ha="right", fontsize=8)
-axes.set(ylabel="films in the set", yticks=range(int(np.nanmax([*size.values()])) + 1))
-axes.legend(frameon=False, fontsize=8, title="no bar: none found", title_fontsize=8)
-told = [
-    f"{name} {', '.join('none' if np.isnan(v) else f'{v:.0f}' for v in values)}"
-    for (name, _, _), *values in zip(rows, *size.values(), strict=True)
-]
-show(figure, f"Films in the explanation of each history, by graph and by attention: {'; '.join(told)}.")
+sizes = {method: [len(both[k].sets[0].units) if both[k].success else np.nan for both in rows.values()]
+         for k, method in enumerate(("graph (CLEANN)", "attention order"))}  # fmt: skip
+told = "; ".join(f"{name}: {graph:.0f} by graph, {simple:.0f} by attention" for name, graph, simple in zip(rows, *sizes.values(), strict=True))
+bars(list(rows), sizes, f"Films in the explanation of each history (nan: none found). {told}.", ylabel="films in the set")
 
 # %%
-by_both = [row for row in rows if row[1].success and row[2].success]
-for k, method in enumerate(size, start=1):
-    done = [row[k] for row in by_both]
-    print(f"{method}: {sum(row[k].success for row in rows)} of {len(rows)} explained. Of the {len(by_both)} that both explain: "
+both = [row for row in rows.values() if row[0].success and row[1].success]
+for k, method in enumerate(sizes):
+    done = [row[k] for row in both]
+    print(f"{method}: {sum(row[k].success for row in rows.values())} of {len(rows)} explained. Of the {len(both)} that both explain: "
           f"{np.mean([len(e.sets[0].units) for e in done]):.2f} films on average, median rank of the replacement "
           f"{np.median([e.sets[0].rank for e in done]):.0f}, {np.mean([e.model_calls for e in done]):.0f} inputs")  # fmt: skip
 
 # %% [markdown]
-# Look at all of it: how many histories each explained, how large its sets are, and how many inputs it ran (for the graph, its proof of minimality included). A handful of histories decides nothing; notebook 09 measures on many viewers, and gives every method the same budget.
+# Look at all of it: how many histories each explained, how large its sets are, and how many inputs it ran (for the graph, its proof of minimality included). A handful of histories decides nothing; notebook 09 measures on many viewers, with rivals that may try as many sets of each size.
 #
 # ## In practice
 #
 # - **Say what is explained**: the model's top film for this history. Not why people like it.
 # - **The order matters**: a history is a sequence, and the films seen last often weigh most. Change the order, and recommendation and explanation may change with it.
 # - Titles are matched forgivingly: `cl.explain(model, ["matrix", "alien"])`. In a terminal: `cleann-lite recommend --history "Alien (1979); Aliens (1986)"`.
-# - Hiding a film by [MASK] and removing it are different questions: `cl.bert4rec.BERT4Rec.load(folder, masking="remove")` asks the second.
+# - Hiding a film by [MASK] and removing it are different questions; say which one you asked.
 #
 # ## On your own
 #

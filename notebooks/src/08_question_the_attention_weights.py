@@ -1,42 +1,40 @@
 # %% [markdown]
 # # Question the attention weights
 #
-# Everything in this course is read from attention weights. So ask the weights for their papers: given what goes into a head and what comes out, are they the *only* weights that
-# could have done it? Often they are not. This notebook finds the others, asks which of them the head could really make, looks at a layer that was built to be more honest, and then asks
-# what the graphs of the earlier notebooks are worth if the weights may move.
+# Everything in this course is read from attention weights. So ask whether they are identifiable: given what goes into a head and what comes out, are they the *only* weights that
+# could have done it? Often they are not. This notebook finds the others, asks which of them the head could really make, and then asks
+# what the graphs of the earlier notebooks are worth if the weights may move. (Notebook 12 builds a layer whose weights are meant to be identifiable.)
 #
 # | | |
 # |---|---|
-# | **You will do** | count the free directions of a head, move its weights without moving its output, test which moves the head can make, compare two ways to combine heads, shake a causal graph |
-# | **You will learn** | null space and effective attention; why *any attention* and *attention that the head can make* are two questions; what small keys and added heads change, and what they do not |
+# | **You will do** | count the free directions of a head, move its weights without moving its output, test which moves the head can make, shake a causal graph |
+# | **You will learn** | null space and effective attention; why *any attention* and *attention that the head can make* are two questions; what of a graph survives |
 # | **You need** | notebook 05; ranks of matrices |
-# | **Time** | 50 minutes to work through; the cells run for about half a minute on two CPU cores and stay below 1.5 GB |
+# | **Time** | 45 minutes to work through; the cells run for about half a minute on two CPU cores and stay below 1.5 GB |
 
 # %% tags=["setup"]
-import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import Markdown, display
 
 import cleann_lite as cl
-from cleann_lite.attention.identifiability import (
-    attention_distance,
-    equivalent_attention,
-    generatable_attention,
-    local_test,
-    null_space_dimension,
-    softmax_attention,
+from cleann_lite.course import (
+    bars,
+    check,
+    explanation_robustness,
+    layer_corners,
+    plot_style,
+    recorded,
+    robustness_record,
+    text_heads,
 )
-from cleann_lite.course import check, plot_style, recorded, show
-from cleann_lite.course import identifiability_record as record
-from cleann_lite.course import robustness_record as robust_record
-from cleann_lite.datasets.shipped import data_path
-from cleann_lite.explaining.robustness import explanation_robustness, layer_corners
-from cleann_lite.models.decoupled import text_heads
 from cleann_lite.widgets import IdentifiabilityExplorer
-from training.identifiable import quick_runs
 
 plot_style()
+identifiability = cl.identifiability
 rng = np.random.default_rng(8)
+
+# %% tags=["question", "recall"]
+check("6.b", "c")
 
 # %% [markdown]
 # ## What the head tells, and what it keeps to itself
@@ -88,7 +86,7 @@ check("8.1", free_directions)
 # %%
 for h, value in enumerate(heads.value):
     print(
-        f"head {h}: {null_space_dimension(value)} directions keep the output, {null_space_dimension(value, sum_to_one=True)} of them the row sum too"
+        f"head {h}: {identifiability.null_space_dimension(value)} directions keep the output, {identifiability.null_space_dimension(value, sum_to_one=True)} of them the row sum too"
     )
 lengths = {name: len(recorded(name).tokens) for name in recorded()}
 width = 32  # of the values of MiniLM, whose recorded attention notebooks 01 to 05 read
@@ -141,32 +139,21 @@ print(
 # conditions are linear: a **linear program**, exact and fast.
 
 # %%
-other = equivalent_attention(A, T)
-moved = attention_distance(A, other)
+other = identifiability.equivalent_attention(A, T)
+moved = identifiability.attention_distance(A, other)
 print(f"largest difference of the output: {np.abs(other @ T - A @ T).max():.1e}")
 print(f"least weight {other.min():.1f}, row sums within {np.abs(other.sum(axis=1) - 1).max():.0e} of 1")
-print(
-    f"share of the attention that lies elsewhere: {np.median(moved):.0%} in the median row, {moved.max():.0%} at most"
-)
+print(f"share of the attention that lies elsewhere: {np.median(moved):.0%} in the median row, {moved.max():.0%} at most")
 
+# %%
 pieces = model.tokenizer.convert_ids_to_tokens(model.encode(review).data.ids)
 i = int(np.argmax(moved))  # the row that can move farthest
-heavy = np.sort(np.argsort(-np.maximum(A[i], other[i]))[:32])  # the heaviest tokens of both, in their order
-figure, axes = plt.subplots(2, 1, figsize=(9, 3.6), sharex=True, sharey=True, layout="constrained")
-for axis, weights, name, colour in (
-    (axes[0], A, "as computed", "#0072B2"),
-    (axes[1], other, "another, same output", "#D55E00"),
-):
-    axis.bar(range(len(heavy)), weights[i, heavy], color=colour)
-    axis.set_title(f"attention of “{pieces[i]}”, {name}", fontsize=9)
-    axis.set_ylabel("weight")
-axes[1].set_xticks(range(len(heavy)), [pieces[j] for j in heavy], rotation=60, fontsize=8)
-axes[1].set_xlabel(f"the {len(heavy)} heaviest of {n} tokens")
+heavy = np.sort(np.argsort(-np.maximum(A[i], other[i]))[:14])  # the heaviest tokens of both, in their order
 top = [", ".join(pieces[j] for j in np.argsort(-weights[i])[:5]) for weights in (A, other)]
-show(
-    figure,
-    f"Two rows of attention of “{pieces[i]}” with the same output. As computed the five heaviest tokens are {top[0]}; in the other {top[1]}.",
-)
+alt = f"Two rows of attention of “{pieces[i]}” with the same output. As computed the five heaviest tokens are {top[0]}; in the other {top[1]}."
+names = [f"{pieces[j]} ({j})" if pieces.count(pieces[j]) > 1 else pieces[j] for j in heavy]
+bars(names, {"as computed": A[i, heavy], "another, same output": other[i, heavy]}, alt,
+     ylabel=f"weight in the row of “{pieces[i]}”")  # fmt: skip
 
 # %% [markdown]
 # Read the two rows as explanations ("the model looks at …"). Some tokens lose everything, others come out of nowhere. Nothing that leaves the head tells which of the two stories is true. Other rows can move less: a heavy token whose value no mixture of others can make keeps its place.
@@ -200,7 +187,7 @@ def effective(A, T):
 check("8.3", effective)
 
 # %%
-of_both = [cl.identifiability.effective_attention(weights, T) for weights in (A, other)]
+of_both = [identifiability.effective_attention(weights, T) for weights in (A, other)]
 print(
     f"the two attentions differ by up to {np.abs(A - other).max():.2f}, their effective attentions by {np.abs(of_both[0] - of_both[1]).max():.0e}"
 )
@@ -210,6 +197,22 @@ print(
 print(
     f"norm {np.linalg.norm(of_both[0]):.2f}, of the attention itself {np.linalg.norm(A):.2f}, of the other {np.linalg.norm(other):.2f}"
 )
+
+# %% [markdown]
+# **Two views.** *Brunner and others (2020), Bhardwaj and others (2021)*: since an infinity of attentions gives the same output, weights cannot explain it; show the effective part, or build layers where there is no choice.
+# *Naim and Asher (2024)* answer that the formal argument proves too little: a representative that keeps what the output sees **and** stays a distribution can be computed, they call it *efficient attention*, and it predicts what the model does.
+# The simplest step in their direction is to keep the row sums as well: project on what $[T, 1]$ can see. Beside effective attention, on our head:
+
+# %%
+T1 = np.column_stack([T, np.ones(n)])
+with_sums = A @ T1 @ np.linalg.pinv(T1)
+for name, weights in (("effective attention", of_both[0]), ("with row sums kept", with_sums)):
+    sums = weights.sum(axis=1)
+    print(f"{name}: row sums {sums.min():.2f} to {sums.max():.2f}, {np.mean(weights < 0):.0%} negative, "
+          f"output differs by {np.abs(weights @ T - A @ T).max():.0e}, cosine to A {(weights * A).sum() / np.linalg.norm(weights) / np.linalg.norm(A):.2f}")  # fmt: skip
+
+# %% [markdown]
+# Keeping the sums costs little, and the projection alone does not make all weights positive. Which representative is *the* explanation is a choice that no output settles.
 
 # %% [markdown]
 # ## A second question: could the head have made it?
@@ -256,28 +259,19 @@ for size, d_k, d_v in ((40, 4, 8), (40, 4, 40), (40, 4, 4), (10, 4, 4), (40, 8, 
     unique, found = [], []
     for trial in range(30):
         draw = np.random.default_rng([size, d_k, d_v, trial])
-        query, key, value = (
-            draw.normal(size=(1, d_k)),
-            draw.normal(size=(size, d_k)),
-            draw.normal(size=(size, d_v)),
-        )
-        unique.append(local_test(softmax_attention(query, key)[0], key, value).identifiable)
-        found.append(generatable_attention(query, key, value, seed=trial) is not None)
+        query, key, value = (draw.normal(size=shape) for shape in ((1, d_k), (size, d_k), (size, d_v)))
+        row = identifiability.softmax_attention(query, key)[0]
+        unique.append(identifiability.local_test(row, key, value).identifiable)
+        found.append(identifiability.generatable_attention(query, key, value, seed=trial) is not None)
     print(f"{size:2d} {d_k:4d} {d_v:3d} {np.mean(unique):12.0%} {np.mean(found):18.0%}")
 
-print()
-
-tests = [
-    local_test(heads.attention[h][i], heads.key[h], heads.value[h])
-    for h in range(len(heads.key))
-    for i in range(0, n, 6)
-]
+# %%
+rows = [(h, i) for h in range(len(heads.key)) for i in range(0, n, 6)]
+tests = [identifiability.local_test(heads.attention[h][i], heads.key[h], heads.value[h]) for h, i in rows]
 condition = np.array([test.condition for test in tests])
-print(
-    f"pocket-sentiment (d_k = d = {d}): {np.mean([test.identifiable for test in tests]):.0%} of {len(tests)} rows are locally unique"
-)
-faint = f"{np.median(condition):,.0f}"
-print(f"some changes of the weights show in the output {faint} times fainter than others (condition number, median row)")
+unique = np.mean([test.identifiable for test in tests])
+print(f"pocket-sentiment (d_k = d = {d}): {unique:.0%} of {len(tests)} rows are locally unique")
+print(f"some changes of the weights show in the output {np.median(condition):,.0f} times fainter than others (median row)")
 print(f"in the worst row {condition.max():,.0f} times")
 
 # %% [markdown]
@@ -289,73 +283,10 @@ print(f"in the worst row {condition.max():,.0f} times")
 # %%
 IdentifiabilityExplorer(n=12, d_k=4, d_v=6)
 
-# %% [markdown]
-# ## A layer that was built to be honest
-#
-# Bhardwaj and others (2021) take the counts at their word: make keys small and values as large as the model, so that both conditions hold more often. Heads with wide values no longer fit side by side, so
-# their outputs are **added**. `cleann_lite.encoder.DecoupledEncoderLayer` is such a layer; value size, key size and the way to combine are free.
-#
-# Before you train it, count once more. The count above is for *one head with its output known*. But the rest of the network never sees one head's output. It sees the layer's.
-#
-# ### Exercise 8.5: the free directions of a layer
-#
-# One token has a row of attention in each of `heads` heads, values have `size` numbers, all in general position. Write a function of (n, heads, size, combine) that returns the number of directions in which the rows
-# of all heads *together* can move while the output of the **layer** and all row sums stay the same. `combine` is "concat" (heads side by side, then an invertible projection) or "add".
-#
-# <details><summary>Hint</summary>Count the weights of all heads, then the equations: one per head for the sums, and as many as the layer has outputs. Concatenated heads can be counted one by one. No count is below 0.</details>
-
-
-# %% tags=["exercise"]
-def layer_free(n, heads, size, combine):
-    raise NotImplementedError("Exercise 8.5: return the number of free directions of the layer")
-
-
-# %% tags=["solution"]
-def layer_free(n, heads, size, combine):
-    if combine == "concat":
-        return heads * max(0, n - size - 1)
-    return max(0, heads * n - heads - size)
-
-
-# %% tags=["check"]
-check("8.5", layer_free)
+# %% tags=["question"]
+check("8.b", "c")
 
 # %% [markdown]
-# So wide values buy nothing here. Concatenated, every narrow head has free directions of its own. Added, a wide head has fewer or none, if you could look at its output alone; but the layer leaves exactly as many open as before: what head 1 does, head 2 may take back. The same holds for attention that heads can make:
-# $d_k$ ≤ `d_model` / `heads` in both. Adding heads moves the uncertainty from inside the heads to between them. Small keys are another matter: they help in the count of what heads can make, either way.
-#
-# ## The experiment
-#
-# `python -m training identifiable` trains a small classifier of one layer on four public sets, with several key sizes, both ways to combine, and several seeds. First its
-# small brother, live, on texts made up by a rule (so easy that accuracy says nothing); then the record of the real one. *null space* and *local* are the shares of texts and heads whose weights are determined by the
-# output of the head, in the two senses; *layer* asks for the output of the layer. The standard layer concatenates, and its keys are as large as its values.
-#
-# The list below the table is about differences between runs alike in all else (same set, seed, and key size or way to combine). *Equal* is confirmed where every interval holds 0 and is short; *more identifiable* where some shares grow and none shrinks.
-
-# %%
-Markdown(record.as_text(record.summary(quick_runs())))
-
-# %%
-runs = record.read_runs(data_path("recorded", record.RESULTS))
-rows, words = record.summary(runs), record.differences(runs)
-counts = {part: len({getattr(r, part) for r in runs}) for part in ("set", "key_size", "combine", "seed")}
-print(f"{len(runs)} trainings: {counts['set']} sets x {counts['key_size']} key sizes x {counts['combine']} ways x {counts['seed']} seeds")
-print(f"accuracy: mean and 95 % interval over seeds, on the same test texts; {record.D_MODEL} wide, {record.HEADS} heads, up to {record.LENGTH} words")
-chosen = [("concat", record.D_MODEL // record.HEADS), ("concat", 4), ("add", 16), ("add", 4)]
-display(Markdown(record.as_text(rows, chosen)), Markdown("\n".join(f"- {line}" for line in words + record.verdict(runs))))
-show(record.draw(rows), f"Accuracy and identifiable shares against the key size, for four sets. Accuracy: {'; '.join(words)}.")
-
-# %% [markdown]
-# ### "Equal accuracy, more identifiable": the verdict
-#
-# **Equal accuracy: confirmed.** No set tells added from concatenated heads, nor the smallest keys from the largest.
-#
-# **More identifiable: confirmed for a head, denied for the layer.** Given the output of each head, wide values determine the weights of every text here, where the standard layer leaves all longer texts open; and large keys
-# lose their uniqueness only in concatenated heads. But the rest of the network receives the *sum*. Given that, both layers leave the same texts open.
-#
-# **What helps in every column of the second question is a small key.** The attention that a head can make is then locally unique even given the layer's output, its condition number falls, and no accuracy is lost. What no layer repairs is the
-# first question on a long text: some other matrix of weights always has the same output. It is just none that the head could have made.
-#
 # ## Does the graph survive?
 #
 # Now the question behind this notebook. The other attentions have the same output, but not the same correlation, so not the same graph. Take the review, let every row of every head go to a random corner of what the output
@@ -388,9 +319,12 @@ cl.draw(
 # in the same graph when its words are shuffled. The table gives means over reviews, half of their 95 % interval, and chance in brackets.
 
 # %%
-lines = robust_record.read(data_path("recorded", "robust_graphs.csv"))
-display(Markdown(robust_record.as_text(lines)))
-Markdown("\n".join(f"- {sentence}" for sentence in robust_record.verdict(lines)))
+lines = robustness_record.read(cl.data_path("recorded", "robust_graphs.csv"))
+display(Markdown(robustness_record.as_text(lines)))
+Markdown("\n".join(f"- {sentence}" for sentence in robustness_record.verdict(lines)))
+
+# %% tags=["question"]
+check("8.a", "b")
 
 # %% [markdown]
 # Short texts are safe: their weights are determined, and so is everything learned from them. On longer texts the graph depends on which of the equally good attentions was taken: near the computed one much of it stays, and the farther the way, the more is lost.
@@ -407,13 +341,13 @@ Markdown("\n".join(f"- {sentence}" for sentence in robust_record.verdict(lines))
 # ## On your own
 #
 # 1. Give `equivalent_attention` the heads of an earlier layer. Are they freer or less free?
-# 2. Set `value_size` of a `DecoupledEncoderLayer` to twice `d_model` and add with an output projection. Which of the four shares change?
-# 3. Exercise 8.5 counts a layer. What does the count become if the *residual* connection and the next layer are taken in too?
+# 2. Let the rows go only half of the way (`explanation_robustness(…, 0.5)`). Which edges are still there?
 #
 # ## Further reading
 #
 # - G. Brunner, Y. Liu, D. Pascual, O. Richter, M. Ciaramita, R. Wattenhofer. *On Identifiability in Transformers.* ICLR 2020. arXiv:1908.04211.
 # - R. Bhardwaj, N. Majumder, S. Poria, E. Hovy. *More Identifiable yet Equally Performant Transformers for Text Classification.* ACL 2021. arXiv:2106.01269.
+# - O. Naim, N. Asher. *On Explaining with Attention Matrices.* ECAI 2024. arXiv:2410.18541.
 # - S. Jain, B. C. Wallace. *Attention is not Explanation.* NAACL 2019. arXiv:1902.10186.
 # - S. Wiegreffe, Y. Pinter. *Attention is not not Explanation.* EMNLP 2019. arXiv:1908.04626.
 #

@@ -19,7 +19,15 @@ import cleann_lite as cl
 from . import WrongAnswer, check
 
 # what a kept answer may call besides itself
-SPACE = {"np": np, "nx": nx, "cl": cl, "Mark": cl.Mark, "combinations": combinations, "ndtr": ndtr, "ndtri": ndtri}
+SPACE = {
+    "np": np,
+    "nx": nx,
+    "cl": cl,
+    "Mark": cl.Mark,
+    "combinations": combinations,
+    "ndtr": ndtr,
+    "ndtri": ndtri,
+}
 
 
 def _file(number):
@@ -45,7 +53,9 @@ def kept(number):
         return None
     space = dict(SPACE)
     try:
-        exec(_file(number).read_text(encoding="utf-8"), space)  # the student's own code, which ran here before
+        exec(
+            _file(number).read_text(encoding="utf-8"), space
+        )  # the student's own code, which ran here before
     except Exception:
         return None
     return next((v for k, v in reversed(space.items()) if k not in SPACE and inspect.isfunction(v)), None)
@@ -74,5 +84,5 @@ def yours(number, answer=None):
     except (WrongAnswer, NotImplementedError):
         from .drawn import DRAWN
 
-        print(f"Exercise {number} is not solved yet: the package's function takes its place.")
+        print(f"Exercise {number} is not solved yet: the package's function takes its place.")  # noqa: T201
         return DRAWN[number][0]

@@ -16,6 +16,7 @@ from . import notebook_03 as three
 from . import notebook_04 as four
 from . import notebook_06 as six
 from . import notebook_08 as eight
+from . import notebook_12 as twelve
 from .notebook_00 import masked
 from .notebook_01 import normalised
 from .notebook_02 import ratio
@@ -289,7 +290,7 @@ DRAWN = {
     ),
     "8.2": (lambda row, shift: float((row[shift < 0] / -shift[shift < 0]).min()), q_shift, None),
     "8.3": (lambda A, T: A @ T @ np.linalg.pinv(T), lambda r: (attention(r, 5), r.normal(size=(5, 2))), None),
-    "8.5": (eight.free_in_layer, q_layer, None),
+    "12.1": (twelve.free_in_layer, q_layer, None),
     "9.1": (
         lambda x, cost: float(np.where(np.isnan(x), cost, x).mean()),
         lambda r: (sizes(r), int(r.integers(4, 9))),
