@@ -54,7 +54,7 @@ def test_frame(source):
     assert notebook.cells[0].source.startswith("# ")
     setup = [c for c in notebook.cells if "setup" in c.metadata.get("tags", [])]
     assert len(setup) == 1 and build_notebooks.repository() in setup[0].source
-    assert 12 <= len(notebook.cells) <= 54
+    assert 12 <= len(notebook.cells) <= 60
     slug = "/".join(build_notebooks.repository().split("/")[-2:])
     assert f"{slug}/blob/main/notebooks/{source.stem}.ipynb" in notebook.cells[0].source
     assert not any("solution" in c.metadata.get("tags", []) or c.get("outputs") for c in notebook.cells)

@@ -17,13 +17,18 @@ _HANDED_ON = {
     "causal.independence": "GSquared",
     "causal.mags": "mag_of_dag random_latent_dag",
     "causal.pds": "pds_distances",
+    "models.mixing": "how_it_mixes",
     "models.decoupled": "text_heads DecoupledEncoderLayer",
     "course.small_encoders": "quick_runs",
     "explaining.robustness": "explanation_robustness layer_corners",
     "evaluation.learners": "benchmark",
     "evaluation.statistics": "averaged_faithfulness",
+    "evaluation.planted": "planted",
+    "evaluation.randomised": "randomised",
+    "evaluation.readers": "readers",
     "course.identifiability_record": "identifiability_record",
     "course.robustness_record": "robustness_record",
+    "course.truth_record": "truth_record",
 }
 _HOME = {name: module for module, names in _HANDED_ON.items() for name in names.split()}
 
@@ -35,4 +40,4 @@ def __getattr__(name):
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = import_module(f"cleann_lite.{_HOME[name]}")
-    return module if name.endswith("_record") else getattr(module, name)
+    return module if _HOME[name].endswith(f".{name}") else getattr(module, name)

@@ -321,6 +321,9 @@ for hidden, degree in ((0, 4.0), (14, 4.0), (0, 6.0), (14, 6.0)):
     exact, believed = (share_both(hidden, degree, n) for n in (None, 384))
     print(f"{hidden:2} hidden, {degree:.0f} neighbours each: {exact:4.0%} ↔ by the oracle, {believed:4.0%} at n = 384")
 
+# %% tags=["question"]
+check("5.b", "c")
+
 # %% [markdown]
 # So most ↔ of a dense graph come from edges that the test could not see, and only a part from what was hidden. A real head, with correlations near 1 and a matrix that is nearly singular, is the harder case.
 # Keep both readings in mind: *these two got something from the same place, and the place is not in the picture*; or *an edge nearby was missed*. In no case does ↔ say that two words act on each other.

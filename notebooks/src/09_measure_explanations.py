@@ -1,31 +1,28 @@
 # %% [markdown]
 # # Measure explanations
 #
-# One good example proves nothing. Is an explanation by causal graph *smaller* than one by attention? Does it fail more often? At which price? This
+# One good example proves nothing. Is an explanation by causal graph *smaller* than one by attention? Does it fail more often? At what cost? This
 # notebook measures: many inputs, several methods under the same rules, every failure counted, and intervals around every figure.
 #
 # | | |
 # |---|---|
-# | **You will do** | run a small experiment, count failures, compare in pairs, draw a bootstrap interval, score a set by comprehensiveness and sufficiency, read a recorded run on many inputs, add a method of your own |
+# | **You will do** | run a small experiment, count failures, compare in pairs, draw a bootstrap interval, score a set by comprehensiveness and sufficiency, read a recorded run on many inputs, add your own method |
 # | **You will learn** | what a fair comparison needs, and what the figures say of our two models |
 # | **You need** | notebooks 06 and 07 |
 # | **Time** | 60 minutes to work through; the cells run for about thirty seconds on two CPU cores and stay below 1 GB |
 
 # %% tags=["setup"]
-import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import Markdown, display
 
 import cleann_lite as cl
-from cleann_lite.course import check, plot_style, show
-from cleann_lite.datasets.shipped import data_path
-from cleann_lite.evaluation.experiment import evaluate
-from cleann_lite.evaluation.learners import benchmark
-from cleann_lite.evaluation.results import Evaluation
-from cleann_lite.evaluation.statistics import averaged_faithfulness, comprehensiveness, sufficiency
+from cleann_lite.course import averaged_faithfulness, benchmark, check, intervals, plot_style
 
 plot_style()
 rng = np.random.default_rng(9)
+
+# %% tags=["question", "recall"]
+check("7.b", "c")
 
 # %% [markdown]
 # ## The rules of a fair comparison
@@ -47,7 +44,7 @@ texts = [
     "A beautiful, sad and honest portrait.", "It wastes a great idea on cheap tricks.",
 ]  # fmt: skip
 methods = ("cleann", "attention", "attention-at-equal-calls", "leave-one-out", "random", "random-at-equal-calls", "exhaustive")
-run = evaluate("sentiment", len(texts), data=texts, methods=methods)
+run = cl.evaluate("sentiment", len(texts), data=texts, methods=methods)
 run.frame()[["input", "method", "success", "size", "rank", "calls", "minimal"]].head(14)
 
 # %% [markdown]
@@ -71,7 +68,7 @@ for row in run.summary():
 #
 # ## Failures
 #
-# Sizes of two methods on six inputs; NaN stands for a failure. Which method is better?
+# Sizes of two methods on six inputs; NaN is a failure. Which method is better?
 #
 # | input | 1 | 2 | 3 | 4 | 5 | 6 |
 # |---|---|---|---|---|---|---|
@@ -158,6 +155,9 @@ print(f"words, cleann minus attention:          {c.size}")
 print(f"the same over all, failures counted as {run.cost}: {c.counted_size}")
 print(f"model calls, cleann minus attention:    {c.calls}")
 
+# %% tags=["question"]
+check("9.c", "b")
+
 # %% [markdown]
 # ## Is the set needed, and is it enough?
 #
@@ -193,8 +193,8 @@ model = cl.load_model("pocket-sentiment")
 encoded = model.encode(texts[7])
 found = cl.explain(model, texts[7])
 for one in found.sets[:3]:
-    print(f"{' + '.join(one.units):>24}: comprehensiveness {comprehensiveness(model, encoded, one.positions):.3f}, "
-          f"sufficiency {sufficiency(model, encoded, one.positions):.3f}")  # fmt: skip
+    print(f"{' + '.join(one.units):>24}: comprehensiveness {cl.comprehensiveness(model, encoded, one.positions):.3f}, "
+          f"sufficiency {cl.sufficiency(model, encoded, one.positions):.3f}")  # fmt: skip
 ranking = averaged_faithfulness(model, encoded, rng.random(len(encoded.units)))
 print(f"{'a random ranking':>24}: comprehensiveness {ranking[0]:.3f}, sufficiency {ranking[1]:.3f} (averaged over its first 1 to 50 %)")
 
@@ -214,26 +214,24 @@ print(f"{'a random ranking':>24}: comprehensiveness {ranking[0]:.3f}, sufficienc
 # Each uses all cores, goes on where it stopped when it is killed, and writes a table and a report. The recording holds numbers only.
 
 # %%
-large = {task: Evaluation.read(data_path("recorded", f"evaluation_{task}.jsonl.gz")) for task in ("sentiment", "recommend")}
+large = {task: cl.Evaluation.read(cl.data_path("recorded", f"evaluation_{task}.jsonl.gz")) for task in ("sentiment", "recommend")}
 for task, recorded_run in large.items():
     s = recorded_run.settings
     print(f"{task}: {len(recorded_run.records)} inputs of {s['data']}, {s['model']}, heads {s['heads']}, α = {s['alpha']}, "
           f"at most {s['max_size']} units and {s['max_calls']} calls")  # fmt: skip
 
 # %%
-names = ["cleann", "cleann-one-sided", "cleann-fci", "attention", "attention-at-equal-calls", "leave-one-out", "random-at-equal-calls"]
-figure, axes = plt.subplots(2, 2, figsize=(8, 5), layout="constrained", sharey=True)
-told = []
-for row_of_axes, (task, recorded_run) in zip(axes, large.items(), strict=True):
+names = ["cleann", "cleann-one-sided", "cleann-fci", "attention", "leave-one-out"]
+for task, recorded_run in large.items():
     rows = {r["method"]: r for r in recorded_run.summary()}
-    for ax, column, label in zip(row_of_axes, ("success", "counted_size"), ("share explained", "units, failures counted"), strict=True):
-        for y, name in enumerate(names[::-1]):
-            i, ours = rows[name][column], name.startswith("cleann")
-            ax.plot([i.low, i.high], [y, y], color="#0072B2" if ours else "#D55E00")
-            ax.plot([i.estimate], [y], "o" if ours else "s", color="#0072B2" if ours else "#D55E00", markersize=4)
-        ax.set(xlabel=f"{task}: {label}", yticks=range(len(names)), yticklabels=names[::-1])
-    told.append(f"{task}: " + ", ".join(f"{n} explains {rows[n]['success'].estimate:.0%}" for n in names))
-show(figure, "Share explained and counted size with intervals, for both tasks. " + "; ".join(told) + ".")
+    panels = {label: {name: (i.low, i.estimate, i.high) for name in names if (i := rows[name][column])}
+              for column, label in (("success", "share explained"), ("counted_size", "units, failures counted"))}  # fmt: skip
+    told = ", ".join(f"{name} explains {rows[name]['success'].estimate:.0%}" for name in names)
+    print(task)
+    display(intervals(panels, f"{task}: share explained and counted size with intervals. {told}."))
+
+# %% tags=["question"]
+check("9.b", "c")
 
 # %% [markdown]
 # ## What the papers claim, and what our models say
@@ -251,7 +249,7 @@ for task, recorded_run in large.items():
 # - The opponent matters. Against the plain order by attention, which never takes back a word, a search over sets has an easy game. The strict opponent tries sets as well, at the very same number of model calls, and only the order of trying differs. The random control shows how much of the success comes from trying at all.
 # - On common successes the hard inputs are missing where one method failed. So look at the counted size beside it.
 #
-# ## A method of your own
+# ## Your own method
 #
 # A method is a function from a case (input, model, settings) to what it found. This one masks long words first:
 
@@ -261,14 +259,23 @@ def longest_first(case):
     return case.masked_in_order([len(unit) for unit in case.encoded.units])
 
 
-mine = evaluate("sentiment", len(texts), data=texts, methods=("attention", longest_first))
+mine = cl.evaluate("sentiment", len(texts), data=texts, methods=("attention", longest_first))
 for row in mine.summary():
     print(f"{row['method']:>15}: explained {row['success']}, words {row['size']}, calls {row['calls']}")
+
+# %% tags=["question"]
+check("9.a", "a")
 
 # %% [markdown]
 # Not bad, for a rule that knows nothing; and see how far the intervals overlap: ten texts do not tell a good method from a naive one.
 #
-# `case.first_that_works(sets)` runs sets in an order of yours; `case.explain(alpha=0.1)` runs CLEANN with other settings. The evaluation runs every reported set again, so a method cannot claim what is not so.
+# `case.first_that_works(sets)` runs sets in your order; `case.explain(alpha=0.1)` runs CLEANN with other settings. The evaluation runs every reported set again, so a method cannot claim what is not so.
+#
+# ## Two views: is masking a fair judge?
+#
+# *For it*: an explanation that names words must at least survive their removal. Jain and Wallace (2019) showed that attention weights often do not say what matters, Bastings and Filippova (2020) ask why one should read attention at all when gradients and erasure ask the model itself.
+# *Against it*: a text with holes is an input that the model may never have seen, so its answer may be about the holes. Hase and others (2021) showed that scores change once models see masked inputs in training; Madsen and others (2024) therefore train the mask in. Our pocket models saw [MASK] in training (sentiment, masked word, films), and `certified` speaks of masking,
+# not of deleting. And Adebayo and others (2018) add the test that any reader should pass: it must change when the weights do (notebook 11).
 #
 # ## Graphs can be measured too
 #
@@ -299,5 +306,10 @@ for row in graphs.summary():
 # - R. Y. Rohekar, Y. Gurwicz, S. Nisimov. *Causal Interpretation of Self-Attention in Pre-Trained Transformers.* NeurIPS 2023. arXiv:2310.20307.
 # - S. Nisimov, R. Y. Rohekar, Y. Gurwicz, G. Koren, G. Novik. *CLEAR: Causal Explanations from Attention in Neural Recommenders.* CONSEQUENCES at RecSys 2022. arXiv:2210.10621.
 # - B. Efron, R. Tibshirani. *An Introduction to the Bootstrap.* Chapman & Hall, 1993.
+#
+# - S. Jain, B. C. Wallace. *Attention is not Explanation.* NAACL 2019. arXiv:1902.10186.
+# - J. Bastings, K. Filippova. *The elephant in the interpretability room: Why use attention as explanation when we have saliency methods?* BlackboxNLP 2020. arXiv:2010.05607.
+# - P. Hase, H. Xie, M. Bansal. *The Out-of-Distribution Problem in Explainability and Search Methods for Feature Importance Explanations.* NeurIPS 2021. arXiv:2106.00786.
+# - A. Madsen, S. Reddy, S. Chandar. *Faithfulness Measurable Masked Language Models.* ICML 2024. arXiv:2310.07819.
 #
 # **Next:** [10, build your own variant](10_build_your_own_variant.ipynb)

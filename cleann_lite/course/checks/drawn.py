@@ -16,6 +16,7 @@ from . import notebook_03 as three
 from . import notebook_04 as four
 from . import notebook_06 as six
 from . import notebook_08 as eight
+from . import notebook_11 as eleven
 from . import notebook_12 as twelve
 from .notebook_00 import masked
 from .notebook_01 import normalised
@@ -290,6 +291,13 @@ DRAWN = {
     ),
     "8.2": (lambda row, shift: float((row[shift < 0] / -shift[shift < 0]).min()), q_shift, None),
     "8.3": (lambda A, T: A @ T @ np.linalg.pinv(T), lambda r: (attention(r, 5), r.normal(size=(5, 2))), None),
+    "11.1": (
+        eleven.area,
+        lambda r: (r.integers(0, 4, 6) / 4, np.arange(6) < r.integers(1, 6)),
+        None,
+    ),
+    "11.2": (eleven.mixed, lambda r: (attention(r, 4), float(r.uniform(0, 0.9))), None),
+    "11.3": (eleven.effects, lambda r: (eleven.example_function(int(r.integers(99)), 3), 3), None),
     "12.1": (twelve.free_in_layer, q_layer, None),
     "9.1": (
         lambda x, cost: float(np.where(np.isnan(x), cost, x).mean()),
