@@ -229,6 +229,8 @@ EQUIVALENT = {
     ("7.3", "for size in range(0, len(order) + 1):"): "masking nothing changes nothing",
     ("7.3", "for size in range(1, len(order) + 1 + 1):"): "all films are tried twice, with the same answer",
     ("7.3", "for size in range(1, len(order) + 2):"): "all films are tried twice, with the same answer",
+    ("11.3", "for j, i in combinations(range(n), 2):"): "the pairs come in another order, the table is symmetric",
+    ("11.3", "table[i, j] = table[j, i] = f((j, i)) - single[i] - single[j] + whole"): "a set of places has no order",
     ("12.1", "if combine >= 'concat':"): "of the two words only concat is not before concat",
     ("12.1", "return max(heads * n - heads - size, 0)"): "the larger of two numbers in any order",
     ("12.1", "return heads * max(n - size - 1, 0)"): "the larger of two numbers in any order",
