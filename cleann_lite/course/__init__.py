@@ -1,4 +1,4 @@
-"""The course's helpers: checks of exercises, figures with alt text, recorded runs, and parts to look inside.
+"""The course's helpers: checks of exercises, figures with alt text, recorded runs.
 
 What a notebook opens up, such as the way from a DAG to its MAG, is handed on here from the room where it
 lives, and loaded when it is first used: notebooks 01 to 05 need no PyTorch.
