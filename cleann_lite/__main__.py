@@ -64,6 +64,9 @@ def _parser():
         default="pocket-sentiment",
         help="pocket model (default pocket-sentiment), folder or hub id",
     )
+    tasks = ("classification", "masked-word", "next-word")
+    explain.add_argument("--task", choices=tasks, help="read from the model's folder if not given")
+    explain.add_argument("--threshold", type=float, help="from where a label is on (default 0.5)")
     explain.add_argument("--target", help="class, or the word whose choice is explained")
     _add_search_options(explain)
     explain.set_defaults(run=_explain)
@@ -233,7 +236,7 @@ def _explain(options):
         raise ValueError("the text is empty: at least one word is needed")
     from .models.loading import load_model
 
-    model = load_model(options.model)
+    model = load_model(options.model, task=options.task, threshold=options.threshold)
     if model.task == "recommendation":
         raise ValueError(f"{options.model} is a recommender: use cleann-lite recommend --history …")
     found = _search(model, text, options)
