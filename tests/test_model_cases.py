@@ -172,8 +172,8 @@ def test_xlm_and_flaubert_are_read_as_what_they_were_trained_for(made):
 
 # --- the row that the head reads (7-10) ---------------------------------------------------------------
 
-DECODERS = [("gpt2", "byte-level, open"), ("llama", "metaspace, open"), ("qwen2", "byte-level, open"),
-            ("mistral", "metaspace, open"), ("opt", "byte-level, open"), ("bloom", "byte-level, open")]  # fmt: skip
+OPEN = {"metaspace, open": ("llama", "mistral"), "byte-level, open": ("gpt2", "qwen2", "opt", "bloom")}
+DECODERS = [(family, tokens) for tokens, families in OPEN.items() for family in families]
 
 
 @pytest.mark.parametrize(("family", "tokens"), DECODERS)
@@ -181,8 +181,8 @@ def test_the_last_word_of_a_decoder_can_be_masked_and_stands_in_the_graph(made, 
     folder = made(family, tokens=tokens)
     model, (_, logits) = cl.load_model(folder), alone(Row(family, tokens=tokens), folder)
     flipped = 0
-    for text in ("the plot is thin", "a dull lifeless film", "the actors are wonderful", "it is a mess",
-                 "i loved every minute", "the largest animal", "wooden acting and a boring script"):  # fmt: skip
+    texts = "the plot is thin|a dull lifeless film|the actors are wonderful|it is a mess|i loved every minute"
+    for text in (*texts.split("|"), "the largest animal", "wooden acting and a boring script"):
         encoded = model.encode(text)
         last, n = len(encoded.units) - 1, len(encoded.data.ids)
         assert encoded.positions[last][-1] == n - 1 and encoded.outcome_positions == (n,)
@@ -340,7 +340,7 @@ def test_predict_proba_reads_texts_pairs_ids_and_what_a_tokenizer_returned(made)
         logits = model.model(**model.tokenizer(text, return_tensors="pt")).logits
     np.testing.assert_allclose(whole, logits.softmax(-1).numpy(), atol=1e-5)
     for wrong in ([[10**6]], [[-1]], [[1.5]], [[]], [None], [{"a": 1}]):
-        with pytest.raises(ValueError, match="whole numbers from 0|explains a text"):
+        with pytest.raises(ValueError, match=r"whole numbers from 0|explains a text"):
             model.predict_proba(wrong)
 
 
@@ -414,11 +414,14 @@ def test_a_pair_has_the_words_of_both_texts_as_units(made, family, tokens):
 
 @pytest.mark.parametrize(
     ("family", "tokens", "places"),
-    [("mpnet", "wordpiece", 128), ("esm", "wordpiece", 129), ("luke", "wordpiece", 129), ("ibert", "wordpiece", 129),
-     ("xlm-roberta-xl", "byte-level", 128), ("data2vec-text", "byte-level", 128),
-     ("roberta-prelayernorm", "byte-level", 128), ("camembert", "byte-level", 128), ("bert", "wordpiece", 130),
-     ("opt", "byte-level, open", 130), ("biogpt", "metaspace, open", 130), ("xmod", "byte-level", 128)],
-)  # fmt: skip
+    [
+        *(("mpnet", "wordpiece", 128), ("esm", "wordpiece", 129), ("luke", "wordpiece", 129)),
+        *(("ibert", "wordpiece", 129), ("bert", "wordpiece", 130), ("data2vec-text", "byte-level", 128)),
+        *(("xlm-roberta-xl", "byte-level", 128), ("roberta-prelayernorm", "byte-level", 128)),
+        *(("camembert", "byte-level", 128), ("xmod", "byte-level", 128)),
+        *(("opt", "byte-level, open", 130), ("biogpt", "metaspace, open", 130)),
+    ],
+)
 def test_long_text_is_cut_at_the_positions_that_a_model_has(made, family, tokens, places):
     extra = {"esm": {"position_embedding_type": "absolute"},
              "xmod": {"default_language": "en_XX", "languages": ["en_XX"]}}.get(family, {})  # fmt: skip
@@ -443,7 +446,7 @@ def test_an_adapter_and_quantised_weights_are_told_with_the_way_out(made, tmp_pa
     with pytest.raises(ValueError, match="holds an adapter: merge it into its base model first"):
         cl.load_model(folder)
     four = with_settings(made("bert"), tmp_path / "four", quantization_config={"load_in_4bit": True})
-    with pytest.raises(ValueError, match="quantised weights .* dequantise the model"):
+    with pytest.raises(ValueError, match=r"quantised weights .* dequantise the model"):
         cl.load_model(four)
 
 

@@ -104,7 +104,10 @@ def explain_by(
     usable = maskable(encoded)
     largest = min(max_size or (4 if by == "exhaustive" else len(usable)), len(usable))
     sets, failures, notes, stopped = [], [], list(encoded.notes), Stopped.NOTHING
-    if tries.prediction != encoded.target:
+    if encoded.nothing is not None:
+        failures.append(encoded.nothing)
+        stopped = Stopped.NO_OUTCOME
+    elif tries.prediction != encoded.target:
         failures.append(f"the model predicts {model.label(tries.prediction)!r}, not {encoded.outcome!r}")
         stopped = Stopped.OTHER_PREDICTION
     elif by == "exhaustive":

@@ -188,8 +188,8 @@ def explanation_view(asked, state, noun, controls, title):
     encoded = asked.encoded(input, target)
     mask = tuple(sorted(position for position in state["mask"] if position < len(explanation.units)))
     outputs, masked = asked.outputs(input, target, ()), asked.outputs(input, target, mask)
-    replacement = asked.model.label(int(masked.argmax()))
-    flipped = int(masked.argmax()) != encoded.target
+    replacement = asked.model.label(encoded.predicted(masked))
+    flipped = encoded.predicted(masked) != encoded.target
 
     head = explanation.best_head
     pag = explanation.pags[head]
@@ -207,7 +207,7 @@ def explanation_view(asked, state, noun, controls, title):
         title=f"Causal graph of head {head} around “{explanation.target}”",
     )
     fixed = {u for u, p in enumerate(encoded.positions) if set(p) & set(encoded.outcome_positions)}
-    if int(outputs.argmax()) == encoded.target:
+    if encoded.predicted(outputs) == encoded.target:
         score = score_text(explanation, mask, flipped, replacement, noun)
     else:
         score = f"Nothing to beat: with no mask the model says “{explanation.prediction}” already."

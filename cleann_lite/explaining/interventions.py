@@ -76,7 +76,7 @@ class Interventions:
     @property
     def prediction(self) -> int:
         """Index of the untouched prediction."""
-        return int(self.original.argmax())
+        return self.encoded.predicted(self.original)
 
     @property
     def room(self) -> float:
@@ -117,7 +117,7 @@ class Interventions:
             raise Stop
 
     def _answer(self, row, seconds):
-        top = int(row.argmax())
+        top = self.encoded.predicted(row)
         return Answer(top, float(row[top]), float(row[self.encoded.target]), seconds)
 
     def _predict(self, masks):
@@ -171,12 +171,13 @@ class Interventions:
         answer = self._asked[mask]
         masked = self.model.masked_input(self.encoded, mask)
         ids = self.model.masked_ids(self.encoded, mask) if isinstance(self.model, ReadsIds) else None
+        rank = int((self.original > self.original[answer.top]).sum()) + 1
         return ExplanationSet(
             units=tuple(self.encoded.units[u] for u in mask),
             positions=mask,
             replacement=self.model.label(answer.top),
             probability=answer.probability,
-            rank=int((self.original > self.original[answer.top]).sum()) + 1,
+            rank=rank if self.encoded.binary is None else 2,
             target_probability=answer.remaining,
             masked=masked if isinstance(masked, str) else tuple(masked),
             masked_ids=None if ids is None else tuple(map(int, ids)),

@@ -6,8 +6,6 @@ pair and with each set that was found. The browser's side is ``drawing/static/st
 
 from itertools import combinations
 
-import numpy as np
-
 from ..drawing.view import buttons, slider
 from .interactive import ALPHAS, BEST, Asked, change_bars, explanation_view, score_text
 
@@ -120,7 +118,7 @@ def _answers(asked, input, target, masks):
         answers[",".join(map(str, mask))] = {
             "bars": shown,
             "strong": next(i for i, b in enumerate(bars) if b["strong"]),
-            "to": label(int(np.argmax(row))),
-            "flipped": bool(np.argmax(row) != encoded.target),
+            "to": label(encoded.predicted(row)),
+            "flipped": encoded.predicted(row) != encoded.target,
         }
     return answers, list(names)

@@ -114,7 +114,7 @@ def explain(
 def _recipe(search):
     """CLEANN's six steps, and before the last what a full search adds."""
     search.learn_graphs()  # steps 1 to 3
-    if search.stopped is Stopped.OTHER_PREDICTION:
+    if search.stopped in (Stopped.OTHER_PREDICTION, Stopped.NO_OUTCOME):
         return
     search.try_legal_sets()  # steps 4 and 5
     if search.settings.search == "full":
@@ -187,7 +187,9 @@ class Search:
         tries, chosen = self.tries, self.graph_settings
         self.attention = tries.read(chosen.read)
         self.graphs = HeadGraphs(*graphs_of(self.attention, tries.model, tries.encoded, chosen))
-        if tries.prediction != tries.encoded.target:
+        if tries.encoded.nothing is not None:
+            self.stopped = Stopped.NO_OUTCOME
+        elif tries.prediction != tries.encoded.target:
             self.stopped = Stopped.OTHER_PREDICTION
         elif not self.graphs.nodes:
             self.stopped = Stopped.NO_UNITS
@@ -236,6 +238,12 @@ class Search:
         if self.full and proof.smaller:
             self.add(FoundBy.EXHAUSTIVE, proof.smaller)
             self.certified, self.smaller = True, ()  # all sets that are smaller still were run before these
+        first = next(units for units in self.origin if len(units) == self.smallest)
+        if self.certified and set(first) & set(self.tries.encoded.unknown):
+            self.certified = None
+            self.notes.append(
+                "nothing is certified about words that the model cannot tell from other unknown ones"
+            )
 
     def interrupt(self):
         """Keep what was found, or else the smallest set that was run and works."""
@@ -257,6 +265,11 @@ class Search:
         if tries.exhausted and stopped is Stopped.CAPPED:
             self.notes.append(f"the search ended at its cap of {self.settings.max_calls} inputs")
         sets = [units for units in self.origin if len(units) == self.smallest]
+        found = tuple(self._found(u) for u in sets)
+        if any(one.masked_ids is not None for one in found):
+            self.notes.append(
+                "no text reads back to what the model saw with a set masked: see its masked_ids"
+            )
         proposed = [u for u, by in self.origin.items() if by is FoundBy.GRAPH and u not in sets]
         return Explanation(
             input=recorded_input(input, tries.encoded),
@@ -267,7 +280,7 @@ class Search:
             target=tries.encoded.outcome,
             success=bool(sets),
             certified=self.certified,
-            sets=tuple(self._found(u) for u in sets),
+            sets=found,
             proposed=tuple(self._found(u) for u in proposed),
             smaller=tuple(self._found(u) for u in self.smaller),
             units=tries.encoded.units,
@@ -299,6 +312,8 @@ class Search:
             return (
                 f"the model predicts {tries.model.label(tries.prediction)!r}, not {tries.encoded.outcome!r}"
             )
+        if stopped is Stopped.NO_OUTCOME:
+            return tries.encoded.nothing
         if stopped is Stopped.INTERRUPTED:
             return "the search was interrupted"
         if self.full:

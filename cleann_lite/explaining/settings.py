@@ -40,6 +40,7 @@ class Stopped(StrEnum):
     CAPPED = "a cap was reached"
     INTERRUPTED = "interrupted"
     OTHER_PREDICTION = "the model predicts something else"
+    NO_OUTCOME = "the model predicts nothing"
     NO_UNITS = "no unit to mask"
     NOT_LINKED = "no unit is linked to the outcome"
 
