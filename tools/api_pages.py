@@ -9,12 +9,13 @@ import mistune
 
 # (module, what it is for), in the order of the house
 MODULES = (
-    "attention.sem", "attention.identifiability", "causal.graphs", "causal.separation", "causal.mags",
-    "causal.independence", "causal.orientation", "causal.pds", "causal.discovery", "models.protocol",
-    "models.loading", "models.text", "models.bert4rec", "models.decoupled", "explaining.search",
-    "explaining.settings",
-    "explaining.explanation", "explaining.baselines", "explaining.robustness", "drawing.draw",
-    "evaluation.experiment", "evaluation.results", "datasets.shipped", "widgets", "course",
+    "attention.sem", "attention.residual", "attention.identifiability", "causal.graphs", "causal.separation",
+    "causal.mags", "causal.independence", "causal.orientation", "causal.pds", "causal.discovery",
+    "models.protocol", "models.loading", "models.text", "models.bert4rec", "models.decoupled",
+    "explaining.search", "explaining.settings", "explaining.explanation", "explaining.baselines",
+    "explaining.robustness", "drawing.draw", "evaluation.experiment", "evaluation.results",
+    "evaluation.planted", "evaluation.readers", "evaluation.readings", "evaluation.randomised",
+    "evaluation.rungs", "datasets.shipped", "widgets", "course",
 )  # fmt: skip
 SECTION = re.compile(r"^([A-Z][A-Za-z ]+)\n-{3,}\s*$", re.M)
 STAR = re.compile(r"\*(?=[→—o])|(?<=[←—])\*")  # the star of α *→ β stands for any mark, not for emphasis

@@ -210,7 +210,7 @@ class Planted:
     @torch.no_grad()
     def probability(self, tokens) -> np.ndarray:
         """That the rule holds, (sentences,) float64, from (sentences, words) tokens."""
-        rows = _with_cls(tokens)
+        rows = with_cls(tokens)
         logits = [self.network(input_ids=part).logits[:, 0] for part in rows.split(2048)]
         return torch.sigmoid(torch.cat(logits).double()).numpy()
 
@@ -244,7 +244,8 @@ class Planted:
         return found
 
 
-def _with_cls(tokens):
+def with_cls(tokens) -> torch.Tensor:
+    """Sentences as the network reads them: [CLS] before the words."""
     return torch.as_tensor(np.pad(np.asarray(tokens), ((0, 0), (1, 0)), constant_values=CLS))
 
 
@@ -290,7 +291,7 @@ def train(rule: Rule, layers: int = 1, seed: int = 0, steps: int = 2000, enough:
     for done in range(1, steps + 1):
         tokens = draw(rule, rng, _BATCH)
         answers = [rule.holds(tokens)] + ([rule.aside(tokens)] if rule.aside else [])
-        logits = network(input_ids=_with_cls(tokens)).logits[:, : len(answers)]
+        logits = network(input_ids=with_cls(tokens)).logits[:, : len(answers)]
         wanted = torch.as_tensor(np.stack(answers, axis=1), dtype=torch.float32)
         loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, wanted)
         optimizer.zero_grad()

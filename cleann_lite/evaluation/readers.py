@@ -25,7 +25,7 @@ from ..causal.independence import PartialCorrelation
 from ..causal.pds import pds_sets
 from ..models.mixing import how_it_mixes
 from .journal import FORMAT, Journal, run_all
-from .planted import LENGTH, RULES, Planted, _with_cls, examples, interchange_accuracy, masked, train
+from .planted import LENGTH, RULES, Planted, examples, interchange_accuracy, masked, train, with_cls
 
 READINGS = (0.0, 0.5, "norms", "values", "rollout")
 OF_GRAPH = ("edge", "possible cause", "correlation", "partial correlation", "attention row")
@@ -94,7 +94,7 @@ def scores_of_graph(attention, pags, correlations) -> dict[str, np.ndarray]:
 
 def scores_of_model(planted: Planted, sentence: Sentence) -> dict[str, np.ndarray]:
     """Score of each word by asking the model: size of gradient x input, and of the change by masking it."""
-    rows = _with_cls(sentence.tokens[None])
+    rows = with_cls(sentence.tokens[None])
     embedded = planted.network.get_input_embeddings()(rows).detach().requires_grad_()
     logit = planted.network(inputs_embeds=embedded).logits[0, 0]
     gradient = torch.autograd.grad(logit, embedded)[0]
@@ -169,7 +169,7 @@ def examine(planted: Planted, rng: np.random.Generator, n: int = 24, permutation
         judge = partial(_judged, planted.rule, sentence, sets)
         for reader, scores in scores_of_model(planted, sentence).items():
             values.setdefault(("", reader), []).append(judge(scores, first_of_ranking(scores, sentence)))
-        mixing = how_it_mixes(planted.network, input_ids=_with_cls(tokens[None]))()
+        mixing = how_it_mixes(planted.network, input_ids=with_cls(tokens[None]))()
         for reading in READINGS:
             attention = read_attention(mixing[-1].attention, reading, mixing)
             pags, correlations = graphs(attention)
