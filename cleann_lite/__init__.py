@@ -27,7 +27,7 @@ _PUBLIC = {
     "drawing.heatmap": "heat_map",
     "evaluation.experiment": "evaluate",
     "evaluation.results": "Evaluation",
-    "evaluation.statistics": "comprehensiveness sufficiency",
+    "evaluation.faithfulness": "comprehensiveness sufficiency",
     "datasets.shipped": "data_path load_histories load_reviews",
 }
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names.split()}

@@ -202,9 +202,10 @@ def _evaluate(options):
                 raise ValueError(f"{name} is no setting of the benchmark of causal discovery")
         from .evaluation.learners import benchmark
 
-        run = benchmark(**shared, **methods, **given)
+        told = "\n".join(benchmark(**shared, **methods, **given).verdicts())
     else:
         from .evaluation.experiment import evaluate
+        from .evaluation.report import verdicts_text
 
         heads = {"heads": options.head} if options.head else {}
         run = evaluate(
@@ -212,7 +213,8 @@ def _evaluate(options):
             accept_licence=options.accept_licence, device=options.device, **shared, **methods, **heads,
             **given,
         )  # fmt: skip
-    print("\n".join(run.verdicts()))
+        told = verdicts_text(run, run.methods[0])
+    print(told)
     print(f"\nTable and report: {(Path(out) / 'report.html').resolve()}")
 
 

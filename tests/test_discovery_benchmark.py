@@ -77,7 +77,8 @@ def test_a_share_of_few_graphs_is_not_certain():
 def test_what_is_no_benchmark_is_told(tmp_path, capsys):
     with pytest.raises(ValueError, match="is missing"):
         Benchmark.read(tmp_path / "nowhere")
-    Journal(tmp_path / "results.jsonl", {"format": FORMAT, "task": "sentiment", "max_size": 5})
+    with Journal(tmp_path / "results.jsonl", {"format": FORMAT, "task": "sentiment", "max_size": 5}):
+        pass
     with pytest.raises(ValueError, match="no results of causal discovery"):
         Benchmark.read(tmp_path)
     with pytest.raises(ValueError, match="begun with task = 'sentiment'"):

@@ -10,18 +10,18 @@ import json
 import sys
 from pathlib import Path
 
-from cleann_lite.evaluation.journal import JOURNAL, read_journal
+from cleann_lite.datasets.files import write_whole
+from cleann_lite.evaluation.journal import read_journal
 
 RECORDED = Path(__file__).resolve().parent.parent / "data" / "recorded"
 
 
 def record(folder):
     """Write data/recorded/evaluation_TASK.jsonl.gz, inputs in order; the same bytes for the same results."""
-    settings, records, _ = read_journal(Path(folder) / JOURNAL)
-    lines = [settings, *(records[i] for i in sorted(records))]
-    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    settings, records = read_journal(folder)
+    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in (settings, *records))
     path = RECORDED / f"evaluation_{settings['task']}.jsonl.gz"
-    path.write_bytes(gzip.compress(text.encode(), 9, mtime=0))
+    write_whole(path, gzip.compress(text.encode(), 9, mtime=0))
     return path, len(records)
 
 

@@ -1,16 +1,15 @@
-"""The papers' experiments on one's own models: how small, how often, how sure, at which price.
+"""The papers' experiments on your own models: how small, how often, how certain, at what cost.
 
-An experiment draws inputs, lets every method explain each of them under the same heads, units and cap of
-model calls, runs each reported set again, and measures it. Failures count. ``evaluate`` runs it (on all
-cores, or a Dask cluster, resumable), and the `Evaluation` that it returns has the tidy table, intervals over
-inputs, paired comparisons, verdicts in words and a report in HTML.
+An experiment draws inputs, lets every row explain each of them with the same heads, units and caps, checks
+each reported set, and measures it. Failures count. ``evaluate`` runs it (on all cores, or a Dask cluster,
+resumable); the `Evaluation` that it returns has the tidy table, intervals over inputs, paired comparisons and
+verdicts, and :mod:`cleann_lite.evaluation.report` writes them down.
 
 Source of the two experiments: Rohekar et al. CLEANN. NeurIPS 2023, and Nisimov et al. CLEAR. CONSEQUENCES at
 RecSys 2022; of comprehensiveness and sufficiency: DeYoung et al. ACL 2020.
 """
 
 import hashlib
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
@@ -19,32 +18,36 @@ from pathlib import Path
 import numpy as np
 
 from ..explaining.explanation import Explanation
-from ..explaining.settings import Stopped
-from .cases import DEFAULT, Case, Found, chosen
+from ..explaining.settings import FoundBy, GraphSettings, Stopped
+from .case import Case, Found
+from .cases import DEFAULT, chosen
+from .faithfulness import others
 from .inputs import TASKS, draw_inputs, fingerprint
-from .journal import FORMAT, JOURNAL, Journal, run_all
+from .journal import FORMAT, JOURNAL, Journal
+from .parallel import run_all
+from .report import save
 from .results import Evaluation
-from .statistics import others
-
-_TIE = 1e-6  # the same input in another batch may differ by this much
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What an experiment depends on; every method reads the same ones.
+    """What an experiment depends on; every row reads the same ones.
 
     Attributes
     ----------
     task, n, model, data, seed, films
-        What is explained: see `cleann_lite.inputs.draw_inputs`.
+        What is explained: see `cleann_lite.evaluation.inputs.draw_inputs`.
     methods
         Names of the rows.
     heads
         Heads that CLEANN and the attention rows read; None (until the model is known) takes all.
     alpha, n_samples, nodes, max_size, max_candidates, max_calls, max_nodes
-        As in ``explain``; ``max_size`` and ``max_calls`` hold for every method: a larger set is a failure.
+        As in ``explain``; ``max_size`` and ``max_calls`` hold for every row: a larger set is a failure. With
+        the defaults no cap but ``max_size`` ends the search in a sentence or a history of usual length.
     alphas
-        Levels of the rows ``cleann-alphas``, for stability.
+        Levels of the rows ``cleann-alphas`` beside ``alpha``, for stability.
+    draws
+        Draws of each random row, averaged; at least 20.
     failure_cost
         Size that a failure counts as where failures are counted; None takes ``max_size + 1``.
     device
@@ -59,24 +62,26 @@ class Settings:
     seed: int = 0
     films: int = 15
     heads: tuple[int, ...] | None = None
-    alpha: float = 0.01
-    alphas: tuple[float, ...] = (0.001, 0.1)
+    alpha: float | None = None
+    alphas: tuple[float, ...] = (0.001, 0.01, 0.1)
     n_samples: int | None = None
     nodes: str = "content"
-    max_size: int = 5
-    max_candidates: int = 500
-    max_calls: int = 1000
+    max_size: int = 3
+    max_candidates: int = 5000
+    max_calls: int = 5000
     max_nodes: int = 64
+    draws: int = 20
     failure_cost: float | None = None
     device: str = "cpu"
 
     def __post_init__(self):
-        for name in ("n", "films", "max_size", "max_candidates", "max_calls", "max_nodes"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1: got {getattr(self, name)}")
+        least = dict.fromkeys(("n", "films", "max_size", "max_candidates", "max_calls", "max_nodes"), 1)
+        for name, value in (least | {"draws": 20}).items():
+            if getattr(self, name) < value:
+                raise ValueError(f"{name} must be at least {value}: got {getattr(self, name)}")
         if self.n_samples is not None and self.n_samples <= 3:
             raise ValueError(f"n_samples must be above 3: got {self.n_samples}")
-        for alpha in (self.alpha, *self.alphas):
+        for alpha in self.alphas if self.alpha is None else (self.alpha, *self.alphas):
             if not 0 < alpha < 1:
                 raise ValueError(f"alpha must lie between 0 and 1: got {alpha:g}")
 
@@ -111,13 +116,13 @@ def evaluate(
     model : str or model
         A name that ``load_model`` reads, or a loaded model; None takes the task's pocket model.
     data, from_file, accept_licence
-        See `cleann_lite.inputs.draw_inputs`; None takes SST-2's development set, or MovieLens-1M.
+        See `cleann_lite.evaluation.inputs.draw_inputs`; None takes SST-2's development set, or MovieLens-1M.
     methods : sequence of str or function
-        Rows of the table: names of `cleann_lite.methods`, or functions of one's own.
+        Rows of the table: names of :mod:`cleann_lite.evaluation.cases`, or your own functions.
     out : path, optional
         Folder of the journal, table and report. A run that was killed goes on from its journal.
     workers, cluster
-        See `cleann_lite.journal.run_all`; the table does not depend on them.
+        See `cleann_lite.evaluation.parallel.run_all`; the table does not depend on them.
     device : str, optional
         "cpu" or "cuda"; None takes a GPU where there is one.
     **settings
@@ -131,7 +136,7 @@ def evaluate(
     Examples
     --------
     >>> run = evaluate("sentiment", 10, data="examples", methods=("cleann", "attention"))  # doctest: +SKIP
-    >>> for sentence in run.verdicts(): print(sentence)  # doctest: +SKIP
+    >>> for verdict in run.verdicts(): print(verdict)  # doctest: +SKIP
     """
     if task not in TASKS:
         raise ValueError(f"the task must be one of {', '.join(TASKS)}: got {task!r}")
@@ -152,6 +157,8 @@ def evaluate(
         from_file=from_file,
         accept_licence=accept_licence,
     )
+    graph = GraphSettings(alpha=settings.get("alpha")).of(loaded)
+    settings["alpha"] = graph.alpha
     settings["heads"] = _heads(settings.get("heads"), loaded, items[0])
     settings.setdefault("nodes", "all" if task == "recommend" else "content")
     named = str(data) if isinstance(data, str | Path) else "list"
@@ -159,12 +166,12 @@ def evaluate(
     rows = chosen(methods, plan)
     plan = Settings(**{**vars(plan), "methods": tuple(rows)})
     header = _header(plan, model, items)
-    journal = Journal(None if out is None else Path(out) / JOURNAL, header)
     worker = Worker(plan, rows, str(model) if isinstance(model, str | Path) else loaded)
-    records = run_all(worker, items, journal, workers=workers, cluster=cluster, progress=progress)
-    run = Evaluation(header, records)
-    if out is not None:
-        run.save(out)
+    with Journal(None if out is None else Path(out) / JOURNAL, header) as journal:
+        records = run_all(worker, items, journal, workers=workers, cluster=cluster, progress=progress)
+        run = Evaluation(header, records)
+        if out is not None:
+            save(run, out)
     return run
 
 
@@ -232,28 +239,26 @@ class Worker:
 
     def _explained(self, model, item):
         record = {"input": item["input"], "row": item["row"]}
-        earlier, found, memory = {}, {}, {}
         try:
-            case = self._case(model, item, earlier, memory)
-            original = model.predict(case.encoded, [()])[0]
+            case = Case(model, item["content"], self.settings, item["input"], item["seen"])
             record |= {"units": len(case.encoded.units), "nodes": len(case.units)}
-            record |= {"probability": _rounded(original.max())}
+            record |= {"probability": _rounded(case.tries.original.max())}
         except (ValueError, RuntimeError) as error:
             return record | {"error": _sentence(error), "rows": {n: _failed(error) for n in self.rows}}
+        found, rows = {}, {}
         for name, function in self.rows.items():
-            case = self._case(model, item, earlier, memory)
-            start = time.perf_counter()
             try:
-                earlier[name] = _as_found(function(case))
-                seconds = time.perf_counter() - start + case.model.saved
-                found[name] = _measured(model, case.encoded, earlier[name], original, self.settings.max_size)
-                found[name]["seconds"] = round(seconds, 4)
-            except Exception as error:  # a row of one's own may raise anything: it fails, the others go on
-                found[name] = _failed(error) | {"seconds": round(time.perf_counter() - start, 4)}
-        return record | {"rows": found}
-
-    def _case(self, model, item, *shared):
-        return Case(model, item["content"], self.settings, item["input"], tuple(item["seen"]), *shared)
+                found[name] = _as_found(function(case))
+            except Exception as error:  # your own row may raise anything: it fails, the others go on
+                rows[name] = _failed(error)
+        # what is left without the sets that are measured runs in one go
+        case.tries.run(others(case.encoded, s) for f in found.values() for s in _first_sets(case, f))
+        for name, draws in found.items():
+            try:
+                rows[name] = _averaged([_measured(case, draw) for draw in draws])
+            except ValueError as error:
+                rows[name] = _failed(error)
+        return record | {"rows": {name: rows[name] for name in self.rows}}
 
 
 class _one_thread:
@@ -275,40 +280,62 @@ class _one_thread:
             torch.set_num_threads(self.before)
 
 
-def _as_found(result) -> Found:
-    if isinstance(result, Found):
-        return result
+def _as_found(result) -> list[Found]:
+    """What a row returned, as a list of draws."""
     if isinstance(result, Explanation):
         if result.stopped is Stopped.INTERRUPTED:
             raise KeyboardInterrupt
-        sets = tuple(s.positions for s in result.sets)
-        return Found(sets, result.model_calls, (*result.failures, "")[0])
-    raise TypeError(f"a method returns Found or Explanation: got {type(result).__name__}")
+        result = Found(tuple(s.positions for s in result.sets), result.model_calls, (*result.failures, "")[0])
+    draws = [result] if isinstance(result, Found) else result
+    if not isinstance(draws, list) or not draws or not all(isinstance(draw, Found) for draw in draws):
+        raise TypeError(f"a row returns Found, a list of Found, or Explanation: got {type(result).__name__}")
+    return draws
 
 
-def _measured(model, encoded, found, original, max_size):
-    """Run the first set and its complement again, by themselves; a set beyond the cap is a failure."""
+def _first_sets(case, draws):
+    """The sets that are measured: the first of each draw, if it fits the input and the cap."""
+    firsts = {tuple(sorted({int(u) for u in draw.sets[0]})) for draw in draws if draw.sets}
+    units = range(len(case.encoded.units))
+    return [s for s in sorted(firsts) if len(s) <= case.settings.max_size and all(u in units for u in s)]
+
+
+def _measured(case, found):
+    """Check the first set by the model and measure it; a set beyond the cap is a failure."""
     row = {"success": bool(found.sets), "calls": int(found.calls), "note": found.note}
     if not found.sets:
         return row
-    first = tuple(sorted({int(u) for u in found.sets[0]}))
-    if set(first) - set(range(len(encoded.units))):
-        raise ValueError(f"positions must be among 0 … {len(encoded.units) - 1}: got {list(first)}")
-    if len(first) > max_size:
-        return row | {"success": False, "note": f"its set has {len(first)} units, more than {max_size}"}
-    masked, alone = model.predict(encoded, [first, others(encoded, first)])
-    top = int(np.where(np.arange(len(masked)) == encoded.target, -np.inf, masked).argmax())
-    if masked[encoded.target] > masked[top] + _TIE:
+    first, count = tuple(sorted({int(u) for u in found.sets[0]})), len(case.encoded.units)
+    if not all(0 <= u < count for u in first):
+        raise ValueError(f"positions must be among 0 … {count - 1}: got {list(first)}")
+    if len(first) > case.settings.max_size:
+        limit = case.settings.max_size
+        return row | {"success": False, "note": f"its set has {len(first)} units, more than {limit}"}
+    tries = case.tries
+    if not tries.run([first]):
         raise ValueError("the reported set does not change the prediction")
-    whole = original[encoded.target]
+    without = others(case.encoded, first)
+    tries.run([without])
+    whole = tries.original[case.encoded.target]
     return row | {
         "size": len(first),
         "sets": len(found.sets),
-        "rank": int((original > original[top]).sum()) + 1,
-        "comprehensiveness": _rounded(whole - masked[encoded.target]),
-        "sufficiency": _rounded(whole - alone[encoded.target]),
+        "rank": tries.found(first, head=None, found_by=FoundBy.RANKING, within_graph=False).rank,
+        "comprehensiveness": _rounded(whole - tries.remaining(first)),
+        "sufficiency": _rounded(whole - tries.remaining(without)),
         "positions": list(first),
     }
+
+
+def _averaged(draws):
+    """One row of several draws: means over all draws, and over those that succeeded of what a set has."""
+    if len(draws) == 1:
+        return draws[0]
+    good = [draw for draw in draws if draw["success"]]
+    row = {"success": _rounded(len(good) / len(draws)), "draws": len(draws), "note": draws[0]["note"]}
+    row["calls"] = _rounded(np.mean([draw["calls"] for draw in draws]))
+    for name in ("size", "sets", "rank", "comprehensiveness", "sufficiency") if good else ():
+        row[name] = _rounded(np.mean([draw[name] for draw in good]))
+    return row
 
 
 def _failed(error):

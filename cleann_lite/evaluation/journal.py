@@ -2,6 +2,8 @@
 
 A journal is a file of JSON lines: the settings first, then one line an input, written when it finishes. A
 run that was killed goes on where it stopped; the order in which workers finish leaves no trace in the result.
+A damaged line is set aside in ``….rejected`` and only its input runs again. One run at a time writes a
+journal; another is told who does.
 """
 
 import gzip
@@ -9,50 +11,69 @@ import json
 import logging
 import os
 import platform
-import warnings
-from collections.abc import Callable, Iterable
-from contextlib import contextmanager, nullcontext
-from functools import partial
+import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
 from .. import __version__
+from ..datasets.files import write_whole
 
 log = logging.getLogger("cleann_lite")
-FORMAT = "cleann_lite evaluation 1"
+KIND = "cleann_lite evaluation"
+FORMAT = f"{KIND} 2"
 JOURNAL = "results.jsonl"
-_RETRIES = 1  # a worker that was lost is replaced once
 
 
 class Journal:
-    """Finished inputs of one experiment, in a file or (``path`` None) in memory.
+    """Finished inputs of one experiment, in a file or (``path`` None) in memory; open it by ``with``.
 
     Parameters
     ----------
     path
-        File of JSON lines; a last line that a kill cut short is dropped.
+        File of JSON lines.
     settings
-        What the results depend on. A journal that was begun with others is refused.
+        What the results depend on, with ``format``, and ``methods`` and ``n`` where a line must have them.
 
     Raises
     ------
     ValueError
-        The file is no journal, or belongs to an experiment with other settings.
+        On opening: the file is not a journal, was begun with other settings or by another version, or
+        another run writes it.
     """
 
     def __init__(self, path: str | Path | None, settings: dict):
         self.path = None if path is None else Path(path)
         self.settings = settings
         self.records: dict[int, dict] = {}
-        if self.path is None:
-            return
-        if self.path.exists() and self.path.stat().st_size:
-            self._continue()
-        if not self.path.exists() or not self.path.stat().st_size:
+        self._lock = self._file = None
+
+    def __enter__(self):
+        if self.path is not None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._write(settings)
+            self._lock = _Lock(self.path)
+            try:
+                self._continue()
+                self._file = open(self.path, "a", encoding="utf-8")
+                if not self.path.stat().st_size:
+                    self._write(self.settings)
+            except BaseException:
+                self.__exit__()
+                raise
+        return self
+
+    def __exit__(self, *_):
+        if self._file is not None:
+            self._file.close()
+        if self._lock is not None:
+            self._lock.release()
+        self._file = self._lock = None
 
     def _continue(self):
-        begun, self.records, whole = read_journal(self.path)
+        if not self.path.exists() or not self.path.stat().st_size:
+            return
+        content = self.path.read_bytes()
+        begun, self.records, good, bad = _parsed(self.path, content)
         if begun is not None:
             changed = [k for k in {**self.settings, **begun} if begun.get(k) != self.settings.get(k)]
             if changed:
@@ -61,19 +82,26 @@ class Journal:
                     f"{self.path} was begun with {name} = {begun.get(name)!r}, and now it is "
                     f"{self.settings.get(name)!r}: choose another folder (--out), or delete that file"
                 )
-        if whole < self.path.stat().st_size:
-            with open(self.path, "rb+") as file:
-                file.truncate(whole)
+        if bad:
+            aside = self.path.with_name(f"{self.path.name}.rejected")
+            with open(aside, "ab") as file:
+                file.writelines(line + b"\n" for _, line in bad.values())
+            _tell(self.path, bad, f"set aside in {aside.name}; that input runs again")
+        kept = b"".join(line + b"\n" for line in good)
+        if kept != content:
+            write_whole(self.path, kept)
 
     def add(self, record: dict) -> None:
-        """Keep one finished input."""
-        self.records[record["input"]] = record
-        if self.path is not None:
+        """Keep one finished input; one that is kept already stays as it is."""
+        if record["input"] in self.records:
+            return
+        if self._file is not None:
             self._write(record)
+        self.records[record["input"]] = record
 
     def _write(self, record):
-        with open(self.path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(record, ensure_ascii=False) + "\n")
+        self._file.write(json.dumps(record, ensure_ascii=False) + "\n")
+        self._file.flush()
 
     @property
     def in_order(self) -> list[dict]:
@@ -81,152 +109,137 @@ class Journal:
         return [self.records[i] for i in sorted(self.records)]
 
 
-def read_journal(path) -> tuple[dict | None, dict[int, dict], int]:
-    """Settings, finished inputs by number, and how many bytes of the (unzipped) file are whole lines."""
-    settings, records, whole = None, {}, 0
-    content = Path(path).read_bytes()
-    if Path(path).suffix == ".gz":
-        content = gzip.decompress(content)
-    for line in content.splitlines(keepends=True):
-        if not line.endswith(b"\n"):
-            break  # a kill cut it short
-        try:
-            record = json.loads(line)
-            if settings is None:
-                settings = record
-                if not str(record["format"]).startswith("cleann_lite evaluation"):
-                    raise KeyError("format")
-            else:
-                records[record["input"]] = record
-        except (ValueError, KeyError, TypeError):
-            raise ValueError(
-                f"{path} is not a journal of an evaluation: choose another folder, or delete that file"
-            ) from None
-        whole += len(line)
-    return settings, records, whole
+def read_journal(folder) -> tuple[dict, list[dict]]:
+    """Settings and finished inputs, in order, of a folder or a journal (also one packed by gzip).
 
-
-def run_all(
-    function: Callable[[dict], dict],
-    items: Iterable[dict],
-    journal: Journal,
-    *,
-    workers: int = 1,
-    cluster: str | None = None,
-    progress: bool = False,
-) -> list[dict]:
-    """Run what the journal lacks, write each result as it comes, and return all in order.
-
-    Parameters
-    ----------
-    function
-        From an item to its record, both JSON-ready with the number ``input``; sent to the workers.
-    items
-        Independent inputs.
-    workers
-        Processes on this computer (joblib's loky); 1 runs here, −1 takes every core.
-    cluster
-        Address of a Dask scheduler (``tcp://…``), whose workers then run the inputs.
-    progress
-        Show a progress bar.
+    Damaged lines are left out with a warning; nothing is written.
 
     Raises
     ------
     ValueError
-        A worker died, or the cluster cannot be reached; the finished inputs stand in the journal.
+        There is none, it is not a journal, or it is one of another version.
     """
-    import joblib
-
-    items = list(items)
-    call = partial(_call, function)  # Dask's backend hashes what it runs, and a partial always has a hash
-    left = [item for item in items if item["input"] not in journal.records]
-    if not left:
-        return journal.in_order
-    workers = joblib.cpu_count() if workers == -1 else workers
-    if workers < 1:
-        raise ValueError(f"workers must be at least 1, or -1 for every core: got {workers}")
-    with _backend(cluster, workers) as parallel, _bar(len(items), len(items) - len(left), progress) as bar:
-        for attempt in range(_RETRIES + 1):
-            left = [item for item in items if item["input"] not in journal.records]
-            try:
-                for record in parallel(joblib.delayed(call)(item) for item in left):
-                    journal.add(record)
-                    bar.update()
-                break
-            except ValueError:
-                raise
-            except Exception as error:
-                if attempt < _RETRIES and _lost_worker(error):
-                    log.warning("A worker died (%s): its inputs run again.", type(error).__name__)
-                    continue
-                raise ValueError(_stopped(journal, len(items), error)) from error
-    return journal.in_order
+    path = Path(folder)
+    path = path / JOURNAL if path.is_dir() else path
+    if not path.is_file():
+        raise ValueError(f"there are no results in {str(folder)!r}: {JOURNAL} is missing")
+    content = path.read_bytes()
+    if path.suffix == ".gz":
+        try:
+            content = gzip.decompress(content)
+        except (OSError, EOFError) as error:
+            raise ValueError(f"{path} cannot be unpacked ({error}): get it again") from None
+    settings, records, _, bad = _parsed(path, content)
+    if settings is None:
+        raise ValueError(f"{path} holds no results yet: its first line was not finished")
+    if bad:
+        _tell(path, bad, "left out")
+    return settings, [records[i] for i in sorted(records)]
 
 
-def _call(function, item):
-    return function(item)
+def _parsed(path, content):
+    """Settings, records by input, good lines, and bad ones by number with what is wrong with them."""
+    settings, records, good, bad = None, {}, [], {}
+    *lines, _ = content.split(b"\n")  # what follows the last line end was cut short by a kill
+    for number, line in enumerate(lines, 1):
+        line = line.strip(b"\0\r")  # a power cut can leave a run of NULs
+        if not line:
+            continue
+        record = _json(line)
+        if settings is None:
+            settings = _checked_settings(path, record)
+        elif fault := _fault(record, settings):
+            bad[number] = fault, line
+            continue
+        elif record["input"] in records:
+            continue
+        else:
+            records[record["input"]] = record
+        good.append(line)
+    return settings, records, good, bad
 
 
-def _lost_worker(error):
-    return type(error).__name__ in ("TerminatedWorkerError", "BrokenProcessPool", "KilledWorker")
-
-
-def _stopped(journal, total, error):
-    first = (str(error).strip().splitlines() or [""])[0][:160]
-    what = "a worker died" if _lost_worker(error) else "the run failed"
-    kept = f"they stand in {journal.path}, and the same command goes on from there"
-    if journal.path is None:
-        kept = "give a folder (out) to keep them"
-    done = len(journal.records)
-    return f"{what} after {done} of {total} inputs ({type(error).__name__}: {first}): {kept}"
-
-
-@contextmanager
-def _backend(cluster, workers):
-    """A joblib runner that hands over results as they finish."""
-    import joblib
-
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    options = {"return_as": "generator_unordered", "batch_size": 1}
-    if cluster is None:
-        one = {"inner_max_num_threads": 1} if workers > 1 else {}
-        chosen = joblib.parallel_config("loky", **one) if workers > 1 else nullcontext()
-        with chosen, warnings.catch_warnings():
-            # loky replaces a worker whose memory has grown, and says so; one that dies raises
-            warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
-            yield joblib.Parallel(n_jobs=workers, **options)
-        return
+def _json(line):
     try:
-        from distributed import Client
-        from distributed.comm.addressing import parse_address, parse_host_port
-    except ModuleNotFoundError:
-        raise ValueError('a cluster needs Dask: pip install "dask[distributed]"') from None
-    try:
-        parse_host_port(parse_address(cluster)[1])
-        client = Client(cluster, timeout=5, set_as_default=False)
-    except (OSError, ValueError, TimeoutError) as error:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _checked_settings(path, record):
+    """The first line, if it is one of this version."""
+    begun = record.get("format") if isinstance(record, dict) else None
+    if begun == FORMAT:
+        return record
+    if str(begun).startswith(KIND):
         raise ValueError(
-            f"no Dask scheduler answers at {cluster!r} ({type(error).__name__}): start one with "
-            f"`dask scheduler`, and workers that have this package with `dask worker {cluster}`"
-        ) from None
-    with client, joblib.parallel_config("dask", client=client):
-        yield joblib.Parallel(**options)
+            f"{path} was written by another version of this package ({begun!r}; this one writes {FORMAT!r}): "
+            "choose another folder (--out), or delete that file"
+        )
+    raise ValueError(f"{path} is not a journal of an evaluation: choose another folder, or delete that file")
 
 
-@contextmanager
-def _bar(total, done, show):
-    if not show:
-        yield _NoBar()
-        return
-    from tqdm.auto import tqdm
+def _fault(record, settings):
+    """What is wrong with the line of an input; empty if nothing."""
+    if not isinstance(record, dict):
+        return "it is not JSON of a record"
+    number, rows = record.get("input"), record.get("rows")
+    if type(number) is not int or not 0 <= number < settings.get("n", sys.maxsize):
+        return f"its input is {number!r}"
+    if "methods" not in settings:
+        return ""
+    if not isinstance(rows, dict):
+        return "it has no rows"
+    missing = [m for m in settings["methods"] if not isinstance(rows.get(m), dict)]
+    return f"the row {missing[0]} is missing" if missing else ""
 
-    with tqdm(total=total, initial=done, unit="input") as bar:
-        yield bar
+
+def _tell(path, bad, what):
+    for number, (fault, _) in bad.items():
+        log.warning("Line %d of %s is damaged (%s): %s.", number, path, fault, what)
 
 
-class _NoBar:
-    def update(self):
-        """Nothing to show."""
+class _Lock:
+    """The right to write a journal, held by one process; it ends with the process whatever happens."""
+
+    def __init__(self, path):
+        self._path = path.with_name(f"{path.name}.lock")
+        while True:
+            self._file = open(self._path, "a+", encoding="utf-8")  # noqa: SIM115
+            if not _locked(self._file):
+                self._file.seek(0)
+                who = self._file.read().strip() or "another process"
+                self._file.close()
+                raise ValueError(f"{who} writes {path}: wait until it ends, or choose another folder (--out)")
+            if self._path.exists() and os.path.samestat(os.fstat(self._file.fileno()), self._path.stat()):
+                break
+            self._file.close()  # its holder deleted it in between
+        self._file.truncate(0)
+        began = time.strftime("%Y-%m-%d %H:%M:%S")
+        self._file.write(f"process {os.getpid()} on {platform.node() or 'this computer'} (since {began})")
+        self._file.flush()
+
+    def release(self):
+        with suppress(OSError):
+            self._path.unlink()  # while it is held, so that nobody's new lock goes
+        self._file.close()
+
+
+def _locked(file) -> bool:
+    """Lock an open file for this process, if no other process has."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            file.seek(1 << 20)  # beyond its text, which others read
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def versions() -> dict[str, str]:

@@ -20,7 +20,9 @@ from ..attention.sem import planted_sem
 from ..causal.discovery import learn_pag
 from ..causal.graphs import PAG
 from ..causal.independence import DSeparation, PartialCorrelation
-from .journal import FORMAT, JOURNAL, Journal, read_journal, run_all
+from .journal import FORMAT, JOURNAL, Journal, read_journal
+from .parallel import run_all
+from .report import save_benchmark
 from .statistics import bootstrap_mean, right_marks, sign_flip_p, skeleton_f1, wilson
 
 
@@ -244,14 +246,12 @@ def benchmark(
     PartialCorrelation(np.eye(2), plan.n_samples, plan.alpha)  # refuses what no test could use
     random_problem(plan.seed, plan.n_nodes, plan.degree, plan.latent_share, 10, plan.alpha)
     header = {"format": FORMAT, "task": "discovery", **asdict(plan), "methods": list(rows)}
-    journal = Journal(None if out is None else Path(out) / JOURNAL, header)
     items = [{"input": i} for i in range(n)]
-    records = run_all(
-        _Worker(plan, rows), items, journal, workers=workers, cluster=cluster, progress=progress
-    )
-    run = Benchmark(header, records)
-    if out is not None:
-        run.save(out)
+    with Journal(None if out is None else Path(out) / JOURNAL, header) as journal:
+        how = {"workers": workers, "cluster": cluster, "progress": progress}
+        run = Benchmark(header, run_all(_Worker(plan, rows), items, journal, **how))
+        if out is not None:
+            save_benchmark(run, out)
     return run
 
 
@@ -263,21 +263,17 @@ class Benchmark:
 
     @classmethod
     def read(cls, folder) -> "Benchmark":
-        """Results that stand in a folder or a journal.
+        """Results from a folder or a journal.
 
         Raises
         ------
         ValueError
-            There is no journal, it is damaged, or it is of another kind.
+            There is no journal, its first line is damaged, or it is of another kind or version.
         """
-        path = Path(folder)
-        path = path / JOURNAL if path.is_dir() else path
-        if not path.is_file():
-            raise ValueError(f"there are no results in {str(folder)!r}: {JOURNAL} is missing")
-        settings, records, _ = read_journal(path)
-        if settings is None or settings["task"] != "discovery":
-            raise ValueError(f"{path} holds no results of causal discovery")
-        return cls(settings, [records[i] for i in sorted(records)])
+        settings, records = read_journal(folder)
+        if settings["task"] != "discovery":
+            raise ValueError(f"{Path(folder)} holds no results of causal discovery")
+        return cls(settings, records)
 
     def values(self, method, column) -> np.ndarray:
         """(graphs,) float64 of "f1", "marks", "exact", "seconds" or "tests" (a sum); NaN after an error."""
@@ -328,29 +324,3 @@ class Benchmark:
                 p = sign_flip_p(difference)
                 sentences.append(f"ICD minus FCI, {what}: {bootstrap_mean(difference)} (p = {p:.2g}).")
         return sentences
-
-    def save(self, folder) -> Path:
-        """Write table.csv and report.html; returns the report's path."""
-        from .results import write_csv
-
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        rows = [
-            {"graph": r["input"], "observed": r["observed"], "learner": m}
-            | {c: r["rows"][m].get(c, "") for c in ("f1", "marks", "exact")}
-            | {
-                "tests": " ".join(map(str, r["rows"][m].get("tests", ()))),
-                "error": r["rows"][m].get("error", ""),
-            }
-            for r in self.records
-            for m in self.settings["methods"]
-        ]
-        write_csv(folder / "table.csv", rows)
-        (folder / "report.html").write_text(self.to_html(), encoding="utf-8")
-        return folder / "report.html"
-
-    def to_html(self) -> str:
-        """The report: one file, no script, no network."""
-        from .report import discovery_page
-
-        return discovery_page(self)

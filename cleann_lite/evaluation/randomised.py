@@ -19,7 +19,8 @@ from ..causal.discovery import learn_pag
 from ..causal.independence import PartialCorrelation
 from ..explaining.baselines import attention_scores
 from .inputs import fingerprint
-from .journal import FORMAT, Journal, run_all
+from .journal import FORMAT, Journal
+from .parallel import run_all
 from .readings import (
     FAILURE,
     Tried,
@@ -204,9 +205,9 @@ def randomise(
         "inputs": fingerprint(items),
     }
     settings |= {"alpha": alpha, "readings": [str(r) for r in readings], "seed": seed}
-    journal = Journal(None if out is None else Path(out) / "randomised.jsonl", settings)
     worker = Randomiser(model, alpha, tuple(readings), seed)
-    records = run_all(worker, items, journal, workers=workers, cluster=cluster, progress=progress)
+    with Journal(None if out is None else Path(out) / "randomised.jsonl", settings) as journal:
+        records = run_all(worker, items, journal, workers=workers, cluster=cluster, progress=progress)
     if out is not None:
         write(Path(out) / "randomised.csv", summary(records, Path(model).name))
     return records

@@ -24,7 +24,8 @@ from ..causal.graphs import PAG
 from ..causal.independence import PartialCorrelation
 from ..causal.pds import pds_sets
 from ..models.mixing import how_it_mixes
-from .journal import FORMAT, Journal, run_all
+from .journal import FORMAT, Journal
+from .parallel import run_all
 from .planted import LENGTH, RULES, Planted, examples, interchange_accuracy, masked, train, with_cls
 
 READINGS = (0.0, 0.5, "norms", "values", "rollout")
@@ -280,10 +281,10 @@ def plant(
         for i, (seed, depth, rule) in enumerate(every)
     ]
     settings = {"format": FORMAT, "task": "planted", "rules": rules, "layers": layers, "seeds": seeds}
-    journal = Journal(
+    with Journal(
         None if out is None else Path(out) / "planted.jsonl", settings | {"sentences": sentences}
-    )
-    records = run_all(run_one, items, journal, workers=workers, cluster=cluster, progress=progress)
+    ) as journal:
+        records = run_all(run_one, items, journal, workers=workers, cluster=cluster, progress=progress)
     if out is not None:
         write(Path(out), records)
     return records

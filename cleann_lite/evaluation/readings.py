@@ -27,7 +27,8 @@ from ..causal.independence import PartialCorrelation
 from ..causal.pds import pds_sets
 from ..models.protocol import Encoded, Model
 from .inputs import fingerprint
-from .journal import FORMAT, Journal, run_all
+from .journal import FORMAT, Journal
+from .parallel import run_all
 from .statistics import bootstrap_mean
 
 READINGS = (0.0, 0.5, "norms", "values", "rollout")
@@ -294,8 +295,8 @@ def read_all(
     reader = Reader(model, tuple(readings), tuple(alphas), tuple(heads))
     settings = {"format": FORMAT, "task": "readings", "model": Path(model).name, "inputs": fingerprint(items)}
     settings |= {"readings": [str(r) for r in readings], "alphas": list(alphas), "heads": list(heads)}
-    journal = Journal(None if out is None else Path(out) / "readings.jsonl", settings)
-    records = run_all(reader, items, journal, workers=workers, cluster=cluster, progress=progress)
+    with Journal(None if out is None else Path(out) / "readings.jsonl", settings) as journal:
+        records = run_all(reader, items, journal, workers=workers, cluster=cluster, progress=progress)
     if out is not None:
         write(Path(out) / "readings.csv", summary(records))
     return records

@@ -1,11 +1,17 @@
-"""An evaluation as one page of HTML: verdicts in words, tables, plots, and what reproduces it."""
+"""An evaluation written down: the table of verdicts (Markdown, text, HTML), plots, a page, files."""
 
+import csv
 import html
 import io
+from pathlib import Path
 
 import numpy as np
 
+from ..datasets.files import write_whole
+from .cases import JUDGED as VARIANTS
 from .journal import versions
+from .results import FEW, FEWEST, JUDGED
+from .statistics import Interval
 
 _BLUE, _ORANGE = "#0072B2", "#D55E00"
 _STYLE = """
@@ -15,86 +21,106 @@ td, th { padding: 0.25rem 0.6rem; text-align: right; border-bottom: 1px solid #d
 th:first-child, td:first-child, .settings td, .settings th { text-align: left; }
 .settings td { white-space: normal; overflow-wrap: anywhere; }
 .settings td:first-child { white-space: nowrap; overflow-wrap: normal; }
-figure { margin: 1.5rem 0; }
+.better { background: #e3f1fa; } .worse { background: #fbe9df; } .better, .worse { font-weight: bold; }
+small { font-weight: normal; } figure { margin: 1.5rem 0; }
 figcaption { color: #444; font-size: 0.9rem; } svg { max-width: 100%; height: auto; }
 """
-RIVALS = {
-    "attention": "attention order (same heads, same cap of model calls)",
-    "attention-at-equal-calls": "attention-ranked sets at the very same number of model calls",
-    "random-at-equal-calls": "random sets at the very same number of model calls",
-}
 _SUMMARY = (
-    "success", "size", "counted_size", "rank", "calls", "seconds", "comprehensiveness", "sufficiency",
-    "minimal", "errors",
+    "success", "size", "counted_size", "rank", "calls", "comprehensiveness", "sufficiency", "minimal",
+    "errors",
 )  # fmt: skip
-_PER_HEAD = ("-head-", "-alpha-")
 
 
-# --- words -----------------------------------------------------------------------------------------------
+# --- verdicts --------------------------------------------------------------------------------------------
+
+_HEADS = {
+    "success": "success (points)",
+    "counted_size": "counted size",
+    "calls": "model calls",
+    "rank": "rank of the replacement",
+}
 
 
-def verdicts(run) -> list[str]:
-    """Sentences that confirm or deny the papers' headlines for this model and data."""
-    sentences = []
-    for rival, told in RIVALS.items():
-        if {"cleann", rival} <= set(run.methods):
-            c = run.compare("cleann", rival)
-            sentences += [_size_verdict(c, told, run.cost), _rank_verdict(run, c, told)]
-    sentences += [_failures(run), _minimality(run), *_stability(run)]
-    return [s for s in sentences if s]
+def how_many(run) -> str:
+    """How many inputs are behind a table, said loudly where they are few."""
+    n = len(run.records)
+    if n < FEWEST:
+        return f"ONLY {n} INPUT{'S' * (n != 1)}: NOTHING CAN BE DECIDED."
+    return f"ONLY {n} INPUTS: A HINT, NOT A RESULT." if n < FEW else f"{n} inputs."
 
 
-def _size_verdict(c, told, cost):
-    if not c.common:
-        return f"Smaller sets than {told}? Not decided: no input was explained by both."
-    word = _decided(c.size, c.p["size"], "smaller")
-    counted = _decided(c.counted_size, c.p["counted_size"], "smaller").rstrip(".").lower()
+def reading(run, ours="cleann") -> str:
+    """What the cells of a table of verdicts mean."""
     return (
-        f"Smaller sets than {told}? {word} On the {_inputs(c.common)} that both explained, CLEANN's set has "
-        f"{_signed(c.size)} units relative to the other's (p = {c.p['size']:.2g}). Over all inputs, a "
-        f"failure counted as a set of {cost:g} units: {_signed(c.counted_size)} ({counted}; "
-        f"p = {c.p['counted_size']:.2g}). CLEANN's share of success is {_signed(c.success, '.1%')} relative "
-        f"to the other's (p = {c.p['success']:.2g})."
+        f"Each cell says whether {ours} does better or worse than the rival on the same inputs, with the "
+        f"mean difference ({ours} minus rival) and its 95 % bootstrap interval over inputs. Not decided: the "
+        f"interval holds 0, or fewer than {FEWEST} inputs are behind it. Success in points (100 = every "
+        f"input). Counted size: units in the set, a failure counted as {run.cost:g}. Rank: place of the "
+        f"replacement in the original ranking, over inputs that both explained. Of 20 cells without any true "
+        f"difference, one is decided by chance."
     )
 
 
-def _rank_verdict(run, c, told):
-    ranks = np.concatenate([run.values(m, "rank") for m in (c.first, c.second)])
-    if set(ranks[~np.isnan(ranks)]) <= {2.0}:
-        if c.second == "attention":
-            return "Does the replacement rank higher? No question with two classes: it is always the second."
-        return ""
-    word = _decided(c.rank, c.p["rank"], "higher")
-    return (
-        f"Does the replacement rank higher than with {told}? {word} On the {_inputs(c.common)} that both "
-        f"explained, CLEANN's stood {_signed(c.rank)} places relative to the other's in the original ranking "
-        f"(negative is higher; p = {c.p['rank']:.2g})."
-    )
+def cell(verdict) -> tuple[str, str]:
+    """A verdict as its word and its interval: ("better", "−0.50 [−0.62, −0.38]")."""
+    i = verdict.interval
+    if i is None:
+        return "same for any set", ""
+    if not i.n:
+        return verdict.word.value, "no common success"
+    style = "+.1f" if verdict.column in ("success", "calls") else "+.2f"
+    numbers = f"{i.estimate:{style}} [{i.low:{style}}, {i.high:{style}}]"
+    few = f" (only {i.n} input{'s' * (i.n != 1)})" if i.n < FEWEST else ""
+    return verdict.word.value, numbers.replace("-", "−") + few
 
 
-def _inputs(count):
-    return f"{count} input{'s' * (count != 1)}"
+def verdict_rows(run, ours="cleann", rivals=None) -> list[tuple[str, list[tuple[str, str]]]]:
+    """The table of verdicts: (rival, cells) a row, the cells of `cell` in the order of `JUDGED`."""
+    every = run.verdicts(ours, rivals)
+    rows = [every[i : i + len(JUDGED)] for i in range(0, len(every), len(JUDGED))]
+    return [(row[0].rival, [cell(v) for v in row]) for row in rows]
 
 
-def _decided(interval, p, what):
-    """Confirmed or denied where the interval leaves 0 out and the test agrees at 5 %."""
-    opposite = {"smaller": "larger", "higher": "lower"}[what]
-    if interval.n and interval.high < 0 and p <= 0.05:
-        return f"Confirmed: {what}."
-    if interval.n and interval.low > 0 and p <= 0.05:
-        return f"Denied: {opposite}."
-    return "Not decided."
+def verdicts_markdown(run, ours="cleann", rivals=None) -> str:
+    """The table of verdicts as Markdown, for notebooks and pages; small numbers of inputs are said first."""
+    lines = [f"| {ours} against | {' | '.join(_HEADS[c] for c in JUDGED)} |", "|---" * 5 + "|"]
+    for rival, cells in verdict_rows(run, ours, rivals):
+        told = (f"**{w}** {n}" if w in ("better", "worse") else f"{w} {n}" for w, n in cells)
+        lines.append(f"| {rival} | {' | '.join(t.strip() for t in told)} |")
+    return "\n".join([f"**{how_many(run)}** {reading(run, ours)}", "", *lines])
 
 
-def _failures(run):
-    shares = []
+def verdicts_text(run, ours="cleann", rivals=None) -> str:
+    """Each row in a line, then the table of verdicts, for a terminal."""
+    lines = [how_many(run), ""]
     for row in run.summary():
-        if any(part in row["method"] for part in _PER_HEAD):
-            continue
-        s = row["success"]
-        errors = f" ({row['errors']} by an error)" if row["errors"] else ""
-        shares.append(f"{row['method']} {1 - s.estimate:.1%} [{1 - s.high:.1%}, {1 - s.low:.1%}]{errors}")
-    return f"How often does each method fail? {'; '.join(shares)}."
+        share, errors = row["success"], f", {row['errors']} errors" * bool(row["errors"])
+        lines.append(f"{row['method']}: {100 * share.estimate:.1f} % explained, counted size "
+                     f"{row['counted_size']}, model calls {row['calls']}{errors}")  # fmt: skip
+    for rival, cells in verdict_rows(run, ours, rivals):
+        lines += ["", f"{ours} against {rival}"]
+        lines += [f"    {_HEADS[c]:<24} {' '.join(told)}" for c, told in zip(JUDGED, cells, strict=True)]
+    return "\n".join([*lines, "", reading(run, ours)])
+
+
+def _verdict_table(run, ours):
+    """The table in HTML: words in the cells, intervals below them and on hover."""
+    head = "".join(f"<th>{_text(h)}</th>" for h in (f"{ours} against", *(_HEADS[c] for c in JUDGED)))
+    body = "".join(
+        f"<tr><td>{_text(rival)}</td>"
+        + "".join(
+            f'<td class="{w.split()[0]}" title="{_text(n)}">{_text(w)}<br><small>{_text(n)}</small></td>'
+            for w, n in cells
+        )
+        + "</tr>"
+        for rival, cells in verdict_rows(run, ours)
+    )
+    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def remarks(run) -> list[str]:
+    """Sentences beside the table: how often CLEANN's set is a smallest one, and how stable it is."""
+    return [s for s in (_minimality(run), *_stability(run)) if s]
 
 
 def _minimality(run):
@@ -105,8 +131,7 @@ def _minimality(run):
         return ""
     return (
         f"The true minimum is known for {known.sum()} of {len(known)} inputs (mean "
-        f"{run.minimum[known].mean():.2f} units). Share of a method's sets that are as small: "
-        f"{'; '.join(told)}."
+        f"{run.minimum[known].mean():.2f} units). Share of a row's sets that are as small: {'; '.join(told)}."
     )
 
 
@@ -120,12 +145,6 @@ def _stability(run):
                 f"Stability over {told}: CLEANN's first sets overlap by {stable[f'{kind}: overlap']} "
                 f"(Jaccard); {agree} of the inputs are explained by all of them or by none."
             )
-
-
-def _signed(i, style=".2f"):
-    if not i.n:
-        return "no figure"
-    return f"{i.estimate:+{style}} [{i.low:+{style}}, {i.high:+{style}}]"
 
 
 def _percent(i):
@@ -168,7 +187,7 @@ def intervals_plot(run):
     return figure
 
 
-_CURVES = ("cleann", "attention", "attention-at-equal-calls", "leave-one-out", "random", "exhaustive")
+_CURVES = ("cleann", "attention", "attention-at-equal-sizes", "leave-one-out", "beam", "exhaustive")
 
 
 def calls_plot(run, names=_CURVES):
@@ -179,7 +198,7 @@ def calls_plot(run, names=_CURVES):
     ax = figure.subplots()
     styles = ("-", "--", ":", "-.", (0, (1, 3)), (0, (5, 1, 1, 1, 1, 1)))
     for name, style in zip((n for n in names if n in run.methods), styles, strict=False):
-        done = run.successes(name)
+        done = run.values(name, "success") > 0
         calls = np.sort(run.values(name, "calls")[done])
         share = np.arange(1, len(calls) + 1) / max(1, len(done))
         end = share[-1] if len(share) else 0.0
@@ -224,28 +243,77 @@ def page(run) -> str:
     """The report of an experiment on explanations."""
     s, n = run.settings, len(run.records)
     done = "" if n == s["n"] else f" ({n} of them finished so far)"
+    ours = [m for m in ("cleann", *VARIANTS) if m in run.methods and run.rivals(m)]
     parts = [
         f"<p>{s['n']} inputs{done} of {_text(s['data'])}, explained for the model {_text(s['model'])}. Every "
-        f"method had the same units, the same heads and at most {s['max_calls']} model calls and "
-        f"{s['max_size']} units a set; a larger set is a failure. Each reported set was run again by itself. "
-        "Intervals are 95&nbsp;% over inputs.</p>",
-        _sentences(run.verdicts()),
-        "<h2>Methods</h2>",
+        f"row masks the same units, reads the same heads and has at most {s['max_calls']} model calls and "
+        f"{s['max_size']} units a set; a larger set is a failure. Each reported set is checked with the "
+        f"model. Random rows are means of {s['draws']} draws. Intervals are 95&nbsp;% over inputs.</p>",
+        "<h2>Verdicts</h2>" if ours and n else "",
+        *(
+            f"<p><b>{how_many(run)}</b> {_text(reading(run, m))}</p>{_verdict_table(run, m)}"
+            for m in ours
+            if n
+        ),
+        f"<ul>{''.join(f'<li>{_text(r)}</li>' for r in remarks(run))}</ul>",
+        "<h2>Rows</h2>",
         table(
-            ["method", *(c.replace("_", " ") for c in _SUMMARY)],
+            ["row", *(c.replace("_", " ") for c in _SUMMARY)],
             [[row["method"], *(row[c] for c in _SUMMARY)] for row in run.summary()],
         ),
-        "<p>Size, rank, comprehensiveness and sufficiency are over a method's own successes; the comparisons "
-        f"below are over common ones. Counted size takes a failure for {run.cost:g} units. Rank is that of "
-        "the replacement in the original ranking (the prediction is 1). Minimal: share of sets as small as "
-        "the true minimum, where that is known. Best head: the one that did best on the other half of the "
+        "<p>Size, rank, comprehensiveness and sufficiency are over a row's own successes; the verdicts "
+        f"compare the same inputs. Counted size takes a failure for {run.cost:g} units. Rank is that of the "
+        "replacement in the original ranking (the prediction is 1). Minimal: share of sets as small as the "
+        "true minimum, where that is known. Best head: the one that did best on the other half of the "
         "inputs.</p>",
-        _figure(intervals_plot(run), "Each method with its interval: share explained, size, model calls."),
+        _figure(intervals_plot(run), "Each row with its interval: share explained, size, model calls."),
         _figure(calls_plot(run), "Share of inputs explained within a number of model calls."),
     ]
-    if "cleann" in run.methods and len(run.methods) > 1:
-        parts += ["<h2>CLEANN against each, on the same inputs</h2>", _comparison_table(run)]
     return _whole(f"Explanations measured: {s['task']}", parts, s)
+
+
+def save(run, folder) -> Path:
+    """Write table.csv, summary.csv and report.html of an `Evaluation`; returns the report's path."""
+    folder = Path(folder)
+    write_whole(folder / "table.csv", csv_text(run.table))
+    write_whole(folder / "summary.csv", csv_text([_flat(row) for row in run.summary()]))
+    write_whole(folder / "report.html", page(run))
+    return folder / "report.html"
+
+
+def _flat(row):
+    """A row of the summary with its intervals spread over three columns."""
+    flat = {}
+    for name, value in row.items():
+        if isinstance(value, Interval):
+            flat |= {name: value.estimate, f"{name}_low": value.low, f"{name}_high": value.high}
+        else:
+            flat[name] = value
+    return {name: round(v, 5) if isinstance(v, float) else v for name, v in flat.items()}
+
+
+def save_benchmark(run, folder) -> Path:
+    """Write table.csv and report.html of a `Benchmark`; returns the report's path."""
+    rows = [
+        {"graph": record["input"], "observed": record["observed"], "learner": method}
+        | {column: row.get(column, "") for column in ("f1", "marks", "exact")}
+        | {"tests": " ".join(map(str, row.get("tests", ()))), "error": row.get("error", "")}
+        for record in run.records
+        for method in run.settings["methods"]
+        for row in [record["rows"][method]]
+    ]
+    write_whole(Path(folder) / "table.csv", csv_text(rows))
+    write_whole(Path(folder) / "report.html", discovery_page(run))
+    return Path(folder) / "report.html"
+
+
+def csv_text(rows: list[dict]) -> str:
+    """Dictionaries with the same keys as a table."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(rows[0]) if rows else ["empty"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
 
 
 def discovery_page(run) -> str:
@@ -285,32 +353,6 @@ def _text(value):
 
 def _sentences(sentences):
     return f"<h2>Verdicts</h2><ul>{''.join(f'<li>{_text(s)}</li>' for s in sentences)}</ul>"
-
-
-def _comparison_table(run):
-    head = [
-        "CLEANN minus …",
-        "common",
-        "size",
-        "p",
-        "counted size",
-        "p",
-        "rank",
-        "p",
-        "success",
-        "p",
-        "calls",
-    ]
-    rows = []
-    for c in run.comparisons():
-        cells = [c.second, c.common]
-        for column in ("size", "counted_size", "rank", "success"):
-            cells += [getattr(c, column), f"{c.p[column]:.2g}"]
-        rows.append([*cells, c.calls])
-    return table(head, rows) + (
-        "<p>Mean differences with bootstrap intervals; p by sign flips and McNemar's test, corrected by Holm "
-        "for the number of rows.</p>"
-    )
 
 
 def table(head, rows) -> str:

@@ -1,49 +1,99 @@
-"""What an experiment leaves: a tidy table, intervals over inputs, paired comparisons, verdicts, a report."""
+"""What an experiment leaves: a tidy table, intervals over inputs, paired comparisons and verdicts.
 
-import csv
+Nothing here renders: :mod:`cleann_lite.evaluation.report` takes these results and writes tables and pages.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from .journal import JOURNAL, read_journal
-from .statistics import Interval, bootstrap_mean, holm, jaccard, mcnemar_p, sign_flip_p, wilson
+from .journal import read_journal
+from .statistics import Interval, bootstrap_mean, jaccard, wilson
 
 COLUMNS = (
     "input", "method", "success", "size", "counted_size", "rank", "calls", "comprehensiveness", "sufficiency",
     "minimal", "sets", "positions", "note",
 )  # fmt: skip
 MEASURED = ("size", "counted_size", "rank", "calls", "comprehensiveness", "sufficiency")
+JUDGED = ("success", "counted_size", "calls", "rank")  # columns of the verdicts
+FEWEST = 10  # inputs below which nothing is decided
+FEW = 100  # inputs below which a table says loudly how few they are
+
+
+class Word(Enum):
+    """What a paired difference says."""
+
+    BETTER = "better"
+    WORSE = "worse"
+    UNDECIDED = "not decided"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One row against a rival by one measurement, over the inputs of one experiment.
+
+    Attributes
+    ----------
+    ours, rival
+        Names of rows.
+    column
+        "success" (the difference is in points: 100 times that of the shares), "counted_size", "calls", or
+        "rank" of the replacement.
+    word
+        Better or worse where the interval leaves 0 out and at least 10 inputs are behind it.
+    interval
+        Mean difference ours − rival with its 95 % bootstrap interval over inputs. None for the rank where
+        it is the same by definition (two classes).
+    """
+
+    ours: str
+    rival: str
+    column: str
+    word: Word
+    interval: Interval | None
+
+    def __str__(self):
+        name = {"counted_size": "counted size"}.get(self.column, self.column)
+        if self.interval is None:
+            return f"{self.ours} against {self.rival}, {name}: the same for any set (two classes)"
+        unit, i = {"success": " points"}.get(self.column, ""), self.interval
+        if not i.n:
+            return f"{self.ours} against {self.rival}, {name}: not decided (no input was explained by both)"
+        style = "+.1f" if self.column in ("success", "calls") else "+.2f"
+        span = f"{i.estimate:{style}}{unit} [{i.low:{style}}, {i.high:{style}}]"
+        return f"{self.ours} against {self.rival}, {name}: {self.word.value}, {span}, {i.n} inputs"
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two methods on the same inputs; differences are first − second.
+    """Two rows on the same inputs; mean differences first − second with 95 % bootstrap intervals.
 
     Attributes
     ----------
     common
-        Inputs that both explained.
-    size, rank, calls
-        Mean difference with its bootstrap interval, over the common inputs.
-    counted_size
-        The same over all inputs, a failure counted at its cost.
+        Inputs that both explained (for rows of several draws: in at least one of them).
     success
-        Difference of the shares of success.
-    p
-        p-values of size, counted_size and rank (sign flips) and of success (McNemar).
+        Of the shares, from 0 to 1.
+    counted_size
+        Over all inputs, a failure counted at its cost.
+    calls
+        Over all inputs.
+    size, rank
+        Over the common inputs.
     """
 
     first: str
     second: str
     common: int
-    size: Interval
-    counted_size: Interval
-    rank: Interval
-    calls: Interval
     success: Interval
-    p: dict[str, float]
+    counted_size: Interval
+    calls: Interval
+    size: Interval
+    rank: Interval
 
 
 class Evaluation:
@@ -65,21 +115,17 @@ class Evaluation:
 
     @classmethod
     def read(cls, folder) -> "Evaluation":
-        """Results that stand in a folder, or in a journal, finished or not.
+        """Results from a folder or a journal, finished or not.
 
         Raises
         ------
         ValueError
-            There is no journal, it is damaged, or it is of another kind.
+            There is no journal, its first line is damaged, or it is of another kind or version.
         """
-        path = Path(folder)
-        path = path / JOURNAL if path.is_dir() else path
-        if not path.is_file():
-            raise ValueError(f"there are no results in {str(folder)!r}: {JOURNAL} is missing")
-        settings, records, _ = read_journal(path)
-        if settings is None or "max_size" not in settings:
-            raise ValueError(f"{path} holds no results of explanations")
-        return cls(settings, [records[i] for i in sorted(records)])
+        settings, records = read_journal(folder)
+        if "max_size" not in settings:
+            raise ValueError(f"{Path(folder)} holds no results of explanations")
+        return cls(settings, records)
 
     @cached_property
     def methods(self) -> tuple[str, ...]:
@@ -109,34 +155,34 @@ class Evaluation:
     def values(self, method: str, column: str) -> np.ndarray:
         """(inputs,) float64 of one measurement; NaN where the method failed.
 
-        ``counted_size`` is the size with a failure counted at its cost.
+        "success" is a share: of the draws that succeeded, for a row of several. "counted_size" is the size
+        with a failure counted at its cost.
         """
         if column == "counted_size":
-            return np.nan_to_num(self.values(method, "size"), nan=self.cost)
+            share = self.values(method, "success")
+            return share * np.nan_to_num(self.values(method, "size")) + (1 - share) * self.cost
         return np.array([row.get(column, np.nan) for row in self.rows(method)], dtype=float)
-
-    def successes(self, method: str) -> np.ndarray:
-        """(inputs,) bool."""
-        return np.array([row["success"] for row in self.rows(method)], dtype=bool)
 
     @cached_property
     def minimum(self) -> np.ndarray:
         """(inputs,) size of the smallest set of all; NaN where it was not proved (or not asked for)."""
         if "exhaustive" not in self.methods:
             return np.full(len(self.records), np.nan)
-        return self.values("exhaustive", "size")
+        rows = self.rows("exhaustive")
+        return np.array([row.get("size", np.nan) if not row["note"] else np.nan for row in rows], dtype=float)
 
     @cached_property
     def table(self) -> list[dict]:
-        """Tidy: a row per input and method. Seconds stand apart (timing.csv): no two runs share them."""
+        """Tidy: a dict per input and method."""
         rows = []
         for method in self.methods:
             for record, row, least in zip(self.records, self.rows(method), self.minimum, strict=True):
-                minimal = row["success"] and not np.isnan(least)
+                minimal = row["success"] and "draws" not in row and not np.isnan(least)
+                counted = row["success"] * row.get("size", 0) + (1 - row["success"]) * self.cost
                 rows.append(
                     {c: row.get(c, "") for c in COLUMNS}
-                    | {"input": record["input"], "method": method, "success": int(row["success"])}
-                    | {"counted_size": row.get("size", self.cost)}
+                    | {"input": record["input"], "method": method, "success": row["success"] + 0}
+                    | {"counted_size": round(counted, 5)}
                     | {"minimal": int(row["size"] == least) if minimal else ""}
                     | {"positions": " ".join(map(str, row.get("positions", ())))}
                 )
@@ -152,37 +198,67 @@ class Evaluation:
         """One row per method, each measurement with its 95 % interval over inputs."""
         rows = []
         for method in self.methods:
-            success = self.successes(method)
-            known = success & ~np.isnan(self.minimum)
-            minimal = int((self.values(method, "size") == self.minimum)[known].sum())
+            success, size = self.values(method, "success"), self.values(method, "size")
+            drawn = any("draws" in row for row in self.rows(method))
+            known = (success > 0) & ~np.isnan(self.minimum) & (not drawn)
+            share = bootstrap_mean(success) if drawn else wilson(int(success.sum()), len(success))
             rows.append(
-                {"method": method, "success": wilson(int(success.sum()), len(success))}
+                {"method": method, "success": share}
                 | {column: bootstrap_mean(self.values(method, column)) for column in MEASURED}
-                | {"minimal": wilson(minimal, int(known.sum()))}
-                | {"seconds": bootstrap_mean(self.values(method, "seconds"))}
+                | {"minimal": wilson(int((size == self.minimum)[known].sum()), int(known.sum()))}
                 | {"errors": sum(row["note"].startswith("error") for row in self.rows(method))}
             )
         return rows
 
     def compare(self, first: str, second: str) -> Comparison:
-        """Two methods on the same inputs."""
-        one, two = self.successes(first), self.successes(second)
-        change = {c: self.values(first, c) - self.values(second, c) for c in ("size", "rank", "calls")}
-        change = {c: np.where(one & two, d, np.nan) for c, d in change.items()}
-        change["counted_size"] = self.values(first, "counted_size") - self.values(second, "counted_size")
-        change["success"] = one.astype(float) - two
-        p = {c: sign_flip_p(change[c]) for c in ("size", "counted_size", "rank")}
-        p["success"] = mcnemar_p(one, two)
-        means = {c: bootstrap_mean(d) for c, d in change.items()}
-        return Comparison(first, second, int((one & two).sum()), p=p, **means)
+        """Two rows on the same inputs."""
+        change = {
+            column: self.values(first, column) - self.values(second, column)
+            for column in ("success", "counted_size", "calls", "size", "rank")
+        }
+        common = int((~np.isnan(change["size"])).sum())
+        return Comparison(first, second, common, **{c: bootstrap_mean(d) for c, d in change.items()})
 
-    def comparisons(self, first="cleann") -> list[Comparison]:
-        """The first method against every other one, p-values corrected by Holm for their number."""
-        found = [self.compare(first, m) for m in self.methods if m != first]
-        for kind in ("size", "counted_size", "rank", "success"):
-            for one, p in zip(found, holm([c.p[kind] for c in found]), strict=True):
-                one.p[kind] = p
-        return found
+    @cached_property
+    def ranked(self) -> bool:
+        """Whether the replacement's rank can differ: with two classes it is always 2."""
+        ranks = np.concatenate([self.values(m, "rank") for m in self.methods])
+        return bool(set(ranks[~np.isnan(ranks)]) - {2.0})
+
+    def verdicts(self, ours="cleann", rivals: Sequence[str] | None = None) -> list[Verdict]:
+        """One row against others: success, counted size, calls and rank, each better, worse or not decided.
+
+        Parameters
+        ----------
+        ours
+        rivals
+            None takes the row's controls at equal sizes, then the plain rows.
+        """
+        against = [self.compare(ours, r) for r in (self.rivals(ours) if rivals is None else rivals)]
+        return [self._verdict(comparison, column) for comparison in against for column in JUDGED]
+
+    def rivals(self, ours="cleann") -> tuple[str, ...]:
+        """Rows that a row is judged against: its controls at equal sizes, then those that read no graph."""
+        end = "-at-equal-sizes" + ("" if ours == "cleann" else f"-of-{ours}")
+        controls = [name for name in self.methods if name.endswith(end)]
+        plain = [
+            n
+            for n in self.methods
+            if not n.startswith("cleann") and "-at-equal-" not in n and "-head" not in n
+        ]
+        return (*controls, *(n for n in plain if n != ours))
+
+    def _verdict(self, comparison, column):
+        names, interval = (comparison.first, comparison.second), getattr(comparison, column)
+        if column == "rank" and not self.ranked:
+            return Verdict(*names, column, Word.UNDECIDED, None)
+        if column == "success":
+            scaled = (100 * v for v in (interval.estimate, interval.low, interval.high))
+            interval = Interval(*scaled, interval.n)
+        word, sign = Word.UNDECIDED, -1 if column == "success" else 1
+        if interval.n >= FEWEST and interval.low * interval.high > 0:
+            word = Word.BETTER if sign * interval.estimate < 0 else Word.WORSE
+        return Verdict(*names, column, word, interval)
 
     def stability(self) -> dict[str, Interval]:
         """Overlap (Jaccard) of CLEANN's first sets over levels α, heads, attentions; how often they agree.
@@ -201,54 +277,7 @@ class Evaluation:
                 continue
             rows = [[record["rows"][m] for m in group] for record in self.records]
             sets = [[row["positions"] for row in some if row["success"]] for some in rows]
-            agree = [len({row["success"] for row in some}) == 1 for some in rows]
+            agree = [len({bool(row["success"]) for row in some}) == 1 for some in rows]
             stable[f"{kind}: overlap"] = bootstrap_mean([jaccard(s) for s in sets])
             stable[f"{kind}: agreement"] = wilson(sum(agree), len(agree))
         return stable
-
-    def verdicts(self) -> list[str]:
-        """The questions of the papers, answered in words with intervals."""
-        from .report import verdicts
-
-        return verdicts(self) if self.records else ["No input is finished yet."]
-
-    def to_html(self) -> str:
-        """The report: one file, no script, no network."""
-        from .report import page
-
-        return page(self)
-
-    def save(self, folder) -> Path:
-        """Write table.csv, summary.csv, timing.csv and report.html; returns the report's path."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        write_csv(folder / "table.csv", self.table)
-        write_csv(folder / "summary.csv", [_flat(row) for row in self.summary()])
-        names = self.settings["methods"]
-        seconds = [
-            {"input": r["input"], "method": m, "seconds": r["rows"][m].get("seconds", "")}
-            for r in self.records
-            for m in names
-        ]
-        write_csv(folder / "timing.csv", seconds)
-        (folder / "report.html").write_text(self.to_html(), encoding="utf-8")
-        return folder / "report.html"
-
-
-def _flat(row):
-    """A row of the summary with its intervals spread over three columns."""
-    flat = {}
-    for name, value in row.items():
-        if isinstance(value, Interval):
-            flat |= {name: value.estimate, f"{name}_low": value.low, f"{name}_high": value.high}
-        else:
-            flat[name] = value
-    return {name: round(v, 5) if isinstance(v, float) else v for name, v in flat.items()}
-
-
-def write_csv(path, rows: list[dict]) -> None:
-    """Write dictionaries with the same keys as a table."""
-    with open(path, "w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]) if rows else ["empty"], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)

@@ -23,7 +23,8 @@ from ..causal.discovery import learn_pag
 from ..causal.graphs import PAG
 from ..causal.independence import PartialCorrelation
 from .inputs import fingerprint
-from .journal import FORMAT, Journal, run_all
+from .journal import FORMAT, Journal
+from .parallel import run_all
 from .readings import Tried, allowed_sets, between_words, choose_nodes, load, write
 from .statistics import bootstrap_mean
 
@@ -246,9 +247,9 @@ def climb(
     """Every rung on many inputs; ``out`` gets the journal and ``rungs.csv``. Arguments: ``randomise``."""
     settings = {"format": FORMAT, "task": "rungs", "model": Path(model).name, "inputs": fingerprint(items)}
     settings |= {"alpha": alpha, "readings": [str(r) for r in readings]}
-    journal = Journal(None if out is None else Path(out) / "rungs.jsonl", settings)
     worker = Climber(model, alpha, tuple(readings))
-    records = run_all(worker, items, journal, workers=workers, cluster=cluster, progress=progress)
+    with Journal(None if out is None else Path(out) / "rungs.jsonl", settings) as journal:
+        records = run_all(worker, items, journal, workers=workers, cluster=cluster, progress=progress)
     if out is not None:
         write(Path(out) / "rungs.csv", summary(records, Path(model).name))
     return records

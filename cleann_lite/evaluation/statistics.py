@@ -1,20 +1,16 @@
-"""Numbers that judge explanations and graphs, and how sure they are.
+"""How certain a figure is, and how right a graph.
 
-Faithfulness: comprehensiveness and sufficiency (DeYoung et al. ERASER. ACL 2020), with masking in the place
-of removal. Uncertainty over inputs: percentile bootstrap of a mean, Wilson's interval of a share, the
-sign-flip permutation test of paired differences, McNemar's exact test of paired successes, and Holm's
-correction for several comparisons. Graphs: F1 of the skeleton, and the share of right marks.
+Uncertainty over inputs: percentile bootstrap of a mean, Wilson's interval of a share, and the sign-flip
+permutation test of paired differences. Graphs: F1 of the skeleton, and the share of right marks.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations
 
 import numpy as np
-from scipy.special import bdtr, ndtri
-
-# DeYoung et al. 2020 average over these shares of the most important tokens.
-SHARES = (0.01, 0.05, 0.1, 0.2, 0.5)
+from scipy.special import ndtri
 
 
 @dataclass(frozen=True)
@@ -32,63 +28,6 @@ class Interval:
         return f"{self.estimate:.3g} [{self.low:.3g}, {self.high:.3g}]"
 
 
-# --- faithfulness --------------------------------------------------------------------------------------
-
-
-def comprehensiveness(model, encoded, units: Sequence[int]) -> float:
-    """Drop of the outcome's probability when a set of units is masked: p(y|x) − p(y|x without r).
-
-    Parameters
-    ----------
-    model, encoded
-        See :mod:`cleann_lite.protocol`.
-    units
-        Positions of the set r in ``encoded.units``.
-
-    Source: DeYoung et al. 2020, equation 1. High is good.
-    """
-    whole, without = model.predict(encoded, [(), tuple(sorted(units))])[:, encoded.target]
-    return float(whole - without)
-
-
-def sufficiency(model, encoded, units: Sequence[int]) -> float:
-    """Drop of the outcome's probability when everything else is masked: p(y|x) − p(y|r).
-
-    Source: DeYoung et al. 2020, equation 2. Low is good. Arguments as `comprehensiveness`.
-    """
-    whole, alone = model.predict(encoded, [(), others(encoded, units)])[:, encoded.target]
-    return float(whole - alone)
-
-
-def others(encoded, units: Sequence[int]) -> tuple[int, ...]:
-    """Positions of the maskable units outside a set; the outcome's own unit is never masked."""
-    chosen, outcome = set(units), set(encoded.outcome_positions)
-    return tuple(
-        u for u, p in enumerate(encoded.positions) if u not in chosen and not outcome & set(p)
-    )  # fmt: skip
-
-
-def averaged_faithfulness(model, encoded, scores, shares=SHARES) -> tuple[float, float]:
-    """Comprehensiveness and sufficiency of a ranking, averaged over shares of its first units.
-
-    Parameters
-    ----------
-    scores
-        (units,) importance; the highest come first, ties in reading order.
-    shares
-        Shares of the maskable units; each is rounded up to whole units.
-
-    Source: DeYoung et al. 2020, equation 3 (area over the perturbation curve).
-    """
-    usable = others(encoded, ())
-    ranked = sorted(usable, key=lambda u: -scores[u])
-    tops = [ranked[: max(1, int(np.ceil(share * len(ranked) - 1e-9)))] for share in shares]
-    masks = [(), *(tuple(sorted(t)) for t in tops), *(others(encoded, t) for t in tops)]
-    drops = model.predict(encoded, masks)[:, encoded.target]
-    drops = drops[0] - drops[1:]
-    return float(drops[: len(tops)].mean()), float(drops[len(tops) :].mean())
-
-
 # --- intervals and tests over inputs ---------------------------------------------------------------------
 
 
@@ -104,9 +43,16 @@ def bootstrap_mean(values: Sequence[float], resamples=4000, level=0.95, seed=0) 
     values = values[~np.isnan(values)]
     if not len(values):
         return Interval(np.nan, np.nan, np.nan, 0)
-    drawn = np.random.default_rng(seed).integers(0, len(values), (resamples, len(values)))
-    low, high = np.quantile(values[drawn].mean(axis=1), [(1 - level) / 2, (1 + level) / 2])
+    means = _resampled(len(values), resamples, seed) @ values / len(values)
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(values.mean()), float(low), float(high), len(values))
+
+
+@lru_cache(maxsize=2)
+def _resampled(n, resamples, seed):
+    """How often each of n values is drawn, (resamples, n)."""
+    drawn = np.random.default_rng(seed).integers(0, n, (resamples, n))
+    return np.stack([np.bincount(row, minlength=n) for row in drawn]).astype(float)
 
 
 def wilson(successes: int, n: int, level=0.95) -> Interval:
@@ -147,35 +93,6 @@ def sign_flip_p(differences: Sequence[float], resamples=10_000, seed=0) -> float
         extra = 1
     reached = np.abs(signs @ values) >= abs(values.sum()) - 1e-9
     return float((reached.sum() + extra) / (len(signs) + extra))
-
-
-def mcnemar_p(first: Sequence[bool], second: Sequence[bool]) -> float:
-    """Two-sided exact p-value that two methods succeed equally often on the same inputs.
-
-    Examples
-    --------
-    >>> mcnemar_p([True] * 6, [False] * 6)
-    0.03125
-    """
-    first, second = np.asarray(first, dtype=bool), np.asarray(second, dtype=bool)
-    only_first, only_second = int((first & ~second).sum()), int((~first & second).sum())
-    n = only_first + only_second
-    return 1.0 if not n else min(1.0, float(2 * bdtr(min(only_first, only_second), n, 0.5)))
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """p-values corrected for their number (Holm 1979), in the order given.
-
-    Examples
-    --------
-    >>> holm([0.01, 0.04, 0.03])
-    [0.03, 0.06, 0.06]
-    """
-    adjusted, worst = [0.0] * len(p_values), 0.0
-    for rank, place in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
-        worst = max(worst, min(1.0, (len(p_values) - rank) * p_values[place]))
-        adjusted[place] = worst
-    return adjusted
 
 
 def jaccard(sets: Iterable[Sequence[int]]) -> float:

@@ -16,7 +16,14 @@ import numpy as np
 from IPython.display import Markdown, display
 
 import cleann_lite as cl
-from cleann_lite.course import averaged_faithfulness, benchmark, check, intervals, plot_style
+from cleann_lite.course import (
+    averaged_faithfulness,
+    benchmark,
+    check,
+    intervals,
+    plot_style,
+    verdicts_markdown,
+)
 
 plot_style()
 rng = np.random.default_rng(9)
@@ -43,7 +50,7 @@ texts = [
     "Not bad at all, and often very funny.", "The actors try hard, but the writing is awful.",
     "A beautiful, sad and honest portrait.", "It wastes a great idea on cheap tricks.",
 ]  # fmt: skip
-methods = ("cleann", "attention", "attention-at-equal-calls", "leave-one-out", "random", "random-at-equal-calls", "exhaustive")
+methods = ("cleann", "random-at-equal-sizes", "permuted-at-equal-sizes", "attention-at-equal-sizes", "attention", "leave-one-out", "exhaustive")
 run = cl.evaluate("sentiment", len(texts), data=texts, methods=methods)
 run.frame()[["input", "method", "success", "size", "rank", "calls", "minimal"]].head(14)
 
@@ -54,9 +61,10 @@ run.frame()[["input", "method", "success", "size", "rank", "calls", "minimal"]].
 # |---|---|
 # | `cleann` | the search by graph of notebook 06, over all heads |
 # | `attention` | sorts words by the outcome's attention, and masks one, two, three … until the prediction changes |
-# | `attention-at-equal-calls` | tries sets of one word, of two … by summed attention, exactly as many as `cleann` tried on that input |
+# | `random-at-equal-sizes` | tries, at each size, as many sets as the graphs of `cleann` allow, drawn at random: the control, mean of 20 draws |
+# | `permuted-at-equal-sizes` | the same graphs after their words changed places: as many sets, that hang together in the same way |
+# | `attention-at-equal-sizes` | as many sets of each size, those with the largest summed attention |
 # | `leave-one-out` | sorts words by what masking each alone costs, then goes on like `attention` |
-# | `random`, `random-at-equal-calls` | the controls: the same with a random order |
 # | `exhaustive` | every set by size: the true minimum, where the cap allows it |
 
 # %%
@@ -236,17 +244,17 @@ check("9.b", "c")
 # %% [markdown]
 # ## What the papers claim, and what our models say
 #
-# CLEAR and CLEANN claim that explanations by graph are smaller than attention-ranked ones, and that the replacement ranks higher in the original list. Confirmed or denied, for *these* two small models:
+# CLEAR and CLEANN claim that explanations by graph are smaller than attention-ranked ones, and that the replacement ranks higher in the original list. Does it hold for *these* two small models, against fair rivals?
 
 # %%
 for task, recorded_run in large.items():
-    display(Markdown(f"**{task.capitalize()}**\n\n" + "\n".join(f"- {s}" for s in recorded_run.verdicts())))
+    display(Markdown(f"**{task.capitalize()}.** {verdicts_markdown(recorded_run)}"))
 
 # %% [markdown]
 # How to read it:
 #
-# - *Confirmed* and *denied* need an interval that leaves 0 out, and a test that agrees. *Not decided* is an answer too.
-# - The opponent matters. Against the plain order by attention, which never takes back a word, a search over sets has an easy game. The strict opponent tries sets as well, at the very same number of model calls, and only the order of trying differs. The random control shows how much of the success comes from trying at all.
+# - *Better* and *worse* need an interval that leaves 0 out. *Not decided* is an answer too.
+# - The opponent matters. An order by attention never takes back a word, so a search over sets has an easy game against it. A rival with as many calls *in all* tries every single word before any pair, and hardly leaves size 1: an earlier edition of this notebook compared that way, and it misled. So the strict rivals try as many sets *of each size* as the graphs allow; what then differs is the graph's choice.
 # - On common successes the hard inputs are missing where one method failed. So look at the counted size beside it.
 #
 # ## Your own method
@@ -269,7 +277,7 @@ check("9.a", "a")
 # %% [markdown]
 # Not bad, for a rule that knows nothing; and see how far the intervals overlap: ten texts do not tell a good method from a naive one.
 #
-# `case.first_that_works(sets)` runs sets in your order; `case.explain(alpha=0.1)` runs CLEANN with other settings. The evaluation runs every reported set again, so a method cannot claim what is not so.
+# `case.first_that_works(sets)` runs sets in your order; `case.explain(alpha=0.1)` runs CLEANN with other settings. The evaluation checks every reported set with the model, so a method cannot claim what is not so.
 #
 # ## Two views: is masking a fair judge?
 #
