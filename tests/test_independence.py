@@ -5,7 +5,8 @@ import pytest
 from scipy import stats
 
 from cleann_lite.causal.discovery import learn_pag
-from cleann_lite.causal.independence import GSquared, IndependenceTest, PartialCorrelation
+from cleann_lite.causal.g_squared import GSquared
+from cleann_lite.causal.independence import PartialCorrelation, PValueTest
 from cleann_lite.causal.separation import as_bits
 
 
@@ -49,7 +50,11 @@ def test_every_way_of_asking_gives_the_same_answer(correlation):
         same = [s for s in sets if s.bit_count() == size]
         want = next((i for i, s in enumerate(same) if singly[sets.index(s)]), None)
         fresh = PartialCorrelation(correlation, 60, 0.1)
-        assert fresh.first_separating([(1, 0, same)]) == [want]
+        (found,), (p,) = fresh.first_separating([(1, 0, same)])
+        told = same if want is None else same[want : want + 1]
+        assert found == want and p == max(
+            one.p_value(0, 1, [z for z in range(9) if s >> z & 1]) for s in told
+        )
         assert fresh.n_tests == (len(same) if want is None else want + 1)
 
 
@@ -59,11 +64,13 @@ def test_singles_are_asked_strongest_first(correlation):
     near = np.ones((len(x), 9), dtype=bool)
     near[np.arange(len(x)), x] = near[np.arange(len(x)), y] = False
     asked = 0
-    for a, b, found in zip(x, y, test.separating_singles(x, y, near), strict=True):
+    for a, b, found, p in zip(x, y, *test.separating_singles(x, y, near, np.arange(9)), strict=True):
         strength = np.minimum(np.abs(correlation[a]), np.abs(correlation[b]))
         order = [z for z in np.argsort(-strength) if z not in (a, b)]
         separating = [z for z in order if textbook(correlation, 60, a, b, [z]) > 0.1]
         assert found == (separating[0] if separating else -1)
+        told = separating[:1] or order
+        assert p == pytest.approx(max(textbook(correlation, 60, a, b, [z]) for z in told))
         asked += order.index(found) + 1 if separating else len(order)
     assert test.n_tests == asked
 
@@ -157,7 +164,7 @@ def test_g_squared_equals_scipy():
 
 
 def test_a_test_of_ones_own_is_one_method():
-    class Never(IndependenceTest):
+    class Never(PValueTest):
         def compute(self, x, y, given):
             return 0.0
 

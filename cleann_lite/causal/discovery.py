@@ -33,8 +33,8 @@ from itertools import chain, combinations
 
 import numpy as np
 
+from .batched import BatchedTest, IndependenceTest, as_batched
 from .graphs import PAG, Mark, possibly_directed, reachable
-from .independence import AnyTest
 from .orientation import unoriented
 from .pds import PDSGraph, TooManySets
 from .search_state import Candidates, Search, Step
@@ -44,7 +44,7 @@ __all__ = ["Step", "learn_pag"]
 
 
 def learn_pag(
-    test: AnyTest,
+    test: IndependenceTest,
     method: str = "icd",
     nodes: Sequence[int] | None = None,
     order: Sequence[int] | None = None,
@@ -66,11 +66,12 @@ def learn_pag(
     ----------
     test
         ``PartialCorrelation``, ``DSeparation`` or any object with ``n_variables`` and
-        ``independent(x, y, given)`` (``independence.AnyTest``).
+        ``independent(x, y, given)`` (``batched.IndependenceTest``).
     method
         "icd", "fci" or "ordered-icd".
     nodes
-        Variables of the graph, all by default; the others are left out and so become latent.
+        Variables of the graph, all by default; the others are left out and so become latent. Nodes, order
+        and tiers take numbers, or names where the test or ``labels`` has them.
     order
         The nodes, earliest first: no node causes an earlier one. For "ordered-icd" only, which needs it.
     selection_bias
@@ -78,7 +79,7 @@ def learn_pag(
     max_size
         Largest conditioning set.
     labels
-        One name per node.
+        One name per node. Default: the names of the test's variables, if it has some.
     tiers
         Groups of nodes, earliest first: no node causes one of an earlier group, and selection is excluded.
         Each node is in one group. For "icd" and "fci", in the full use of tiers (above).
@@ -92,9 +93,9 @@ def learn_pag(
         Undo marks that contradict each other (``legality``; ``PAG.undone`` counts them), so that the graph is
         the PAG of some model. False: leave them, as the papers do; a note says so.
     max_tests
-        The search stops before a size with more candidate sets than this (with ``order_independent=False``:
-        after so many of them); the graph's ``notes`` say so, and it stands for what was tested. ICD tries
-        single nodes whatever their number.
+        The search stops before the size at which its candidate sets are more than this in all (with
+        ``order_independent=False``: after so many of them). ``PAG.status`` and ``notes`` say so; the graph
+        reflects only what was tested. Pairs, and ICD's single nodes, are tried whatever their number.
     trace
         Keep every step in the graph's ``trace`` (slower).
     progress
@@ -121,18 +122,19 @@ def learn_pag(
     """
     if method not in _METHODS:
         raise ValueError(f"method must be one of {', '.join(_METHODS)}: got {method!r}")
-    if not callable(getattr(test, "independent", None)):
-        raise ValueError(f"a test needs a method independent(x, y, given): got {type(test).__name__}")
+    test = as_batched(test)
     nodes = _checked_nodes(test, nodes)
+    if labels is None and test.names is not None:
+        labels = [test.names[node] for node in nodes]
     if labels is not None and len(labels) != len(nodes):
         raise ValueError(f"each node needs one label: got {len(labels)} labels for {len(nodes)} nodes")
     if max_size is not None and max_size < 0:
         raise ValueError(f"max_size must be at least 0: got {max_size}")
+    number = _numbers(test) | ({} if labels is None else dict(zip(labels, nodes, strict=True)))
     if tiers is None:
-        rank = _checked_rank(nodes, order, method)
+        rank = _checked_rank(nodes, order, method, number)
     else:
-        rank = _checked_tiers(nodes, tiers, order, method, labels)
-    steps = [] if trace else None
+        rank = _checked_tiers(nodes, tiers, order, method, number)
     search = Search(
         test,
         nodes,
@@ -143,10 +145,10 @@ def learn_pag(
         max_size,
         max_tests,
         progress,
-        steps,
+        [] if trace else None,
     )
     _METHODS[method](search)
-    return search.result(None if labels is None else tuple(labels), legal)
+    return search.result(None if labels is None else tuple(map(str, labels)), legal)
 
 
 def fci(search: Search) -> None:
@@ -288,9 +290,11 @@ def _subsets(search: Search, size: int, pools: Callable[[int, int], tuple[int, i
     """Subsets of either of an edge's two pools."""
 
     def candidates(x, y):
-        members = [[1 << z for z in bits(pool)] for pool in pools(x, y)]
-        if max(math.comb(len(pool), size) for pool in members) > search.max_tests:
+        first, second = pools(x, y)
+        n_sets = sum(math.comb(pool.bit_count(), size) for pool in (first, second))
+        if n_sets - math.comb((first & second).bit_count(), size) > search.max_tests - search.n_candidates:
             raise TooManySets
+        members = [[1 << z for z in bits(pool)] for pool in (first, second)]
         sets = dict.fromkeys(map(sum, chain.from_iterable(combinations(pool, size) for pool in members)))
         return search.by_strength(x, y, list(sets))
 
@@ -346,21 +350,27 @@ class _Trees:
             self.graph = self.graph.without(adjacent)
 
 
-def _checked_nodes(test, nodes) -> tuple[int, ...]:
-    n = getattr(test, "n_variables", None)
+def _numbers(test: BatchedTest) -> dict[str, int]:
+    return {name: i for i, name in enumerate(test.names or ())}
+
+
+def _checked_nodes(test: BatchedTest, nodes) -> tuple[int, ...]:
+    n = test.n_variables
     if nodes is None:
-        if n is None:
-            raise ValueError("name the nodes: this test does not say how many variables it has (n_variables)")
         return tuple(range(n))
-    nodes = tuple(int(node) for node in nodes)
+    named, number = tuple(nodes), _numbers(test)
+    unknown = [name for name in named if isinstance(name, str) and name not in number]
+    if unknown:
+        raise ValueError(f"unknown node {unknown[0]!r}: the test has {', '.join(number) or 'no names'}")
+    nodes = tuple(int(number.get(name, name)) for name in named)
     if len(set(nodes)) != len(nodes):
-        raise ValueError(f"each node may be named once: got {nodes}")
-    if n is not None and any(not 0 <= node < n for node in nodes):
-        raise ValueError(f"nodes must be variables 0 … {n - 1}: got {nodes}")
+        raise ValueError(f"each node may be named once: got {named}")
+    if any(not 0 <= node < n for node in nodes):
+        raise ValueError(f"nodes must be variables 0 … {n - 1}: got {named}")
     return nodes
 
 
-def _checked_rank(nodes, order, method) -> np.ndarray | None:
+def _checked_rank(nodes, order, method, number) -> np.ndarray | None:
     """Rank of each node in the causal order, or None without one."""
     if method != "ordered-icd":
         if order is not None:
@@ -368,17 +378,16 @@ def _checked_rank(nodes, order, method) -> np.ndarray | None:
         return None
     if order is None:
         raise ValueError("method='ordered-icd' needs order: the nodes, earliest first")
-    rank = {int(node): position for position, node in enumerate(order)}
+    rank = {number.get(node, node): position for position, node in enumerate(order)}
     if len(rank) != len(order) or not set(nodes) <= set(rank):
         raise ValueError(f"order must name each node once, earliest first: got {tuple(order)} for {nodes}")
     return np.array([rank[node] for node in nodes])
 
 
-def _checked_tiers(nodes, tiers, order, method, labels) -> np.ndarray:
+def _checked_tiers(nodes, tiers, order, method, number) -> np.ndarray:
     """The number of each node's tier."""
     if order is not None or method == "ordered-icd":
         raise ValueError("tiers belong to method 'icd' or 'fci' without an order: name one or the other")
-    number = {} if labels is None else dict(zip(labels, nodes, strict=True))
     tier_of: dict[int, int] = {}
     for tier, group in enumerate(tiers):
         if isinstance(group, (str, int)):

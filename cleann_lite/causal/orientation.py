@@ -31,13 +31,18 @@ from functools import cached_property
 import numpy as np
 
 from .marks import Mark
-from .separation import MixedSeparation, bits, bits_as_rows, rows_as_bits
+from .separation import (
+    MixedSeparation,
+    Separators,
+    as_words,
+    bits,
+    bits_as_rows,
+    from_words,
+    rows_as_bits,
+)
 
 # plain integers: numpy compares them faster than members of an enumeration
 NONE, CIRCLE, ARROW, TAIL = (np.int8(mark) for mark in Mark)
-
-# (i, j) with i < j, not adjacent -> what separates them, as a set held in an integer
-Separators = Mapping[tuple[int, int], int]
 
 
 def join(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -125,15 +130,18 @@ Proposal = tuple[np.ndarray, np.ndarray]
 
 def rule_0(g: Relations) -> Proposal:
     """R0. α *—* γ *—* β, α and β not adjacent, γ not in Sepset(α, β) ⟹ α *→ γ ←* β."""
-    adjacent, into = rows_as_bits(g.marks > 0), g.sets("into")
-    # a known order of the variables may already say that both edges point at γ
-    outside = [
-        (a, b, adjacent[a] & adjacent[b] & ~sepset & ~(into[a] & into[b]))
-        for (a, b), sepset in g.separators.items()
-    ]
-    outside = [triple for triple in outside if triple[2]]
+    adjacent, into = g.marks > 0, g.into
+    # a known order of the variables may already say that both edges point at γ, and then there is no news
+    separated = np.argwhere(np.triu(g.separators.empty & join(adjacent, adjacent)))
+    x, y, sepset = g.separators.larger()
+    x, y = np.concatenate([separated[:, 0], x]), np.concatenate([separated[:, 1], y])
+    near, known = as_words(rows_as_bits(adjacent), g.n), as_words(rows_as_bits(into), g.n)
+    outside = near[x] & near[y] & ~(known[x] & known[y])
+    outside[len(separated) :] &= ~sepset
+    some = np.flatnonzero(outside.any(axis=1))
+    triples = list(zip(x[some].tolist(), y[some].tolist(), from_words(outside[some]), strict=True))
     arrows = [0] * g.n
-    for (alpha, beta, _), gamma in zip(outside, g.confirmed(outside), strict=True):
+    for (alpha, beta, _), gamma in zip(triples, g.confirmed(triples), strict=True):
         arrows[alpha] |= gamma
         arrows[beta] |= gamma
     return bits_as_rows(arrows, g.n), g.nothing()
@@ -298,7 +306,7 @@ Listener = Callable[[str, np.ndarray, np.ndarray], None]  # (rule, marks before,
 
 def orient(
     skeleton: np.ndarray,
-    separators: Separators,
+    separators: Mapping[tuple[int, int], int],
     order: np.ndarray | None = None,
     selection_bias: bool = True,
     listen: Listener | None = None,
@@ -327,6 +335,7 @@ def orient(
     (k, k) int8 marks.
     """
     marks = unoriented(skeleton, order)
+    separators = Separators.of(len(marks), separators)
     rules = dict(ARROWHEAD_RULES)
     if selection_bias and order is None:
         rules |= SELECTION_RULES

@@ -4,19 +4,21 @@ The recipes that decide *which* sets are candidates are in ``discovery``. Here n
 a set of nodes is one integer (``separation``); ``nodes`` translates to the variables of the test.
 """
 
-import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import repeat
 
 import numpy as np
 
+from .batched import BatchedTest, Recorded
 from .graphs import PAG, Mark, SearchStatus
 from .legality import NOTE, legal_marks
 from .orientation import orient
 from .pds import TooManySets
-from .separation import as_bits, bits, bits_as_rows, rows_as_bits
+from .separation import Separators, as_bits, bits, bits_as_rows, rows_as_bits
+
+_TOGETHER = 4_000_000  # entries of a table of candidates: some megabytes
 
 Edge = tuple[int, int]
 # an edge -> its candidate sets, held as integers, in the order of testing
@@ -59,10 +61,10 @@ class Step:
 class Search:
     """A skeleton under search.
 
-    Attributes
+    Parameters
     ----------
     test
-        The independence test.
+        The independence test, as a search sees it.
     nodes
         Its variables that are nodes of the graph.
     rank
@@ -76,7 +78,7 @@ class Search:
     max_size
         Largest conditioning set, or None.
     max_tests
-        Most candidate sets of one size.
+        Most candidate sets of the whole search.
     progress
         Called before each size with (size, edges left, candidate sets), or None; candidate sets are None
         where edges are deleted at once, since they change with each.
@@ -84,7 +86,7 @@ class Search:
         Steps so far; None keeps none.
     """
 
-    test: object
+    test: BatchedTest
     nodes: tuple[int, ...]
     rank: np.ndarray | None
     selection_bias: bool
@@ -97,13 +99,20 @@ class Search:
 
     def __post_init__(self):
         self.k = len(self.nodes)
+        self.variables = np.array(self.nodes, dtype=np.intp)
         self.skeleton = ~np.eye(self.k, dtype=bool)
-        self.separators: dict[Edge, int] = {}
+        self.separators = Separators(self.k)
+        # of a deleted edge the p-value of its separating set, of others the largest so far
+        self.p_values = np.full((self.k, self.k), np.nan)
         self.notes: list[str] = []
         self.status = SearchStatus.COMPLETE
         self.trees = None  # of the PAG so far, kept by the recipes
+        self.n_candidates = 0
         self._marks: np.ndarray | None = None
+        self._looked: dict[Edge, tuple[int, int]] = {}
         self._renumbered = self.nodes != tuple(range(self.k))
+        if self.trace is not None:
+            self.test = Recorded(self.test, self._told)
 
     def may_use(self, size: int) -> bool:
         """Whether conditioning sets may have this size."""
@@ -117,130 +126,140 @@ class Search:
     def _not_later(self) -> list[int] | None:
         return None if self.rank is None else rows_as_bits(self.rank[None, :] <= self.rank[:, None])
 
-    def too_few_samples(self, size: int) -> bool:
-        """Whether the test cannot answer sets of this size."""
-        return getattr(self.test, "n_samples", math.inf) - size - 3 <= 0
-
     def edges(self) -> list[Edge]:
         """The edges left, (i, j) with i < j."""
         return [(i, j) for i, j in np.argwhere(np.triu(self.skeleton)).tolist()]
 
     def delete_independent_pairs(self) -> None:
         """Delete every edge whose ends are independent without conditioning."""
-        at_once = getattr(self.test, "independent_pairs", None)
-        if at_once is None or self.trace is not None:
-            self.delete_separated(0, lambda x, y: (0,))
-            return
+        self._note(Step("level", 0))
         n_pairs = self.k * (self.k - 1) // 2
         self._report(0, n_pairs, n_pairs)
-        independent = at_once()[np.ix_(self.nodes, self.nodes)]
-        for x, y in np.argwhere(np.triu(independent, 1)).tolist():
-            self.remove(x, y, 0)
+        independent, self.p_values = self.test.independent_pairs(self.variables)
+        x, y = np.nonzero(np.triu(independent, 1))
+        self.remove(x, y, [0] * len(x))
 
-    def delete_separated_by_one(self, near: Callable[[int, int], np.ndarray]) -> None:
+    def delete_separated_by_one(self, near: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> None:
         """Delete every edge that one node near it separates; ``near(x, y)`` is (edges, k) bool."""
-        edges = self.edges()
-        if not edges:
+        x, y = np.nonzero(np.triu(self.skeleton))
+        if not len(x):
             return
-        x, y = np.array(edges).T
+        rows = max(1, _TOGETHER // self.k) if self.order_independent else 1
+        portions = [slice(start, start + rows) for start in range(0, len(x), rows)]
+        self._note(Step("level", 1))
+        # deleted at once or not, these are the neighbours after size 0
+        table = self._near(near, x, y) if not self.order_independent or len(portions) == 1 else None
+        n_candidates = None
+        if self.progress and self.order_independent:
+            n_candidates = sum(int(self._near(near, x[c], y[c]).sum()) for c in portions)
+        self._report(1, len(x), n_candidates)
+        found = np.full(len(x), -1)
+        for c in portions:
+            candidates = self._near(near, x[c], y[c]) if table is None else table[c]
+            if not candidates.any():
+                continue
+            if self._stop_for_samples(1):
+                return
+            found[c], p = self.test.separating_singles(x[c], y[c], candidates, self.variables)
+            self._keep_p(x[c], y[c], p, found[c] >= 0)
+            if not self.order_independent and found[c][0] >= 0:
+                self.remove(x[c], y[c], [1 << int(found[c][0])])
+        if self.order_independent:
+            some = np.flatnonzero(found >= 0)
+            self.remove(x[some], y[some], [1 << z for z in found[some].tolist()])
+
+    @staticmethod
+    def _near(near, x, y) -> np.ndarray:
         candidates = near(x, y)
         candidates[np.arange(len(x)), x] = candidates[np.arange(len(x)), y] = False
-        at_once = getattr(self.test, "separating_singles", None)
-        if at_once is None or self.trace is not None or not self.order_independent:
-            sets = dict(zip(edges, candidates, strict=True))
+        return candidates
 
-            def singles(x, y):
-                return self.by_strength(x, y, [1 << z for z in np.flatnonzero(sets[x, y]).tolist()])
-
-            self.delete_separated(1, singles, most=math.inf)
-            return
-        self._report(1, len(edges), int(candidates.sum()))
-        if not candidates.any():
-            return
-        if self.too_few_samples(1):
-            self._stop_for_samples(1)
-            return
-        nodes = np.array(self.nodes)
-        wide = np.zeros((len(x), self.test.n_variables), dtype=bool)
-        wide[:, nodes] = candidates
-        number = np.full(self.test.n_variables, -1)
-        number[nodes] = np.arange(self.k)
-        found = at_once(nodes[x], nodes[y], wide)
-        for edge in np.flatnonzero(found >= 0).tolist():
-            self.remove(int(x[edge]), int(y[edge]), 1 << int(number[found[edge]]))
-
-    def delete_separated(self, size: int, candidates: Candidates, most: float | None = None) -> bool:
+    def delete_separated(self, size: int, candidates: Candidates) -> bool:
         """Delete every edge that one of its candidate sets separates; False if no edge had a candidate.
 
         Raises
         ------
         TooManySets
-            If all edges together have more candidates than ``most`` (default ``max_tests``). Then nothing
-            was tested, unless edges are deleted at once: then those before were.
+            If the search came to more than ``max_tests`` candidates. Then no edge was deleted, unless edges
+            are deleted at once.
         """
-        most = self.max_tests if most is None else most
         self._note(Step("level", size))
-        edges, n_candidates = self.edges(), 0
+        edges, before = self.edges(), self.n_candidates
         if not self.order_independent:
             self._report(size, len(edges), None)
             for x, y in edges:
-                sets = list(candidates(x, y))
-                if sets and self.too_few_samples(size):
-                    self._stop_for_samples(size)
+                sets = self._counted(list(candidates(x, y)))
+                if sets and self._stop_for_samples(size):
                     return False
-                n_candidates += len(sets)
-                if n_candidates > most:
-                    raise TooManySets
-                (first,) = self._first_separating([(x, y, sets)])
-                if first is not None:
-                    self.remove(x, y, sets[first])
-            return n_candidates > 0
-        queries = []
-        for x, y in edges:
-            sets = list(candidates(x, y))
-            n_candidates += len(sets)
-            if n_candidates > most:
-                raise TooManySets
-            if sets:
-                queries.append((x, y, sets))
-        self._report(size, len(edges), n_candidates)
-        if queries and self.too_few_samples(size):
-            self._stop_for_samples(size)
+                self._test([(x, y, sets)])
+            return self.n_candidates > before
+        queries = [(x, y, sets) for x, y in edges if (sets := self._counted(list(candidates(x, y))))]
+        self._report(size, len(edges), self.n_candidates - before)
+        if queries and self._stop_for_samples(size):
             return False
-        for (x, y, sets), first in zip(queries, self._first_separating(queries), strict=True):
-            if first is not None:
-                self.remove(x, y, sets[first])
-        return n_candidates > 0
+        self._test(queries)
+        return bool(queries)
+
+    def _counted(self, sets: list[int]) -> list[int]:
+        self.n_candidates += len(sets)
+        if self.n_candidates > self.max_tests:
+            raise TooManySets
+        return sets
+
+    def _test(self, queries: list[tuple[int, int, list[int]]]) -> None:
+        """Ask, then delete the separated edges together."""
+        if not queries:
+            return
+        asked = queries
+        if self._renumbered:
+            nodes = self.nodes
+            asked = [(nodes[x], nodes[y], list(map(self._variables, sets))) for x, y, sets in queries]
+        found, p = self.test.first_separating(asked)
+        x, y = np.array([query[:2] for query in queries]).T
+        some = [i for i, first in enumerate(found) if first is not None]
+        separated = np.zeros(len(queries), dtype=bool)
+        separated[some] = True
+        self._keep_p(x, y, np.array(p), separated)
+        self.remove(x[some], y[some], [queries[i][2][found[i]] for i in some])
+
+    def _keep_p(self, x: np.ndarray, y: np.ndarray, p: np.ndarray, separated: np.ndarray) -> None:
+        p = np.where(separated, p, np.fmax(p, self.p_values[x, y]))
+        self.p_values[x, y] = self.p_values[y, x] = p
 
     def opened(self, triples: list[tuple[int, int, int]]) -> list[int]:
         """For each (x, y, nodes): those that make x and y dependent when added to their separating set.
 
         None where the samples are too few to ask, or where the block cannot be solved: no test can tell.
         """
-        opened, added, questions = [0] * len(triples), [], []
-        for i, (x, y, nodes) in enumerate(triples):
-            separator = self.separators[(x, y) if x < y else (y, x)]
-            if not self.too_few_samples(separator.bit_count() + 1):
-                opened[i] = nodes
-                added += [(i, z) for z in bits(nodes)]
-                questions += [(x, y, separator | 1 << z) for z in bits(nodes)]
-        closed = self.independent_each(questions)
-        singular_each = getattr(self.test, "singular_each", None)
-        if singular_each is not None and questions:
-            closed = np.array(closed) | singular_each(*self._of_the_test(questions))
-        for (i, z), shut in zip(added, closed, strict=True):
-            if shut:
-                opened[i] &= ~(1 << z)
-        return opened
+        pairs, added, questions = [], [], []
+        for x, y, nodes in triples:
+            pair = (x, y) if x < y else (y, x)
+            pairs.append(pair)
+            looked, found = self._looked.get(pair, (0, 0))
+            new = nodes & ~looked
+            if new:
+                separator = self.separators[pair]
+                if self.test.too_few_samples(separator.bit_count() + 1) is None:
+                    self._looked[pair] = looked | new, found | new
+                    added += [(pair, z) for z in bits(new)]
+                    questions += [(x, y, separator | 1 << z) for z in bits(new)]
+        if questions:
+            x, y, sets = self._of_the_test(questions)
+            closed = np.array(self.test.independent_each(x, y, sets)) | self.test.unsolvable_each(x, y, sets)
+            for i in np.flatnonzero(closed).tolist():
+                pair, z = added[i]
+                looked, found = self._looked[pair]
+                self._looked[pair] = looked, found & ~(1 << z)
+        return [
+            nodes & self._looked.get(pair, (0, 0))[1]
+            for pair, (_, _, nodes) in zip(pairs, triples, strict=True)
+        ]
 
     def independent_each(self, questions: list[tuple[int, int, int]]) -> list[bool]:
         """What the test says of each (x, y, given)."""
-        at_once = getattr(self.test, "independent_each", None)
-        if at_once is None or self.trace is not None or not questions:
-            return [self._ask(*question) for question in questions]
-        return at_once(*self._of_the_test(questions))
+        return self.test.independent_each(*self._of_the_test(questions)) if questions else []
 
-    def _of_the_test(self, questions: list[tuple[int, int, int]]) -> tuple[Sequence, Sequence, Sequence]:
+    def _of_the_test(self, questions: list[tuple[int, int, int]]):
         """x, y and sets of many questions, in the numbers of the test."""
         x, y, sets = zip(*questions, strict=True)
         if self._renumbered:
@@ -248,13 +267,15 @@ class Search:
             sets = [self._variables(given) for given in sets]
         return x, y, sets
 
-    def remove(self, x: int, y: int, given: int) -> None:
-        """Delete an edge and keep what separates its ends."""
+    def remove(self, x: np.ndarray, y: np.ndarray, sets: Sequence[int]) -> None:
+        """Delete edges and keep what separates their ends."""
+        if not len(x):
+            return
         self.skeleton[x, y] = self.skeleton[y, x] = False
         self._marks = None
-        self.separators[(x, y) if x < y else (y, x)] = given
-        if self.trace is not None:
-            self._note(Step("remove", given.bit_count(), *self._named(x, y, given), True))
+        self.separators.add(x, y, sets)
+        for i, given in enumerate(sets) if self.trace is not None else ():
+            self._note(Step("remove", given.bit_count(), *self._named(int(x[i]), int(y[i]), given), True))
 
     def stopped(self, size: int) -> None:
         """Note that a cap ended the search at this size."""
@@ -264,12 +285,13 @@ class Search:
             f"stopped {where} conditioning sets of {size}: over {self.max_tests} candidate sets"
         )
 
-    def _stop_for_samples(self, size: int) -> None:
-        """Note once that the samples are too few for sets of this size, and so for larger ones."""
-        if self.status is SearchStatus.COMPLETE:
+    def _stop_for_samples(self, size: int) -> bool:
+        """Whether the samples are too few for sets of this size; noted once, since larger ones follow."""
+        n_samples = self.test.too_few_samples(size)
+        if n_samples is not None and self.status is SearchStatus.COMPLETE:
             self.status = SearchStatus.TOO_FEW_SAMPLES
-            n_samples = self.test.n_samples
             self.notes.append(f"stopped before conditioning sets of {size}: {n_samples} samples are too few")
+        return n_samples is not None
 
     def oriented(self) -> np.ndarray:
         """Marks of the present skeleton."""
@@ -286,10 +308,6 @@ class Search:
 
     def result(self, labels: tuple[str, ...] | None, legal: bool) -> PAG:
         """The PAG of the present skeleton, contradictions undone if it shall be ``legal``."""
-        separating_sets = {
-            (self.nodes[i], self.nodes[j]): tuple(self.nodes[z] for z in bits(given))
-            for (i, j), given in sorted(self.separators.items())
-        }
         tiers = None
         if self.rank is not None:
             tiers = tuple(
@@ -305,30 +323,23 @@ class Search:
             marks,
             self.nodes,
             labels,
-            separating_sets,
+            NamedSeparators(self.separators, self.nodes),
             tuple(self.notes),
             tuple(self.trace or ()),
             status=self.status,
             selection_bias=self.selection_bias,
             tiers=tiers,
+            p_values=None if np.isnan(self.p_values).all() else self.p_values,
             undone=int(np.count_nonzero(marks != found)),
         )
-        if graph.legality in NOTE:
+        if not legal and graph.legality in NOTE:
             return replace(graph, notes=(*graph.notes, NOTE[graph.legality]))
         return graph
 
     @cached_property
     def strength(self) -> np.ndarray | None:
         """(k, k) how dependent two nodes are without conditioning; None where the test does not say."""
-        correlation = getattr(self.test, "correlation", None)
-        if isinstance(correlation, np.ndarray):
-            return np.abs(correlation[np.ix_(self.nodes, self.nodes)])
-        measure = getattr(self.test, "strength", None)
-        strength = np.zeros((self.k, self.k))
-        for i, x in enumerate(self.nodes if measure else ()):
-            for j in range(i):
-                strength[i, j] = strength[j, i] = measure(x, self.nodes[j]) or 0.0
-        return strength if strength.any() else None
+        return self.test.strengths(self.variables)
 
     def by_strength(self, x: int, y: int, sets: list[int], distance: Sequence[int] = ()) -> list[int]:
         """Nearest sets first; of equally near ones, those whose members depend most on both x and y."""
@@ -341,25 +352,9 @@ class Search:
         keys = zip(distance or repeat(0), strength, sets, strict=False)
         return [members for _, _, members in sorted(keys)]
 
-    def _first_separating(self, queries) -> list[int | None]:
-        at_once = getattr(self.test, "first_separating", None)
-        if at_once is None or self.trace is not None:
-            return [
-                next((i for i, given in enumerate(sets) if self._ask(x, y, given)), None)
-                for x, y, sets in queries
-            ]
-        if self._renumbered:
-            nodes = self.nodes
-            queries = [
-                (nodes[x], nodes[y], [self._variables(given) for given in sets]) for x, y, sets in queries
-            ]
-        return at_once(queries)
-
-    def _ask(self, x, y, given) -> bool:
-        named = self._named(x, y, given)
-        answer = bool(self.test.independent(*named))
-        self._note(Step("test", given.bit_count(), *named, answer))
-        return answer
+    def _told(self, x: int, y: int, given: int, independent: bool) -> None:
+        named = tuple(z for z in self.nodes if given >> z & 1)
+        self._note(Step("test", given.bit_count(), int(x), int(y), named, independent))
 
     def _variables(self, members: int) -> int:
         return as_bits(self.nodes[z] for z in bits(members)) if self._renumbered else members
@@ -386,3 +381,21 @@ class Search:
                 self._note(Step("orient", size, self.nodes[i], self.nodes[j], rule=rule, mark=mark))
 
         return listen
+
+
+class NamedSeparators(Mapping):
+    """Separating sets by node: (x, y), x before y, -> the nodes that separate them."""
+
+    def __init__(self, separators: Separators, nodes: tuple):
+        self.separators, self.nodes = separators, nodes
+        self.number = {node: i for i, node in enumerate(nodes)}
+
+    def __getitem__(self, pair):
+        x, y = pair
+        return tuple(self.nodes[z] for z in bits(self.separators[self.number[x], self.number[y]]))
+
+    def __iter__(self):
+        return ((self.nodes[i], self.nodes[j]) for i, j in self.separators)
+
+    def __len__(self):
+        return len(self.separators)

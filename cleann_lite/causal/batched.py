@@ -1,0 +1,386 @@
+"""What a search asks of a test, many questions at a time, and how any test comes to answer that.
+
+A search knows one kind of test, ``BatchedTest``. ``as_batched`` makes one of any object with ``n_variables``
+and ``independent(x, y, given)``; it is called once, where the test enters. Variables are numbers 0 … n−1, and
+a conditioning set is one integer (``separation``).
+
+What comes back with each answer is a p-value, NaN where the test has none (a score such as BIC).
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from numbers import Real
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from .separation import as_bits, bits
+
+# p-values kept for sizes above 1.
+_REMEMBERED = 300_000
+
+# (x, y, candidate sets in the order of asking)
+Query = tuple[int, int, Sequence[int]]
+
+
+@runtime_checkable
+class IndependenceTest(Protocol):
+    """All that ``learn_pag`` needs of a test; ``Measured`` and ``Sampled`` are welcome besides."""
+
+    n_variables: int
+
+    def independent(self, x: int, y: int, given: Sequence[int] = ()) -> bool:
+        """Whether x and y are independent given the variables ``given``."""
+        ...
+
+
+@runtime_checkable
+class Measured(Protocol):
+    """A test that says which of equally near candidates to try first; else that is left to the numbering."""
+
+    def strength(self, x: int, y: int) -> float | None:
+        """How dependent x and y are without conditioning: larger for more dependent, None if unknown."""
+        ...
+
+
+@runtime_checkable
+class Sampled(Protocol):
+    """A test on samples: sets of more than n_samples − 4 variables are not asked."""
+
+    n_samples: float
+
+
+class BatchedTest:
+    """A test as a search sees it. Here every question goes through ``answer``, one by one.
+
+    Attributes
+    ----------
+    n_variables
+        How many variables there are.
+    names
+        What the variables are called, or None.
+    """
+
+    n_variables: int
+    names: tuple[str, ...] | None = None
+
+    def answer(self, x: int, y: int, given: int) -> tuple[bool, float]:
+        """Whether x and y are independent given a set, and the p-value."""
+        raise NotImplementedError("a batched test defines answer(x, y, given)")
+
+    def too_few_samples(self, size: int) -> float | None:
+        """The number of samples, if it is too small for sets of this size."""
+        return None
+
+    def strengths(self, variables: Sequence[int]) -> np.ndarray | None:
+        """(k, k) how dependent variables are without conditioning; None where the test does not say."""
+        return None
+
+    def independent_pairs(self, variables: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(k, k) each: whether two variables are independent without conditioning, and the p-values."""
+        k = len(variables)
+        independent, p = np.zeros((k, k), dtype=bool), np.full((k, k), np.nan)
+        for i in range(k):
+            for j in range(i + 1, k):
+                independent[i, j], p[i, j] = self.answer(int(variables[i]), int(variables[j]), 0)
+                independent[j, i], p[j, i] = independent[i, j], p[i, j]
+        return independent, p
+
+    def separating_singles(
+        self, x: np.ndarray, y: np.ndarray, near: np.ndarray, variables: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """For many pairs at once: the first single variable that separates, the strongest candidates first.
+
+        Parameters
+        ----------
+        x, y
+            (m,) positions in ``variables``.
+        near
+            (m, k) bool: the candidates of each pair, neither x nor y among them.
+        variables
+            (k,) ascending or not.
+
+        Returns
+        -------
+        (m,) position of the separating variable, −1 if there is none, and (m,) p-values: that of the
+        separating variable, or the largest over all candidates.
+        """
+        strength = self.strengths(variables)
+        queries, orders = [], []
+        for a, b, candidates in zip(x.tolist(), y.tolist(), near, strict=True):
+            order = np.flatnonzero(candidates)
+            if strength is not None:
+                order = order[np.argsort(-np.minimum(strength[a], strength[b])[order], kind="stable")]
+            orders.append(order)
+            sets = [1 << int(variables[z]) for z in order]
+            queries.append((int(variables[a]), int(variables[b]), sets))
+        found, p = self.first_separating(queries)
+        which = [-1 if i is None else int(order[i]) for i, order in zip(found, orders, strict=True)]
+        return np.array(which, dtype=int), np.array(p)
+
+    def first_separating(self, queries: Iterable[Query]) -> tuple[list[int | None], list[float]]:
+        """For each query: the position of the first set that separates, or None, and a p-value.
+
+        Candidates behind the first that separates are not asked. The p-value is that of the separating set,
+        or the largest of all.
+        """
+        found: list[int | None] = []
+        largest = []
+        for x, y, candidates in queries:
+            position, most = None, math.nan
+            for i, given in enumerate(candidates):
+                independent, p = self.answer(x, y, given)
+                if independent:
+                    position, most = i, p
+                    break
+                most = np.fmax(most, p)
+            found.append(position)
+            largest.append(float(most))
+        return found, largest
+
+    def independent_each(self, x: Sequence[int], y: Sequence[int], sets: Sequence[int]) -> list[bool]:
+        """Whether x[i] and y[i] are independent given sets[i]."""
+        return [self.answer(*question)[0] for question in zip(x, y, sets, strict=True)]
+
+    def unsolvable_each(self, x: Sequence[int], y: Sequence[int], sets: Sequence[int]) -> np.ndarray:
+        """(m,) bool: whether no test can tell."""
+        return np.zeros(len(sets), dtype=bool)
+
+
+class OneByOne(BatchedTest):
+    """Any test with ``n_variables`` and ``independent``, asked one question at a time."""
+
+    def __init__(self, test: IndependenceTest):
+        self.test, self.n_variables = test, int(test.n_variables)
+
+    def answer(self, x, y, given):
+        return bool(self.test.independent(x, y, tuple(bits(given)))), math.nan
+
+    def too_few_samples(self, size):
+        sampled = isinstance(self.test, Sampled) and self.test.n_samples - size - 3 <= 0
+        return self.test.n_samples if sampled else None
+
+    def strengths(self, variables):
+        return strengths(self.test, variables) if isinstance(self.test, Measured) else None
+
+
+class Recorded(BatchedTest):
+    """A test that tells a listener of each question, and so is asked one at a time."""
+
+    def __init__(self, test: BatchedTest, listen):
+        self.test, self.listen = test, listen
+        self.n_variables, self.names = test.n_variables, test.names
+
+    def answer(self, x, y, given):
+        independent, p = self.test.answer(x, y, given)
+        self.listen(x, y, given, independent)
+        return independent, p
+
+    def too_few_samples(self, size):
+        return self.test.too_few_samples(size)
+
+    def strengths(self, variables):
+        return self.test.strengths(variables)
+
+    def unsolvable_each(self, x, y, sets):
+        return self.test.unsolvable_each(x, y, sets)
+
+
+class PValueTest(BatchedTest):
+    """Base of a test with a p-value: override ``compute`` and the rest follows.
+
+    Override ``compute_each`` too where many questions are quicker in one call.
+
+    Parameters
+    ----------
+    n_variables
+        How many variables there are; x, y and given are numbers below it.
+    alpha
+        Significance level: independent when p > alpha.
+    names
+        What the variables are called; then x, y and given may be names too.
+
+    Examples
+    --------
+    >>> class Never(PValueTest):
+    ...     def compute(self, x, y, given):
+    ...         return 0.0
+    >>> test = Never(3, names=["a", "b", "c"])
+    >>> test.independent("a", "b", ["c"]), test.n_tests
+    (False, 1)
+    """
+
+    def __init__(self, n_variables: int, alpha: float = 0.01, names: Sequence[str] | None = None):
+        if not (isinstance(alpha, Real) and 0 < alpha < 1):
+            raise ValueError(f"alpha must be between 0 and 1, ends excluded: got {alpha!r}")
+        self.n_variables = int(n_variables)
+        self.alpha = float(alpha)
+        self.names = None if names is None else tuple(map(str, names))
+        if self.names is not None and len(self.names) != self.n_variables:
+            raise ValueError(f"each variable needs one name: got {len(self.names)} for {self.n_variables}")
+        # a question is one integer: ((given as a set) · n + x) · n + y with x < y
+        self._p_values: dict[int, float] = {}
+        self._asked: set[int] = set()
+
+    def compute(self, x: int, y: int, given: tuple[int, ...]) -> float:
+        """p-value of "x and y are independent given ``given``", with x < y and ``given`` ascending."""
+        raise NotImplementedError("a test defines compute(x, y, given) -> p-value")
+
+    def compute_each(self, x: np.ndarray, y: np.ndarray, sets: list[int]) -> np.ndarray:
+        """(m,) p-values of x[i] and y[i] given sets[i] (a set as an integer), with x[i] < y[i]."""
+        questions = zip(x.tolist(), y.tolist(), sets, strict=True)
+        return np.array([self.compute(a, b, tuple(bits(given))) for a, b, given in questions], dtype=float)
+
+    def p_value(self, x: int, y: int, given: Sequence[int] = ()) -> float:
+        """p-value of the hypothesis that x and y are independent given ``given``.
+
+        Raises
+        ------
+        ValueError
+            If the variables are unknown, not different, or the test cannot answer.
+        """
+        return self._p_value(*self._checked(x, y, given))
+
+    def independent(self, x: int, y: int, given: Sequence[int] = ()) -> bool:
+        """Whether x and y count as independent given ``given``: p > alpha."""
+        return bool(self.p_value(x, y, given) > self.alpha)
+
+    def strength(self, x: int, y: int) -> float | None:
+        """How dependent x and y are without conditioning: of equally near candidates the strongest go first.
+
+        None where that says nothing.
+        """
+        return -self.p_value(x, y)
+
+    @property
+    def n_tests(self) -> int:
+        """Distinct tests asked so far: the same question twice counts once."""
+        return sum(self.tests_by_size())
+
+    def tests_by_size(self) -> list[int]:
+        """Distinct tests asked so far, by the size of the conditioning set."""
+        sizes = Counter((key // self.n_variables**2).bit_count() for key in self._asked)
+        return [sizes[size] for size in range(max(sizes, default=-1) + 1)]
+
+    def answer(self, x, y, given):
+        p = self._p_value(min(x, y), max(x, y), given)
+        return p > self.alpha, p
+
+    def strengths(self, variables):
+        return strengths(self, variables)
+
+    def first_separating(self, queries):
+        queries = [(x, y, sets) if x < y else (y, x, sets) for x, y, sets in queries]
+        found: list[int | None] = [None] * len(queries)
+        largest = [math.nan] * len(queries)
+        # first a few candidates of every pair, then more of the pairs that are left
+        start, width, left = 0, 32, [i for i, (_, _, sets) in enumerate(queries) if sets]
+        while left:
+            parts = [queries[i][2][start : start + width] for i in left]
+            lengths = [len(part) for part in parts]
+            x, y = (np.repeat([queries[i][end] for i in left], lengths) for end in (0, 1))
+            keys = self._keys(x, y, list(chain.from_iterable(parts)))
+            p = self._p_asked(x, y, keys)
+            separates = p > self.alpha
+            starts = np.cumsum([0, *lengths[:-1]])
+            most = np.maximum.reduceat(p, starts).tolist()
+            any_separates = np.maximum.reduceat(separates, starts).tolist()
+            end = 0
+            for i, length, highest, some in zip(left, lengths, most, any_separates, strict=True):
+                begin, end = end, end + length
+                if some:
+                    length = int(separates[begin:end].argmax()) + 1
+                    found[i], largest[i] = start + length - 1, float(p[begin + length - 1])
+                elif not highest <= largest[i]:
+                    largest[i] = highest
+                self._tick_off(keys[begin : begin + length])
+            start, width = start + width, width * 8
+            left = [i for i in left if found[i] is None and len(queries[i][2]) > start]
+        return found, largest
+
+    def independent_each(self, x, y, sets):
+        x, y = np.minimum(x, y), np.maximum(x, y)
+        keys = self._keys(x, y, sets)
+        self._tick_off(keys)
+        return (self._p_asked(x, y, keys) > self.alpha).tolist()
+
+    def _keys(self, x, y, sets) -> list[int]:
+        n_pairs, pairs = self.n_variables**2, (x * self.n_variables + y).tolist()
+        return [given * n_pairs + pair for given, pair in zip(sets, pairs, strict=True)]
+
+    def _tick_off(self, keys: list[int]) -> None:
+        """Count questions as asked."""
+        self._asked.update(keys)
+
+    def _p_asked(self, x: np.ndarray, y: np.ndarray, keys: list[int]) -> np.ndarray:
+        """p-values of questions, looked up or computed together."""
+        known, n_pairs = self._p_values, self.n_variables**2
+        p = np.array([known.get(key, -1.0) for key in keys])
+        missing = np.flatnonzero(p < 0)
+        if missing.size:
+            asked = [keys[i] for i in missing.tolist()]
+            p[missing] = self.compute_each(x[missing], y[missing], [key // n_pairs for key in asked])
+            if len(known) < _REMEMBERED:
+                known.update(zip(asked, p[missing].tolist(), strict=True))
+        return p
+
+    def _p_value(self, x: int, y: int, given: int) -> float:
+        """p-value for x < y and a set held as an integer; remembers and counts."""
+        key = (given * self.n_variables + x) * self.n_variables + y
+        self._tick_off([key])
+        p = self._p_values.get(key)
+        if p is None:
+            p = self.compute(x, y, tuple(bits(given)))
+            if len(self._p_values) < _REMEMBERED:
+                self._p_values[key] = p
+        return p
+
+    def _checked(self, x, y, given) -> tuple[int, int, int]:
+        if self.names is not None:
+            number = {name: i for i, name in enumerate(self.names)}
+            x, y = number.get(x, x), number.get(y, y)
+            given = [number.get(z, z) for z in given]
+        x, y, given = int(x), int(y), {int(z) for z in given}
+        for variable in (x, y, *given):
+            if not 0 <= variable < self.n_variables:
+                raise ValueError(f"variables are numbered 0 … {self.n_variables - 1}: got {variable}")
+        if x == y or x in given or y in given:
+            raise ValueError(f"x, y and the conditioning set must not overlap: got {x}, {y} given {given}")
+        return min(x, y), max(x, y), as_bits(given)
+
+
+def strengths(test: Measured, variables: Sequence[int]) -> np.ndarray | None:
+    """(k, k) how dependent variables are, asked pair by pair; None where the test does not say."""
+    strength = np.zeros((len(variables), len(variables)))
+    for i, x in enumerate(variables):
+        for j in range(i):
+            strength[i, j] = strength[j, i] = test.strength(int(x), int(variables[j])) or 0.0
+    return strength if strength.any() else None
+
+
+def as_batched(test: IndependenceTest) -> BatchedTest:
+    """The test as a search sees it.
+
+    Raises
+    ------
+    ValueError
+        If the object cannot be asked.
+
+    Examples
+    --------
+    >>> class Chain:  # 0 -> 1 -> 2
+    ...     n_variables = 3
+    ...
+    ...     def independent(self, x, y, given=()):
+    ...         return {x, y} == {0, 2} and 1 in given
+    >>> as_batched(Chain()).independent_each([0, 0], [2, 2], [0, 0b10])
+    [False, True]
+    """
+    if isinstance(test, BatchedTest):
+        return test
+    if not isinstance(test, IndependenceTest):
+        needed = "a test needs n_variables and a method independent(x, y, given)"
+        raise ValueError(f"{needed}: got {type(test).__name__}")
+    return OneByOne(test)
