@@ -14,8 +14,8 @@ import numpy as np
 import cleann_lite as cl
 from cleann_lite.attention.sem import planted_sem
 from cleann_lite.causal.independence import PartialCorrelation
-from cleann_lite.causal.mags import random_dag, random_latent_dag
 from cleann_lite.causal.orientation import pag_of_mag
+from cleann_lite.causal.random_graphs import random_dag, random_latent_dag
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 ALPHA, N_SAMPLES = 0.01, 384  # as in the recorded times

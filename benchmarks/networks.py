@@ -17,8 +17,8 @@ import networkx as nx
 import numpy as np
 
 import cleann_lite as cl
-from cleann_lite.causal.mags import LatentDAG
 from cleann_lite.causal.orientation import pag_of_mag
+from cleann_lite.causal.random_graphs import LatentDAG
 
 NETWORKS = Path(__file__).resolve().parents[2] / "shared" / "data" / "causal" / "dags"
 METHODS = ("fci", "icd")

@@ -11,9 +11,11 @@ __version__ = "0.2.0"
 _PUBLIC = {
     "attention.sem": "attention_correlation planted_sem words_attention",
     "causal.graphs": "PAG Mark",
-    "causal.independence": "DSeparation IndependenceTest PartialCorrelation",
+    "causal.batched": "IndependenceTest",
+    "causal.independence": "DSeparation PartialCorrelation",
     "causal.discovery": "learn_pag",
-    "causal.mags": "members random_dag",
+    "causal.mags": "members",
+    "causal.random_graphs": "random_dag",
     "causal.pds": "pds_sets",
     "models.protocol": "Encoded Model",
     "models.loading": "load_model",

@@ -6,8 +6,8 @@ from oracle_cases import SHARED
 import cleann_lite as cl
 from cleann_lite.attention.sem import planted_sem
 from cleann_lite.causal.independence import PartialCorrelation
-from cleann_lite.causal.mags import random_dag, random_latent_dag
 from cleann_lite.causal.orientation import orient, pag_of_mag
+from cleann_lite.causal.random_graphs import random_dag, random_latent_dag
 from cleann_lite.causal.separation import as_bits
 
 needs_shared = pytest.mark.skipif(not SHARED.exists(), reason="needs ../shared")

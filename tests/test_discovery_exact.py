@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from oracle_cases import SHARED, network, oracle_cases, oracle_of
 
 import cleann_lite as cl
-from cleann_lite.causal.mags import mag_of_dag, random_latent_dag
+from cleann_lite.causal.mags import mag_of_dag
 from cleann_lite.causal.orientation import pag_of_mag
+from cleann_lite.causal.random_graphs import random_latent_dag
 
 needs_shared = pytest.mark.skipif(not SHARED.exists(), reason="needs ../shared")
 

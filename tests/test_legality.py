@@ -9,8 +9,9 @@ import cleann_lite as cl
 from cleann_lite.attention.sem import planted_sem
 from cleann_lite.causal.graphs import PAG, Legality, Mark, SearchStatus
 from cleann_lite.causal.legality import a_member, legal_marks, legality_of
-from cleann_lite.causal.mags import is_mag, is_pag, members, pag_by_enumeration, random_latent_dag
+from cleann_lite.causal.mags import is_mag, is_pag, members, pag_by_enumeration
 from cleann_lite.causal.orientation import pag_of_mag
+from cleann_lite.causal.random_graphs import random_latent_dag
 
 CYCLE = [[0, 2, 3], [3, 0, 2], [2, 3, 0]]
 # 0 <-> 1 --> 2 --> 0: almost a cycle

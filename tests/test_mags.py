@@ -15,9 +15,9 @@ from cleann_lite.causal.mags import (
     markov_equivalent,
     members,
     pag_by_enumeration,
-    random_latent_dag,
 )
 from cleann_lite.causal.orientation import pag_of_mag
+from cleann_lite.causal.random_graphs import random_latent_dag
 from cleann_lite.causal.separation import DAGSeparation, MixedSeparation, as_bits
 
 needs_shared = pytest.mark.skipif(not SHARED.exists(), reason="needs ../shared")

@@ -4,7 +4,7 @@ import pytest
 
 import cleann_lite as cl
 from cleann_lite.attention.sem import planted_sem, words_attention
-from cleann_lite.causal.mags import random_dag
+from cleann_lite.causal.random_graphs import random_dag
 
 ATTENTION = np.array([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.3, 0.3, 0.4]])
 

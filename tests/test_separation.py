@@ -4,7 +4,7 @@ import networkx as nx
 import numpy as np
 import pytest
 
-from cleann_lite.causal.mags import random_dag
+from cleann_lite.causal.random_graphs import random_dag
 from cleann_lite.causal.separation import DAGSeparation, as_bits, bits, bits_as_rows, rows_as_bits
 
 

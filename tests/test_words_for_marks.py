@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import cleann_lite as cl
 from cleann_lite.causal.graphs import EDGE_MEANING, PAG, Mark
-from cleann_lite.causal.mags import random_latent_dag
+from cleann_lite.causal.random_graphs import random_latent_dag
 
 # what each sentence claims, as a function of five facts about a DAG: x causes y, y causes x, x causes the
 # selection, y does, something hidden causes both; and whether selection opens a path between x and y

@@ -33,8 +33,9 @@ from itertools import chain, combinations
 
 import numpy as np
 
-from .batched import BatchedTest, IndependenceTest, as_batched
+from .batched import IndependenceTest, as_batched
 from .graphs import PAG, Mark, possibly_directed, reachable
+from .nodes import checked_nodes, checked_rank, checked_tiers, numbers
 from .orientation import unoriented
 from .pds import PDSGraph, TooManySets
 from .search_state import Candidates, Search, Step
@@ -123,18 +124,18 @@ def learn_pag(
     if method not in _METHODS:
         raise ValueError(f"method must be one of {', '.join(_METHODS)}: got {method!r}")
     test = as_batched(test)
-    nodes = _checked_nodes(test, nodes)
+    nodes = checked_nodes(test, nodes)
     if labels is None and test.names is not None:
         labels = [test.names[node] for node in nodes]
     if labels is not None and len(labels) != len(nodes):
         raise ValueError(f"each node needs one label: got {len(labels)} labels for {len(nodes)} nodes")
     if max_size is not None and max_size < 0:
         raise ValueError(f"max_size must be at least 0: got {max_size}")
-    number = _numbers(test) | ({} if labels is None else dict(zip(labels, nodes, strict=True)))
+    number = numbers(test) | ({} if labels is None else dict(zip(labels, nodes, strict=True)))
     if tiers is None:
-        rank = _checked_rank(nodes, order, method, number)
+        rank = checked_rank(nodes, order, method, number)
     else:
-        rank = _checked_tiers(nodes, tiers, order, method, number)
+        rank = checked_tiers(nodes, tiers, order, method, number)
     search = Search(
         test,
         nodes,
@@ -348,60 +349,3 @@ class _Trees:
         adjacent = rows_as_bits(self.search.skeleton)
         if adjacent != self.graph.neighbors:
             self.graph = self.graph.without(adjacent)
-
-
-def _numbers(test: BatchedTest) -> dict[str, int]:
-    return {name: i for i, name in enumerate(test.names or ())}
-
-
-def _checked_nodes(test: BatchedTest, nodes) -> tuple[int, ...]:
-    n = test.n_variables
-    if nodes is None:
-        return tuple(range(n))
-    named, number = tuple(nodes), _numbers(test)
-    unknown = [name for name in named if isinstance(name, str) and name not in number]
-    if unknown:
-        raise ValueError(f"unknown node {unknown[0]!r}: the test has {', '.join(number) or 'no names'}")
-    nodes = tuple(int(number.get(name, name)) for name in named)
-    if len(set(nodes)) != len(nodes):
-        raise ValueError(f"each node may be named once: got {named}")
-    if any(not 0 <= node < n for node in nodes):
-        raise ValueError(f"nodes must be variables 0 … {n - 1}: got {named}")
-    return nodes
-
-
-def _checked_rank(nodes, order, method, number) -> np.ndarray | None:
-    """Rank of each node in the causal order, or None without one."""
-    if method != "ordered-icd":
-        if order is not None:
-            raise ValueError(f"an order belongs to method='ordered-icd': got it with {method!r}")
-        return None
-    if order is None:
-        raise ValueError("method='ordered-icd' needs order: the nodes, earliest first")
-    rank = {number.get(node, node): position for position, node in enumerate(order)}
-    if len(rank) != len(order) or not set(nodes) <= set(rank):
-        raise ValueError(f"order must name each node once, earliest first: got {tuple(order)} for {nodes}")
-    return np.array([rank[node] for node in nodes])
-
-
-def _checked_tiers(nodes, tiers, order, method, number) -> np.ndarray:
-    """The number of each node's tier."""
-    if order is not None or method == "ordered-icd":
-        raise ValueError("tiers belong to method 'icd' or 'fci' without an order: name one or the other")
-    tier_of: dict[int, int] = {}
-    for tier, group in enumerate(tiers):
-        if isinstance(group, (str, int)):
-            raise ValueError(f"tiers must be groups of nodes, earliest first: got {group!r} as a group")
-        if not len(group):
-            raise ValueError(f"each tier needs a node: tier {tier} is empty")
-        for name in group:
-            node = number.get(name, name)
-            if node not in nodes:
-                raise ValueError(f"tiers name {name!r}, which is not a node of this graph: {nodes}")
-            if node in tier_of:
-                raise ValueError(f"each node stands in one tier: {name!r} is named twice")
-            tier_of[node] = tier
-    missing = [node for node in nodes if node not in tier_of]
-    if missing:
-        raise ValueError(f"each node needs a tier: {missing} have none")
-    return np.array([tier_of[node] for node in nodes])

@@ -34,10 +34,17 @@ class GSquared(PValueTest):
         table = np.asarray(data)
         if table.ndim != 2:
             raise ValueError(f"data must be a table, samples by variables: got shape {table.shape}")
+        if table.dtype.kind == "f" and np.isnan(table).any():
+            raise ValueError(f"data must be complete: {int(np.isnan(table).sum())} entries are missing")
         # number the values of each variable 0, 1, 2, …
         columns = [np.unique(column, return_inverse=True) for column in table.T]
         self._codes = [codes.reshape(-1) for _, codes in columns]
         self._levels = [len(values) for values, _ in columns]
+        n = len(table)
+        for number, levels in enumerate(self._levels):
+            if table.dtype.kind == "f" and levels == n > 2:
+                found = f"column {number} holds {n} different numbers in {n} rows"
+                raise ValueError(f"the G² test needs discrete data: {found}")
         super().__init__(table.shape[1], alpha)
 
     def compute(self, x, y, given):

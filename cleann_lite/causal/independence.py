@@ -313,7 +313,9 @@ class PartialCorrelation(PValueTest):
         block = self.correlation[np.ix_(variables, variables)]
         self._singles.tick_pairs(variables[x], variables[y])
         p = self._p_of(np.where(np.abs(block) < 1, block, np.nan), 0)
-        return p > self.alpha, p
+        independent = p > self.alpha
+        np.fill_diagonal(p, np.nan)
+        return independent, p
 
     def tests_by_size(self) -> list[int]:
         counts = super().tests_by_size()

@@ -31,15 +31,8 @@ from functools import cached_property
 import numpy as np
 
 from .marks import Mark
-from .separation import (
-    MixedSeparation,
-    Separators,
-    as_words,
-    bits,
-    bits_as_rows,
-    from_words,
-    rows_as_bits,
-)
+from .separation import MixedSeparation, bits, bits_as_rows, rows_as_bits
+from .separators import Separators, as_words, from_words
 
 # plain integers: numpy compares them faster than members of an enumeration
 NONE, CIRCLE, ARROW, TAIL = (np.int8(mark) for mark in Mark)
@@ -58,7 +51,7 @@ class Relations:
         self.n = len(marks)
         self.into = marks == ARROW
         self.circle = marks == CIRCLE
-        self._sets: dict[str, list[int]] = {}
+        self._sets: dict[int, list[int]] = {}
 
     @cached_property
     def tail(self) -> np.ndarray:
@@ -104,11 +97,11 @@ class Relations:
         """[β, α]: α *→ β."""
         return self.into.T
 
-    def sets(self, name: str) -> list[int]:
-        """Row α of a relation as the set of its β."""
-        if name not in self._sets:
-            self._sets[name] = rows_as_bits(getattr(self, name))
-        return self._sets[name]
+    def sets(self, relation: np.ndarray) -> list[int]:
+        """Row α of one of these relations as the set of its β."""
+        if id(relation) not in self._sets:
+            self._sets[id(relation)] = rows_as_bits(relation)
+        return self._sets[id(relation)]
 
     def separator(self, x: int, y: int) -> int | None:
         """The separating set of two nodes, or None if it is unknown."""
@@ -177,7 +170,7 @@ def rule_4(g: Relations) -> Proposal:
     arrows, tails = g.nothing(), g.nothing()
     candidates = g.circle.T & join(g.into, g.directed)  # [β, γ]: some α has β *→ α → γ
     for beta, gamma in np.argwhere(candidates).tolist():
-        for alpha in bits(g.sets("into")[beta] & g.sets("parents")[gamma]):
+        for alpha in bits(g.sets(g.into)[beta] & g.sets(g.parents)[gamma]):
             for theta in bits(_discriminating_ends(g, alpha, beta, gamma)):
                 separator = g.separator(theta, gamma)
                 if separator is None:
@@ -191,14 +184,14 @@ def rule_4(g: Relations) -> Proposal:
 
 def _discriminating_ends(g: Relations, alpha: int, beta: int, gamma: int) -> int:
     """Every θ at the far end of a discriminating path ⟨θ, …, α, β, γ⟩."""
-    arrows_at, into, parents = g.sets("arrows_at"), g.sets("into"), g.sets("parents")[gamma]
+    arrows_at, into, parents = g.sets(g.arrows_at), g.sets(g.into), g.sets(g.parents)[gamma]
     ends = 0
     seen = waiting = 1 << alpha
     while waiting:
         node = (waiting & -waiting).bit_length() - 1
         waiting &= waiting - 1
         before = arrows_at[node]  # node is a collider: the path comes in over an arrowhead
-        ends |= before & g.sets("apart")[gamma]
+        ends |= before & g.sets(g.apart)[gamma]
         onward = before & into[node] & parents & ~seen & ~(1 << beta)  # colliders and parents of γ in turn
         seen |= onward
         waiting |= onward
@@ -211,7 +204,7 @@ def rule_5(g: Relations) -> Proposal:
     Path and edge close a cycle on which no three nodes in a row form a triangle, so each of its edges fires
     the rule by itself: an edge is undirected when it lies on such a cycle of circle edges.
     """
-    circle_circle, apart = g.sets("circle_circle"), g.sets("apart")
+    circle_circle, apart = g.sets(g.circle_circle), g.sets(g.apart)
     tails = g.nothing()
     for alpha, beta in np.argwhere(np.triu(g.circle_circle)).tolist():
         gammas, thetas = circle_circle[alpha] & apart[beta], circle_circle[beta] & apart[alpha]
@@ -239,7 +232,7 @@ def rule_8(g: Relations) -> Proposal:
 
 def rule_9(g: Relations) -> Proposal:
     """R9. α o→ γ, an uncovered possibly directed path ⟨α, β, θ, …, γ⟩ with β and γ not adjacent ⟹ α → γ."""
-    steps, apart = g.sets("possibly_directed"), g.sets("apart")
+    steps, apart = g.sets(g.possibly_directed), g.sets(g.apart)
     tails = g.nothing()
     for alpha, gamma in np.argwhere(g.circle_arrow).tolist():
         betas = steps[alpha] & apart[gamma]
@@ -251,10 +244,10 @@ def rule_10(g: Relations) -> Proposal:
     """R10. α o→ γ, β → γ ← θ, uncovered possibly directed paths α … β and α … θ ⟹ α → γ, if their
     first nodes after α, μ and ω, are different and not adjacent.
     """
-    steps, apart = g.sets("possibly_directed"), g.sets("apart")
+    steps, apart = g.sets(g.possibly_directed), g.sets(g.apart)
     tails = g.nothing()
     for alpha, gamma in np.argwhere(g.circle_arrow).tolist():
-        parents = g.sets("parents")[gamma]
+        parents = g.sets(g.parents)[gamma]
         if not parents:
             continue
         # μ and ω: nodes that start an uncovered possibly directed path from α to a parent of γ

@@ -4,7 +4,7 @@ The recipes that decide *which* sets are candidates are in ``discovery``. Here n
 a set of nodes is one integer (``separation``); ``nodes`` translates to the variables of the test.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import repeat
@@ -16,7 +16,8 @@ from .graphs import PAG, Mark, SearchStatus
 from .legality import NOTE, legal_marks
 from .orientation import orient
 from .pds import TooManySets
-from .separation import Separators, as_bits, bits, bits_as_rows, rows_as_bits
+from .separation import as_bits, bits, bits_as_rows, rows_as_bits
+from .separators import NamedSeparators, Separators
 
 _TOGETHER = 4_000_000  # entries of a table of candidates: some megabytes
 
@@ -381,21 +382,3 @@ class Search:
                 self._note(Step("orient", size, self.nodes[i], self.nodes[j], rule=rule, mark=mark))
 
         return listen
-
-
-class NamedSeparators(Mapping):
-    """Separating sets by node: (x, y), x before y, -> the nodes that separate them."""
-
-    def __init__(self, separators: Separators, nodes: tuple):
-        self.separators, self.nodes = separators, nodes
-        self.number = {node: i for i, node in enumerate(nodes)}
-
-    def __getitem__(self, pair):
-        x, y = pair
-        return tuple(self.nodes[z] for z in bits(self.separators[self.number[x], self.number[y]]))
-
-    def __iter__(self):
-        return ((self.nodes[i], self.nodes[j]) for i, j in self.separators)
-
-    def __len__(self):
-        return len(self.separators)

@@ -14,8 +14,10 @@ from .plots import bars, intervals, lines, ranked, scatters
 # module of the package -> the names that the notebooks take from it
 _HANDED_ON = {
     "causal.graphs": "distinct",
-    "causal.independence": "GSquared",
-    "causal.mags": "mag_of_dag random_latent_dag",
+    "causal.batched": "PValueTest",
+    "causal.g_squared": "GSquared",
+    "causal.mags": "mag_of_dag",
+    "causal.random_graphs": "random_latent_dag",
     "causal.pds": "pds_distances",
     "models.mixing": "how_it_mixes",
     "models.decoupled": "text_heads DecoupledEncoderLayer",

@@ -1,0 +1,64 @@
+"""Nodes, orders and tiers as a caller gives them, by number or by name."""
+
+import numpy as np
+
+from .batched import BatchedTest
+
+
+def numbers(test: BatchedTest) -> dict[str, int]:
+    """Name -> number of each variable."""
+    return {name: i for i, name in enumerate(test.names or ())}
+
+
+def checked_nodes(test: BatchedTest, nodes) -> tuple[int, ...]:
+    """The variables that are nodes, by number."""
+    n = test.n_variables
+    if nodes is None:
+        return tuple(range(n))
+    named, number = tuple(nodes), numbers(test)
+    unknown = [name for name in named if isinstance(name, str) and name not in number]
+    if unknown:
+        raise ValueError(f"unknown node {unknown[0]!r}: the test has {', '.join(number) or 'no names'}")
+    nodes = tuple(int(number.get(name, name)) for name in named)
+    if len(set(nodes)) != len(nodes):
+        raise ValueError(f"each node may be named once: got {named}")
+    if any(not 0 <= node < n for node in nodes):
+        raise ValueError(f"nodes must be variables 0 … {n - 1}: got {named}")
+    return nodes
+
+
+def checked_rank(nodes, order, method, number) -> np.ndarray | None:
+    """Rank of each node in the causal order, or None without one."""
+    if method != "ordered-icd":
+        if order is not None:
+            raise ValueError(f"an order belongs to method='ordered-icd': got it with {method!r}")
+        return None
+    if order is None:
+        raise ValueError("method='ordered-icd' needs order: the nodes, earliest first")
+    rank = {number.get(node, node): position for position, node in enumerate(order)}
+    if len(rank) != len(order) or not set(nodes) <= set(rank):
+        raise ValueError(f"order must name each node once, earliest first: got {tuple(order)} for {nodes}")
+    return np.array([rank[node] for node in nodes])
+
+
+def checked_tiers(nodes, tiers, order, method, number) -> np.ndarray:
+    """The number of each node's tier."""
+    if order is not None or method == "ordered-icd":
+        raise ValueError("tiers belong to method 'icd' or 'fci' without an order: name one or the other")
+    tier_of: dict[int, int] = {}
+    for tier, group in enumerate(tiers):
+        if isinstance(group, (str, int)):
+            raise ValueError(f"tiers must be groups of nodes, earliest first: got {group!r} as a group")
+        if not len(group):
+            raise ValueError(f"each tier needs a node: tier {tier} is empty")
+        for name in group:
+            node = number.get(name, name)
+            if node not in nodes:
+                raise ValueError(f"tiers name {name!r}, which is not a node of this graph: {nodes}")
+            if node in tier_of:
+                raise ValueError(f"each node stands in one tier: {name!r} is named twice")
+            tier_of[node] = tier
+    missing = [node for node in nodes if node not in tier_of]
+    if missing:
+        raise ValueError(f"each node needs a tier: {missing} have none")
+    return np.array([tier_of[node] for node in nodes])
