@@ -1,57 +1,121 @@
-"""How long an explanation takes, what it is made of, and what batching saves.
+"""How often an explanation is found, how small it is, what is proved, and what it costs.
 
-One by one, the search's own forward pass runs on one masked input at a time; "as texts" is what a loop over
-masked strings costs: each read by the tokenizer and by the whole network. Milliseconds per input.
+    python -m benchmarks explanations                 short and long texts that ship
+    python benchmarks/explanations.py sst2 sst2_dev.tsv --words 25 [--n 200]
+    python benchmarks/explanations.py imdb reviews.csv --words 700 --from 400 --n 40
+    python benchmarks/explanations.py recommend --n 500 [--from-file ml-1m.zip or a folder]
+
+A file holds one text a line (first column of a .tsv, column ``text`` of a .csv), packed by gzip or not. Every
+reported set is run once more, alone, and without each of its units. CPU seconds of one thread. Rivals on the
+same inputs: the search as published, and leave-one-out.
 """
 
-import statistics
+import argparse
+import csv
+import gzip
 import time
+from pathlib import Path
+
+import numpy as np
 
 import cleann_lite as cl
-from cleann_lite.datasets.shipped import load_reviews
-from cleann_lite.explaining.head_graphs import learn_graphs
-from cleann_lite.explaining.interventions import Interventions
 
 
-def median(run, times=7):
-    """Median seconds of a call."""
-    spent = []
-    for _ in range(times):
-        start = time.perf_counter()
-        run()
-        spent.append(time.perf_counter() - start)
-    return statistics.median(spent)
+def texts_of(path, least, most):
+    """Texts of a file that have so many words."""
+    opened = gzip.open if str(path).endswith(".gz") else open
+    csv.field_size_limit(10**9)
+    with opened(path, "rt", encoding="utf-8", newline="") as file:
+        if ".csv" in Path(path).suffixes:
+            texts = [row["text"] for row in csv.DictReader(file)]
+        else:
+            texts = [line.rstrip("\n").split("\t")[0] for line in file][1:]
+    return [text for text in texts if least <= len(text.split()) <= most]
 
 
-def texts(n_words):
-    """Our own reviews, cut or joined to a number of words."""
-    whole = [r["text"] for r in load_reviews()]
-    words = " ".join(whole).split()
-    return [" ".join(words[i : i + n_words]) for i in range(0, 10 * n_words, n_words) if words[i:]]
+def flips(model, encoded, positions):
+    """Whether masking these units, alone, changes the prediction."""
+    return bool(model.predict(encoded, [tuple(positions)])[0].argmax() != encoded.target)
 
 
-def main():
-    """Print the table."""
-    model = cl.load_model("pocket-sentiment")
-    cl.explain(model, texts(20)[0])
-    print(" words  explain, median s  graphs s  inputs  batched  one by one  ratio  as texts  ratio")
-    for n_words in (20, 40, 60):
-        found = [cl.explain(model, text) for text in texts(n_words)]
-        encoded = model.encode(texts(n_words)[0])
-        graphs = median(lambda e=encoded: learn_graphs(model, e))
-        masks = [(i, j) for i in range(n_words) for j in range(i)][:128]
-        batched = median(lambda e=encoded, m=masks: Interventions(model, e).run(m), 3)
-        single = median(lambda e=encoded, m=masks: [model.predict(e, [x]) for x in m], 3)
-        strings = [model.masked_input(encoded, x) for x in masks]
-        as_texts = median(lambda s=strings: [model.predict_proba([text]) for text in s], 3)
-        seconds = statistics.median(f.seconds for f in found)
-        calls = statistics.median(f.model_calls for f in found)
-        print(
-            f"{n_words:6} {seconds:18.3f} {graphs:9.3f} {calls:7.0f} {1e3 * batched / len(masks):6.2f}ms"
-            f" {1e3 * single / len(masks):9.2f}ms {single / batched:6.1f}"
-            f" {1e3 * as_texts / len(masks):7.2f}ms {as_texts / batched:6.1f}"
+def measure(model, inputs, name, run):
+    """Print one row: how often, how small, how sure, at what cost."""
+    found, cpu, forced, missed, broken, spare = [], [], 0, 0, 0, 0
+    for input in inputs:
+        start = time.process_time()
+        found.append(run(model, input))
+        cpu.append(time.process_time() - start)
+        one, encoded = found[-1], model.encode(input)
+        free = [u for u, p in enumerate(encoded.positions) if not set(p) & set(encoded.outcome_positions)]
+        whole = flips(model, encoded, free)
+        forced, missed = forced + whole, missed + (whole and not one.success)
+        for each in one.sets[:3]:
+            broken += not flips(model, encoded, each.positions)
+            rest = [[u for u in each.positions if u != unit] for unit in each.positions]
+            spare += any(flips(model, encoded, part) for part in rest if part)
+    sizes = [len(one.sets[0].positions) for one in found if one.success]
+    certified = [one.certified for one in found]
+    calls = [one.model_calls for one in found]
+    print(
+        f"{name:14s} {len(sizes) / len(found):6.1%} {missed:4d}/{forced:<4d} {np.mean(sizes or [0]):6.2f} "
+        f"{certified.count(True) / len(found):9.1%} {certified.count(False):7d} {broken:6d} {spare:5d} "
+        f"{np.median(calls):7.0f} {max(calls):6d} {np.median(cpu):8.3f} {np.percentile(cpu, 95):7.3f} "
+        f"{max(cpu):7.2f}",
+        flush=True,
+    )
+
+
+def compare(model, inputs, rivals=True):
+    """The table of one kind of input."""
+    print(f"{len(inputs)} inputs, {model.name}")
+    print(
+        f"{'':14s}  found missed   mean certified refuted broken spare  inputs    max   CPU, s"
+        f"     95 %     max"
+    )
+    measure(model, inputs, "explain", cl.explain)
+    if rivals:
+        measure(model, inputs, "cleann alone", lambda m, x: cl.explain(m, x, search="cleann"))
+        measure(model, inputs, "leave-one-out", lambda m, x: cl.explain_by(m, x, "leave-one-out"))
+
+
+def main(arguments=()):
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("task", nargs="?", choices=("sst2", "imdb", "recommend"))
+    parser.add_argument("file", nargs="?")
+    parser.add_argument("--words", type=int, default=25, help="most words of a text")
+    parser.add_argument("--from", dest="least", type=int, default=1, help="fewest words of a text")
+    parser.add_argument("--n", type=int, default=200)
+    parser.add_argument("--from-file", help="MovieLens-1M, if you have it already")
+    parser.add_argument("--only", action="store_true", help="no rivals")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args(list(arguments))
+    rng = np.random.default_rng(options.seed)
+    if options.task == "recommend":
+        from cleann_lite.evaluation.inputs import draw_inputs
+
+        model = cl.load_model("pocket-bert4rec")
+        drawn = draw_inputs(
+            "recommend",
+            "movielens-1m",
+            options.n,
+            model=model,
+            seed=options.seed,
+            from_file=options.from_file,
         )
+        compare(model, [one["content"] for one in drawn], not options.only)
+        return
+    model = cl.load_model("pocket-sentiment")
+    if options.task:
+        texts = texts_of(options.file, options.least, options.words)
+        texts = [texts[i] for i in rng.permutation(len(texts))[: options.n]]
+    else:
+        texts = [review["text"] for review in cl.load_reviews()]
+    cl.explain(model, texts[0])
+    compare(model, texts, not options.only)
 
 
 if __name__ == "__main__":
-    main()
+    import sys
+
+    main(sys.argv[1:])

@@ -138,6 +138,35 @@ def test_any_text_gets_a_result(text):
     assert found.describe()
 
 
+def test_sentences_can_be_the_units():
+    model = cl.load_model("pocket-sentiment")
+    text = 'The cast is fine. "A dull, lifeless film!" I slept, and so did my friends.'
+    found = cl.explain(model, text, units="sentences")
+    assert found.units == ("The cast is fine.", '"A dull, lifeless film!"', "I slept, and so did my friends.")
+    encoded = model.encode(text, units="sentences")
+    covered = [p for own in encoded.positions for p in own]
+    assert covered == list(range(1, len(covered) + 1))  # every piece but [CLS] and [SEP], each once
+    for one in found.sets:
+        masked = model.predict(encoded, [one.positions])[0]
+        assert masked.argmax() != encoded.target
+        assert model.predict_proba([one.masked])[0] == pytest.approx(masked, abs=1e-5)
+    assert "sentence" in found.describe() and "word" not in found.describe()
+
+
+@pytest.mark.slow
+def test_a_long_text_gets_a_set_of_which_every_unit_is_needed():
+    model = cl.load_model("pocket-sentiment")
+    text = " ".join(review["text"] for review in load_reviews() if review["label"] == "negative")
+    text = " ".join(text.split()[:300])
+    found = cl.explain(model, text, max_calls=1000)
+    assert found.success and found.model_calls <= 1500
+    encoded = rerun(model, found, text)
+    for one in found.sets:
+        for unit in one.positions:
+            rest = tuple(u for u in one.positions if u != unit)
+            assert model.predict(encoded, [rest])[0].argmax() == encoded.target
+
+
 def test_masked_text_of_the_pocket_model_is_read_back_to_the_same_ids():
     model = cl.load_model("pocket-sentiment")
     for review in load_reviews()[:8]:

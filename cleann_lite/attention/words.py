@@ -8,6 +8,8 @@ without spaces whatever the tokenizer takes as one piece.
 
 import unicodedata
 
+_SENTENCE_ENDS, _CLOSING = (".", "!", "?", "…", "。", "！", "？"), {'"', "'", "”", "’", "»", ")", "]", "''"}
+_STRAIGHT = {'"', "'"}
 _JOINERS = "'’‑‐-·&@"
 _ZERO_WIDTH_JOINER, _VARIATION_SELECTORS, _KEYCAP = "\u200d", "\ufe0e\ufe0f", "\u20e3"
 # Scripts that are written without spaces: Thai to Lao, Myanmar, Khmer, kana, CJK ideographs.
@@ -191,6 +193,34 @@ def group_pieces(text, offsets):
         spaces = []
     spans = [(words[first][0], words[last][1]) for first, last, _ in groups]
     return spans, [tuple(pieces) for _, _, pieces in groups]
+
+
+def group_sentences(words):
+    """Words as sentences: each ends with a word that ends in a full stop or the like, and what closes it.
+
+    Parameters
+    ----------
+    words : sequence of str
+
+    Returns
+    -------
+    list of list of int
+        Indices of the words of each sentence.
+
+    Examples
+    --------
+    >>> group_sentences(["Good", "cast", "!", '"', "Bad", "plot", ".", '"'])
+    [[0, 1, 2], [3, 4, 5, 6, 7]]
+    """
+    sentences, ended = [], True
+    for index, word in enumerate(words):
+        opened = sentences and sum(words[i] == word for i in sentences[-1]) % 2  # straight quotes
+        if ended and not (sentences and word in _CLOSING and (word not in _STRAIGHT or opened)):
+            sentences.append([])
+            ended = False
+        sentences[-1].append(index)
+        ended = ended or word.endswith(_SENTENCE_ENDS)
+    return sentences
 
 
 def is_content_word(word):

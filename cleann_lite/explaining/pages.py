@@ -10,7 +10,8 @@ from .settings import FoundBy
 
 
 def _nouns(explanation):
-    return ("film", "films") if explanation.task == "recommendation" else ("word", "words")
+    units = "films" if explanation.task == "recommendation" else explanation.settings.get("units", "words")
+    return units.removesuffix("s"), units
 
 
 _FOUND = {

@@ -201,7 +201,7 @@ class SearchSettings:
         Inputs that the search may run.
     certify : bool or int
         Prove by running every smaller set that none works; an int is the budget of that proof in inputs
-        (True: 500). Where more sets exist, those of the units that matter most alone are run, with a quarter
+        (True: 700). Where more sets exist, those of the units that matter most alone are run, with a quarter
         of it: they can refute that a set is smallest, not prove it.
     """
 
@@ -224,7 +224,7 @@ class SearchSettings:
     def proof(self) -> int:
         """Inputs that the proof may run."""
         return (
-            (500 if self.certify else 0) if isinstance(self.certify, bool | np.bool_) else int(self.certify)
+            (700 if self.certify else 0) if isinstance(self.certify, bool | np.bool_) else int(self.certify)
         )
 
     def describe(self) -> dict:

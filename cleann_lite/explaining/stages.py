@@ -9,6 +9,7 @@ Software Engineering 28, 2002.
 from collections.abc import Iterable, Sequence
 from itertools import combinations
 
+from ..attention.words import group_sentences
 from .head_graphs import HeadGraphs, candidates
 from .interventions import Interventions
 
@@ -17,7 +18,6 @@ Units = tuple[int, ...]
 WIDTH, BRANCH = 2, 8  # sets kept by the beam, and units tried on each, per step
 MOST_GROUPED = 40  # units in a part of a long text
 LONG = 120  # units: more are searched sentence by sentence
-_ENDS = (".", "!", "?", "…", "。", "！", "？")
 
 
 def legal_sets(tries: Interventions, graphs: HeadGraphs, sizes: Iterable[int], most: int):
@@ -151,12 +151,8 @@ def parts(labels: Sequence[str], units: Sequence[int]) -> list[list[int]]:
     >>> parts(["Good", "cast", ".", "Bad", "plot"], range(5))
     [[0, 1, 2], [3, 4]]
     """
-    groups: list[list[int]] = [[]]
-    for unit in units:
-        groups[-1].append(unit)
-        if labels[unit].endswith(_ENDS) or len(groups[-1]) >= MOST_GROUPED:
-            groups.append([])
-    return [group for group in groups if group]
+    sentences = [[units[i] for i in part] for part in group_sentences([labels[unit] for unit in units])]
+    return [part[i : i + MOST_GROUPED] for part in sentences for i in range(0, len(part), MOST_GROUPED)]
 
 
 def coarse_to_fine(

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from transformers import PreTrainedTokenizerFast
 
-from ..attention.words import group_pieces
+from ..attention.words import group_pieces, group_sentences
 
 _BARE = "▁Ġ "  # pieces that hold nothing but the space before a word
 
@@ -144,14 +144,18 @@ class Reader:
         texts = self.texts(input)
         got = self.tokenize(texts, reserve)
         self._check_known(got["input_ids"])
-        if units not in ("words", "pieces"):
-            raise ValueError(f"units must be 'words' or 'pieces': got {units!r}")
+        if units not in ("words", "pieces", "sentences"):
+            raise ValueError(f"units must be 'words', 'pieces' or 'sentences': got {units!r}")
         spans, positions = [], []
         for number, text in enumerate(texts):
             own = np.flatnonzero((got["text"] == number) & ~got["special"])
             offsets = [tuple(map(int, got["offsets"][p])) for p in own]
-            if units == "words":
+            if units != "pieces":
                 found, groups = group_pieces(text, offsets)
+                if units == "sentences":
+                    parts = group_sentences([text[s:e] for s, e in found])
+                    groups = [tuple(i for word in part for i in groups[word]) for part in parts]
+                    found = [(found[part[0]][0], found[part[-1]][1]) for part in parts]
             else:
                 groups = [(i,) for i, (s, e) in enumerate(offsets) if text[s:e].strip()]
                 found = [offsets[i] for (i,) in groups]
