@@ -8,6 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from ..causal.graphs import distinct
 from ..drawing.draw import draw
 from ..drawing.html import percent
 from ..drawing.view import MOST_EDGES, NEAR_EDGES, View, parse_key
@@ -181,6 +182,29 @@ def proof_text(explanation, noun):
     return f"Whether fewer {noun}s would do was not proved."
 
 
+def details_of(pag, drawing, most=4):
+    """What to say of an edge or a node that is pointed at: p-values, what separates a node from others."""
+    p = np.full(pag.marks.shape, np.nan) if pag.p_values is None else pag.p_values
+    labels = dict(zip(pag.nodes, distinct(map(pag.label, pag.nodes)), strict=True))
+    name = {box.index: box.label for box in drawing.scene.boxes}
+    details = {}
+    for curve in drawing.scene.curves:
+        known = "" if np.isnan(p[curve.a, curve.b]) else f" Largest p: {p[curve.a, curve.b]:.2g}."
+        details[f"e{curve.a}-{curve.b}"] = curve.sentence + known
+    for i in name:
+        apart = [j for j in name if j != i and not pag.marks[i, j]]
+        told = []
+        for j in sorted(apart, key=lambda j: np.nan_to_num(p[i, j], nan=1.0))[:most]:
+            pair = pag.nodes[min(i, j)], pag.nodes[max(i, j)]
+            given = [labels[z] for z in pag.separating_sets.get(pair, ())]
+            known = "" if np.isnan(p[i, j]) else f" (p = {p[i, j]:.2g})"
+            told.append(f"{name[j]}{' given ' + ', '.join(given) if given else ''}{known}")
+        count = int(np.count_nonzero(pag.marks[i]))
+        rest = f" Independent of {'; '.join(told)}{' …' if len(apart) > most else ''}." if told else ""
+        details[f"n{i}"] = f"{name[i]}: {count} edge{'s' * (count != 1)}.{rest}"
+    return details
+
+
 def explanation_view(asked, state, noun, controls, title):
     """The picture of one state: graph, sets, one's own mask and what it does."""
     input, target = state["input"], state["target"]
@@ -226,7 +250,7 @@ def explanation_view(asked, state, noun, controls, title):
         drawing,
         controls=controls,
         panels=tuple(panels),
-        details={f"e{c.a}-{c.b}": c.sentence for c in drawing.scene.curves},
+        details=details_of(pag, drawing),
         selected=state["selected"] if len(chosen) == 2 else None,
         detail=f"Point at an edge to read it; choose a {noun} to mask it.",
         status=status + (f" {drawing.caption}" if drawing.caption else ""),
