@@ -9,6 +9,7 @@ torch = pytest.importorskip("torch")
 from cleann_lite.datasets import shipped as datasets  # noqa: E402
 from cleann_lite.models.bert4rec import BERT4Rec  # noqa: E402
 from training import recommender as rec  # noqa: E402
+from training.next_film import CausalNetwork, next_film_loss  # noqa: E402
 
 POCKET = datasets.data_path("models", "pocket-bert4rec")
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "ml-1m"
@@ -41,16 +42,11 @@ def test_rare_films_and_short_histories_are_left_out():
 def test_batches_are_masked_windows_of_training_films_alone():
     length = 20
     users = [np.arange(2 + 100 * u, 2 + 100 * u + n) for u, n in enumerate((3, 15, 60, 90))]
-    batches = rec.Batches(users, rec.Recipe(batch=2, length=length), seed=3)
+    batches = rec.Batches(users, rec.Recipe(batch=2, length=length, late=0.25), seed=3)
     ends, rates = set(), []
     for step in range(2000):
-        tokens, labels = batches(step)
-        for row, answers in zip(tokens.numpy(), labels.numpy(), strict=True):
-            hidden = answers != -100
-            assert hidden.any() and ((row == 1) == hidden).all()
-            whole = np.where(hidden, answers, row)
-            films = whole[whole != 0]
-            assert len(films) <= length and (whole[len(whole) - len(films) :] == films).all()
+        for films, hidden in zip(*batches(step), strict=True):
+            assert hidden.any() and len(hidden) == len(films) <= length
             user = users[(films[0] - 2) // 100]
             at = np.searchsorted(user, films[0])
             assert (user[at : at + len(films)] == films).all()
@@ -68,9 +64,7 @@ def test_each_epoch_reads_every_user_once():
     for epoch in (0, 1):
         seen = []
         for step in range(4):
-            tokens, labels = batches(4 * epoch + step)
-            films = torch.where(labels == -100, tokens, labels)
-            seen += ((films.max(1).values - 2) // 10).tolist()
+            seen += [int(films[0] - 2) // 10 for films in batches(4 * epoch + step)[0]]
         assert sorted(seen) == list(range(11))
 
 
@@ -78,8 +72,47 @@ def test_a_batch_depends_on_seed_and_step_alone():
     users = [np.arange(2, 40), np.arange(50, 90)]
     first, second = (rec.Batches(users, rec.Recipe(), seed=1) for _ in range(2))
     second(0)
-    assert torch.equal(first(5)[0], second(5)[0])
-    assert not torch.equal(rec.Batches(users, rec.Recipe(), seed=2)(5)[0], first(5)[0])
+    alike = [np.array_equal(a, b) for a, b in zip(first(5)[0], second(5)[0], strict=True)]
+    assert alike == [True, True]
+    other = rec.Batches(users, rec.Recipe(), seed=2)(5)[0]
+    assert not all(np.array_equal(a, b) for a, b in zip(other, first(5)[0], strict=True))
+
+
+def test_late_in_training_the_last_film_alone_is_masked_more_often():
+    users = [np.arange(2, 60) for _ in range(64)]
+    recipe = rec.Recipe(batch=64, epochs=400, last_alone=0.0, late_alone=1.0, late=0.5, short=0.0)
+    batches = rec.Batches(users, recipe, seed=0)
+    alone = [np.mean([mask.sum() == 1 and mask[-1] for mask in batches(step)[1]]) for step in (0, 399)]
+    assert alone[0] < 0.5 and alone[1] == 1
+
+
+def test_a_network_that_looks_back_only_reads_each_history_by_itself(split):
+    torch.manual_seed(0)
+    network = CausalNetwork.new(len(split.films), rec.Recipe(hidden_size=16, length=8))
+    teacher = CausalNetwork(network)
+    films = split.sequences[3]
+    alone, beside = teacher.chances([films[:4]]), teacher.chances([films[:4], films[:7]])
+    torch.testing.assert_close(alone[0], beside[0])
+    with torch.no_grad():  # the loss is the mean over the next films, each from those before it
+        told = [-teacher.chances([films[:n]])[0, films[n]].log() for n in range(1, 6)]
+        torch.testing.assert_close(next_film_loss(network, [films[:6]]), torch.stack(told).mean())
+
+
+def test_teachers_count_where_the_last_film_alone_is_masked(split):
+    torch.manual_seed(0)
+    network = BERT4Rec.new_network(len(split.films), hidden_size=16, length=8).eval()
+    teacher = CausalNetwork(CausalNetwork.new(len(split.films), rec.Recipe(hidden_size=16, length=8)))
+    films = [split.sequences[0][:5], split.sequences[1][:5]]
+    last, middle = np.arange(5) == 4, np.arange(5) == 2
+    with torch.no_grad():
+        plain, mixed = (rec.cloze_loss(network, films, [last, middle], [teacher], w) for w in (0.0, 0.6))
+        apart = [rec.cloze_loss(network, [f], [m]) for f, m in zip(films, (last, middle), strict=True)]
+        logits = network.cls(
+            rec.read_rows(network, torch.tensor([[*films[0][:-1], 1]])).last_hidden_state[0, -1]
+        )
+        soft = -(teacher.chances([films[0][:-1]])[0] * logits.log_softmax(-1)).sum()
+    torch.testing.assert_close(plain, (apart[0] + apart[1]) / 2)
+    torch.testing.assert_close(mixed, (0.4 * apart[0] + 0.6 * soft + apart[1]) / 2)
 
 
 def test_the_first_embedding_factorises_mutual_information():
@@ -143,7 +176,7 @@ def test_popularity_ranks_by_hand():
 
 def arguments(folder, **changes):
     settings = {"name": "pocket-bert4rec", "smoke": True, "data": None, "device": "cpu", "seed": 0}
-    settings |= {"epochs": 12, "settings": None, "restart": False, "model": None}
+    settings |= {"epochs": 12, "settings": None, "teachers": [], "restart": False, "model": None}
     settings |= {"runs": folder / "runs", "out": folder / "out"}
     return Namespace(**{**settings, **changes})
 
@@ -171,7 +204,7 @@ def test_a_killed_run_resumes_to_the_same_model(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         rec.run(arguments(tmp_path / "parts"))
     rec.run(arguments(tmp_path / "parts"))
-    assert len(calls) == 8 + 12 - 5, "it goes on from its last checkpoint, after 5 of 12 steps"
+    assert len(calls) == 8 + 12 - 6, "it goes on from its last checkpoint, after 6 of 12 steps"
     whole, parts = (
         (tmp_path / name / "out" / "model.safetensors").read_bytes() for name in ("whole", "parts")
     )

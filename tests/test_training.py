@@ -13,7 +13,7 @@ transformers = pytest.importorskip("transformers")
 
 from safetensors.torch import load_file  # noqa: E402
 
-from training import beginnings, corpus, gpt, loop, masked_word, sentiment, teachers, text  # noqa: E402
+from training import beginnings, corpus, gpt, loop, masked_word, masks, negation, sentiment, text  # noqa: E402
 from training.__main__ import main  # noqa: E402
 from training.loop import BEST, CHECKPOINT, Settings, train  # noqa: E402
 from training.ngrams import Trigrams  # noqa: E402
@@ -260,26 +260,65 @@ def test_calibration_makes_confidence_true():
     assert sentiment.temperature_of(3 * honest, labels) == pytest.approx(3, rel=0.1)
 
 
-def test_polarity_moves_vectors_towards_the_regression():
-    pytest.importorskip("sklearn")
+def test_words_of_a_text_are_hidden_whole_and_alike_for_every_vocabulary():
+    small = text.train_tokenizer(["a b c d e f g h i", "not a dull film"], 120)
+    large = text.train_tokenizer(["It's not a dull film, it's marvellous!", "it was not dull"] * 3, 400)
+    told = ["It's not a dull film, it's marvellous!", "the"]
+    function = masks.function_pieces(small)
+    strength = np.linspace(0, 1, len(small))
     rng = np.random.default_rng(0)
-    # Piece 0 occurs in positive texts alone, piece 1 in negative ones; their vectors know nothing of it.
-    labels = np.arange(200) % 2
-    texts = [np.concatenate(([1 - label], rng.integers(2, 12, 20))) for label in labels]
-    vectors = rng.normal(size=(12, 4))
-    moved = beginnings.with_polarity(vectors, texts, labels, share=1.0) - vectors
-    assert np.linalg.matrix_rank(moved, tol=1e-8) == 1
-    direction = np.linalg.svd(moved)[2][0]
-    ahead = ((vectors - vectors.mean(axis=0)) + moved) @ direction
-    assert abs(ahead[0] - ahead[1]) > 2 * np.ptp(ahead[2:])
-    assert np.allclose(beginnings.with_polarity(vectors, texts, labels, share=0.0), vectors)
+    for few, many in zip(masks.cuts(small, told), masks.cuts(large, told), strict=True):
+        assert few.count == many.count and len(few.pieces) >= len(many.pieces)
+        for _ in range(50):
+            words = masks.draw(few, strength, function, rng)
+            hidden = few.hidden(words, text.MASK)
+            assert all((hidden[few.words == w] == text.MASK).all() == words[w] for w in range(few.count))
+            assert (few.judged(words, function) >= words).all()
+    shown = masks.cuts(large, ["it was not dull"])[0].content(masks.function_pieces(large))
+    assert shown.tolist() == [False, False, True, True]
 
 
-def test_review_teacher_learns_words():
-    pytest.importorskip("sklearn")
-    teacher = teachers.ReviewTeacher(corpus.made_up(200), rarest=1)
-    bad, good = teacher.positive(["The film was terrible.", "The film was superb."])
-    assert bad < 0.3 < 0.7 < good
+def test_with_most_content_gone_the_teacher_sees_no_function_word():
+    tokenizer = text.train_tokenizer(["it was a dull film and a long one"] * 3, 300)
+    function = masks.function_pieces(tokenizer)
+    (part,) = masks.cuts(tokenizer, ["it was a dull film"])
+    two, one = np.array([0, 0, 0, 1, 1], bool), np.array([0, 0, 0, 1, 0], bool)
+    assert part.judged(two, function).all() and part.judged(one, function).tolist() == one.tolist()
+
+
+def test_strengths_put_words_of_one_class_first():
+    tokenizer = text.train_tokenizer([e.text for e in corpus.made_up(300)], 300)
+    examples = corpus.made_up(300)
+    parts = masks.cuts(tokenizer, [e.text for e in examples])
+    strength = masks.strengths(parts, np.array([e.label for e in examples]), len(tokenizer))
+    awful, film = (tokenizer.convert_tokens_to_ids(word) for word in ("awful", "film"))
+    assert strength[awful] > strength[film] + 1
+
+
+def test_pairs_are_minimal_apart_and_not_made_by_rule():
+    halves = {half: negation.pairs(half) for half in ("validation", "shown")}
+    for examples in halves.values():
+        assert len(examples) == 120 and [e.label for e in examples] == [0, 1] * 60
+        for bad, good in zip(examples[::2], examples[1::2], strict=True):
+            assert set(corpus.words_of(bad.text)) & set(corpus.words_of(good.text))
+    told = [{corpus.words_of(e.text) for e in examples} for examples in halves.values()]
+    ruled = {corpus.words_of(e.text) for e in negation.made_up(3000, seed=5)}
+    assert not told[0] & told[1] and not (told[0] | told[1]) & ruled
+
+
+def test_calibration_leaves_a_text_of_masks_undecided(smoke):
+    folder = smoke / "pocket-sentiment"
+    model = transformers.AutoModelForSequenceClassification.from_pretrained(folder)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    with torch.no_grad():
+        model.classifier.bias += torch.tensor([0.7, -0.2])
+    sentiment.calibrate(model, tokenizer, corpus.made_up(40))
+    with torch.no_grad():
+        margins = [
+            np.diff(model(input_ids=torch.tensor([[text.CLS, *[text.MASK] * n, text.SEP]])).logits[0].numpy())
+            for n in range(5, 61)
+        ]
+    assert np.median(margins) == pytest.approx(0, abs=1e-5)
 
 
 @pytest.fixture(scope="module")
@@ -288,17 +327,15 @@ def smoke(tmp_path_factory):
     start = ["--start", str(folder / "pocket-masked-word")]
     teacher = [
         "--teacher",
-        str(folder / "sentence-teacher"),
+        str(folder / "text-teacher"),
         "--drawn",
         "20",
         "--unlabelled",
         "20",
-        "--polarity",
-        "0.5",
     ]
     for name, extra in (
         ("pocket-masked-word", []),
-        ("sentence-teacher", start),
+        ("text-teacher", start),
         ("pocket-sentiment", [*start, *teacher]),
         ("pocket-gpt", start),
     ):

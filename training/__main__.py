@@ -13,9 +13,10 @@ from cleann_lite.models.loading import check_device
 # name -> the module that trains it, with add_arguments(parser, name), run(args) and evaluate(args)
 MODELS = {
     "pocket-masked-word": "masked_word",
-    "sentence-teacher": "teachers",
+    "text-teacher": "teachers",
     "pocket-sentiment": "sentiment",
     "pocket-gpt": "gpt",
+    "film-teacher": "film_teacher",
     "pocket-bert4rec": "recommender",
     "identifiable": "identifiable",
 }

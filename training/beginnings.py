@@ -88,29 +88,3 @@ def _left_singular(matrix: sparse.csr_matrix, width: int, seed: int) -> np.ndarr
     silent = np.linalg.norm(vectors, axis=1) < 1e-6
     vectors[silent] = rng.standard_normal((int(silent.sum()), width)) * vectors.std()
     return vectors * (0.04 / vectors.std())
-
-
-def with_polarity(
-    vectors: np.ndarray, texts: list[np.ndarray], labels: np.ndarray, share: float
-) -> np.ndarray:
-    """Let word-piece vectors carry the polarity that logistic regression over a bag of word-pieces finds.
-
-    The direction v along which the vectors (size, width) best tell the regression's weight w of each piece is
-    found by least squares, weighted by frequency; each vector then moves along v by a ``share`` of what its
-    own reading lacks of w. Directions that the layers read already keep their meaning.
-    """
-    from sklearn.linear_model import LogisticRegression
-
-    seen = [np.unique(ids) for ids in texts]
-    rows = np.repeat(np.arange(len(seen)), [len(ids) for ids in seen])
-    bags = sparse.csr_matrix(
-        (np.ones(len(rows)), (rows, np.concatenate(seen))), shape=(len(texts), len(vectors))
-    )
-    bags = sparse.diags(1 / np.sqrt(bags.getnnz(axis=1))) @ bags
-    weights = LogisticRegression(C=3.0, solver="liblinear", random_state=0).fit(bags, labels).coef_[0]
-    frequency = np.asarray(bags.sum(axis=0)).ravel() + 1
-    centred = vectors - vectors.mean(axis=0)
-    weighted = centred.T * frequency
-    direction = np.linalg.solve(weighted @ centred + np.eye(vectors.shape[1]), weighted @ weights)
-    lacking = weights - centred @ direction
-    return vectors + share * np.outer(lacking, direction) / (direction @ direction)

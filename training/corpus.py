@@ -107,16 +107,23 @@ def sst2(folder: Path, split: str) -> list[Example]:
     return [Example(clean(text), int(label)) for text, label in rows]
 
 
+def rt_polarity(folder: Path) -> list[Example]:
+    """Read the sentences of rt-polarity, as the files write them."""
+    found = []
+    for name, label in (("neg", 0), ("pos", 1)):
+        path = _found(folder / "sentences" / f"rt-polarity.{name}.txt.gz")
+        with gzip.open(path, "rt", encoding="latin-1") as file:
+            found += [Example(clean(line), label) for line in file]
+    return found
+
+
 def sentences(folder: Path) -> list[Example]:
     """Labelled sentences and phrases to train on: SST-2 train, rt-polarity, and the UCI sentences.
 
     Whatever repeats a sentence of SST-2's test file, or a sentence of an IMDB test review, is left out.
     """
     found = [*sst2(folder, "train"), *sst2(folder, "dev")]
-    for name, label in (("neg", 0), ("pos", 1)):
-        path = _found(folder / "sentences" / f"rt-polarity.{name}.txt.gz")
-        with gzip.open(path, "rt", encoding="latin-1") as file:
-            found += [Example(clean(line), label) for line in file]
+    found += rt_polarity(folder)
     found = without(found, [e.text for e in sst2(folder, "test")])
     return found + _from_uci(folder)
 
@@ -135,6 +142,24 @@ def _from_uci(folder: Path) -> list[Example]:
         if run in runs
     }
     return [e for i, e in enumerate(found) if i not in seen]
+
+
+def whole_sentences_apart(folder: Path, count: int, seed: int = 0) -> tuple[list[Example], list[Example]]:
+    """Split the labelled sentences into those to train on and ``count`` whole ones to validate on.
+
+    SST-2's training file holds phrases of its sentences: whatever lies inside a sentence that is held back,
+    or shares words in a row with one, is dropped from training, as it is for SST-2's own development set.
+    """
+    found = sentences(folder)
+    whole = {e.text for e in rt_polarity(folder)} & {e.text for e in found}
+    whole = [e for e in dict.fromkeys(found) if e.text in whole and len(e.text.split()) > 5]
+    held = [whole[i] for i in np.random.default_rng(seed).permutation(len(whole))[:count]]
+    inside = set()
+    for example in held:
+        words = words_of(example.text)
+        inside |= {run for size in range(2, _SHARED_WORDS) for run in _runs(words, size)}
+    rest = [e for e in without(found, [e.text for e in held]) if words_of(e.text) not in inside]
+    return rest, held
 
 
 def _found(path: Path) -> Path:

@@ -38,7 +38,7 @@ from cleann_lite.course.identifiability_record import (
 from cleann_lite.course.small_encoders import identifiable_shares
 from cleann_lite.models.decoupled import DecoupledClassifier
 
-from . import corpus
+from . import corpus, tasks
 from .corpus import Example
 from .loop import Settings, train
 
@@ -51,7 +51,9 @@ def add_arguments(parser, name: str, evaluates: bool) -> None:
     """Options of the command line beyond the common ones."""
     if evaluates:
         return
-    parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
+    parser.add_argument("--sets", nargs="+", choices=[*SETS, *tasks.TASKS], default=list(SETS))
+    parser.add_argument("--combine", nargs="+", choices=("concat", "add"), default=["concat", "add"])
+    parser.add_argument("--layers", type=int, default=1)
     parser.add_argument("--key-sizes", nargs="+", type=int, default=list(KEY_SIZES))
     parser.add_argument("--seeds", type=int, default=3, help="number of seeds, from --seed on")
     parser.add_argument("--epochs", type=float, default=1.0, help="times the epochs of each set")
@@ -64,19 +66,19 @@ def run(args) -> None:
     if args.restart:
         shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
-    done = {(r.set, r.combine, r.key_size, r.seed): r for r in read_runs(results)}
+    done = {(r.set, r.combine, r.key_size, r.seed, r.layers): r for r in read_runs(results)}
     texts = {name: Texts.smoke() if args.smoke else Texts.read(args.data, name) for name in args.sets}
     cells = product(
         range(args.seed, args.seed + (1 if args.smoke else args.seeds)),
         args.sets,
         args.key_sizes,
-        ("concat", "add"),
+        args.combine,
     )
     for seed, name, key_size, combine in cells:
-        if (name, combine, key_size, seed) not in done:
-            epochs = 0.5 if args.smoke else EPOCHS[name] * args.epochs
-            found = one_run(texts[name], name, combine, key_size, seed, epochs, folder)
-            done[name, combine, key_size, seed] = found
+        if (name, combine, key_size, seed, args.layers) not in done:
+            epochs = 0.5 if args.smoke else EPOCHS.get(name, 5) * args.epochs
+            found = one_run(texts[name], name, combine, key_size, seed, epochs, folder, layers=args.layers)
+            done[name, combine, key_size, seed, args.layers] = found
             write_runs(results, done.values())
     out = args.out or folder
     out.mkdir(parents=True, exist_ok=True)
@@ -111,6 +113,8 @@ class Texts:
     @classmethod
     def read(cls, data: Path, name: str) -> Texts:
         """One of the public sets; the split does not depend on the seed of a run."""
+        if name in tasks.TASKS:
+            return cls.of(*tasks.read(data, name))
         if name == "IMDB":
             known = _sample(corpus.reviews(data, "train"), 4000)
             return cls.of(known, _sample(corpus.reviews(data, "test"), 2000))
@@ -187,21 +191,23 @@ def one_run(
     epochs: float,
     folder: Path,
     progress: bool = True,
+    layers: int = 1,
 ) -> Run:
     """Train one classifier, keep its best validation, and measure it on the test texts."""
     torch.manual_seed(seed)
+    rows, labels = texts.train
     model = DecoupledClassifier(
         texts.vocabulary,
-        classes=2,
+        classes=int(max(labels)) + 1,
         length=LENGTH,
         d_model=D_MODEL,
         heads=HEADS,
+        layers=layers,
         key_size=key_size,
         combine=combine,
         feedforward=2 * D_MODEL,
         dropout=0.3,
     )
-    rows, labels = texts.train
     batches = _batches([len(row) for row in rows], seed, epochs)
     per_epoch = -(-len(rows) // _BATCH)
     settings = Settings(
@@ -217,9 +223,9 @@ def one_run(
         logits = model(_padded([rows[i] for i in chosen]))
         return torch.nn.functional.cross_entropy(logits, torch.as_tensor(labels[chosen]))
 
-    place = folder / f"{name}-{combine}-{key_size}-{seed}"
+    place = folder / f"{name}-{combine}-{key_size}-{seed}-{layers}"
     outcome = train(model, loss, lambda: accuracy(model, texts.valid), settings, place, progress=progress)
-    shares = identifiable_shares(model, texts.test[0])
+    shares = identifiable_shares(model, texts.test[0], 40 if name in tasks.TASKS else 100)
     found = Run(
         name,
         combine,
@@ -228,6 +234,7 @@ def one_run(
         accuracy(model, texts.test),
         **shares,
         seconds=round(outcome.seconds, 1),
+        layers=layers,
     )
     shutil.rmtree(place)
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -24,11 +25,13 @@ def add_arguments(parser, name: str, evaluates: bool) -> None:
         parser.add_argument("--steps", type=int, default=4500, help="optimizer steps (default: 4500)")
         parser.add_argument("--start", type=Path, help="masked-word model to go on from, with its vocabulary")
         parser.add_argument("--rate", type=float, default=1.0, help="factor of both learning rates")
+        parser.add_argument("--layers", type=int, default=3)
+        parser.add_argument("--tokens", type=int, default=4096, help="tokens of a batch")
 
 
-def config(vocabulary: int, smoke: bool = False) -> BertConfig:
-    """Architecture of the pocket BERT: 3 layers of 192, 4 heads of 48."""
-    width, layers = (128, 2) if smoke else (192, 3)
+def config(vocabulary: int, smoke: bool = False, layers: int = 3) -> BertConfig:
+    """Architecture of the pocket BERT: layers of 192, 4 heads of 48."""
+    width, layers = (128, 2) if smoke else (192, layers)
     return BertConfig(
         vocab_size=vocabulary,
         hidden_size=width,
@@ -92,10 +95,10 @@ def run(args) -> None:
     learned = text.kept_pieces(runs / "pieces.safetensors", lambda: text.pieces(tokenizer, rest))
     torch.manual_seed(args.seed)
     if args.start:
-        model = BertForMaskedLM.from_pretrained(args.start, attn_implementation="eager")
+        model = _deeper(args.start, args.layers)
     else:
-        model = BertForMaskedLM(config(len(tokenizer), args.smoke))
-        model.set_attn_implementation("eager")
+        model = BertForMaskedLM(config(len(tokenizer), args.smoke, args.layers))
+        model.set_attn_implementation("sdpa")
         _begin(model, learned, args.seed)
     model.to(args.device)
     settings = Settings(
@@ -109,10 +112,20 @@ def run(args) -> None:
         precision="float32" if args.smoke else "bfloat16",
     )
     parts = windows(learned)
-    loss = _loss(model, parts, tokens=1024 if args.smoke else 4096, seed=args.seed)
+    loss = _loss(model, parts, tokens=1024 if args.smoke else args.tokens, seed=args.seed)
     checked = windows(text.pieces(tokenizer, held))
     train(model, loss, lambda: -_held_out_loss(model, checked), settings, runs, args.restart)
     text.save_folder(model, tokenizer, args.out or text.shipped(args.name))
+
+
+def _deeper(start: Path, layers: int) -> BertForMaskedLM:
+    """A trained model, with its last layer repeated where more layers are asked for."""
+    model = BertForMaskedLM.from_pretrained(start, attn_implementation="sdpa")
+    stack = model.bert.encoder.layer
+    while len(stack) < layers:
+        stack.append(copy.deepcopy(stack[-1]))
+    model.config.num_hidden_layers = len(stack)
+    return model
 
 
 @torch.no_grad()
@@ -173,7 +186,8 @@ def _logits(model, seen, wanted, present, positions) -> Tensor:
         attention_mask=None if present is None else present.to(device),
         position_ids=positions.to(device),
     ).last_hidden_state
-    return model.cls(states[wanted.to(device)]).float()
+    rows, places = (index.to(device) for index in wanted.nonzero(as_tuple=True))
+    return model.cls(states[rows, places]).float()
 
 
 def _cross_entropy(model, ids, seen, wanted, present, positions, reduction: str = "mean") -> Tensor:

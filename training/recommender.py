@@ -1,11 +1,12 @@
 """pocket-bert4rec: BERT4Rec trained on MovieLens-1M, leave-one-out.
 
 Of each user's films the last is for the test, the last but one for the validation, the rest for training.
-A row of a batch is a window of a user's training films. Half of the windows end where the training films end,
-the others anywhere; a share of them is short, because people who type a history type a short one. Of most
-windows a random share is masked (the cloze task of the paper), of the others the last film alone, which is
-what the model is asked for in use; the share varies, because a search for explanations masks few or many.
-The weights that are validated and shipped are a running average.
+A row of a batch is a window of a user's training films, which ends where they end or anywhere; a share of the
+windows is short, because people who type a history type a short one. Of some windows a random share is masked
+(the cloze task of the paper), of the others the last film alone, which is what the model is asked for in use,
+and late in the training the more often. There the answers of ``film-teacher`` models can stand beside the
+film itself (distillation; Hinton et al. 2015). The weights that are validated and shipped are a running
+average.
 
 Sources: Sun et al., BERT4Rec, CIKM 2019; Petrov, Macdonald, A systematic review and replicability study of
 BERT4Rec, RecSys 2022; for sampled metrics, Krichene, Rendle, On sampled metrics for item recommendation,
@@ -18,7 +19,7 @@ import copy
 import json
 import sys
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,10 +27,11 @@ import torch
 from torch import Tensor, nn
 
 from cleann_lite.datasets import shipped as datasets
-from cleann_lite.models.bert4rec import FIRST_FILM, MASK, BERT4Rec, pad_left, read_rows
+from cleann_lite.models.bert4rec import FIRST_FILM, MASK, BERT4Rec, read_rows
 from cleann_lite.models.titles import Catalogue
 
-from .loop import Settings, train
+from .loop import Settings, autocast, train
+from .next_film import CausalNetwork, stacked
 
 LEAST = 5  # interactions of a film that is kept
 NEGATIVES = 100
@@ -53,19 +55,24 @@ class Split:
 class Recipe:
     """How the pocket model is made; what the command line does not set."""
 
-    hidden_size: int = 64
+    hidden_size: int = 128
     layers: int = 2
     heads: int = 2
-    length: int = 100
+    length: int = 200
     dropout: float = 0.1
-    epochs: int = 120
-    batch: int = 64
+    epochs: int = 400
+    batch: int = 256
     learning_rate: float = 2e-3
+    weight_decay: float = 0.01
     mask_rates: tuple[float, float] = (0.1, 0.5)  # each window's own rate is drawn between the two
-    last_alone: float = 0.2  # share of windows of which the last film alone is masked
-    anywhere: float = 0.5  # share of windows that end anywhere in the user's films
+    last_alone: float = 0.3  # share of windows of which the last film alone is masked …
+    late_alone: float = 0.9  # … and the share once …
+    late: float = 0.5  # … this part of the training is over
+    anywhere: float = 0.7  # share of windows that end anywhere in the user's films
     short: float = 0.25  # share of windows cut to a short history
     average: float = 0.999  # decay of the running average of the weights
+    distilled: float = 0.7  # weight of the teachers' answers, where there are teachers
+    checks: int = 16  # validations
 
 
 def leave_one_out(interactions: datasets.Interactions, least: int = LEAST) -> Split:
@@ -82,22 +89,22 @@ def leave_one_out(interactions: datasets.Interactions, least: int = LEAST) -> Sp
 
 
 class Batches:
-    """Masked windows of the training films; a step's batch depends on the seed and the step alone."""
+    """Windows of the training films; a step's batch depends on the seed and the step alone."""
 
     def __init__(self, sequences: list[np.ndarray], recipe: Recipe, seed: int):
         self.sequences, self.recipe, self.seed = sequences, recipe, seed
         self.per_epoch = -(-len(sequences) // recipe.batch)
         self._lengths = np.array([min(len(films), recipe.length) for films in sequences])
 
-    def __call__(self, step: int) -> tuple[Tensor, Tensor]:
-        """Tokens with masks, and the masked tokens: (rows, width) each, -100 where nothing is masked."""
+    def __call__(self, step: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Windows of films, and for each the places that are masked (booleans)."""
         epoch, place = divmod(step, self.per_epoch)
         users = self._order(epoch)[place]
         rng = np.random.default_rng([self.seed, 1, step])
+        late = step >= self.recipe.late * self.recipe.epochs * self.per_epoch
+        alone = self.recipe.late_alone if late else self.recipe.last_alone
         windows = [self._window(self.sequences[user], rng) for user in users]
-        masks = [self._mask(len(window), rng) for window in windows]
-        tokens, hidden = pad_left(windows), pad_left(masks).bool()
-        return tokens.masked_fill(hidden, MASK), tokens.masked_fill(~hidden, -100)
+        return windows, [self._mask(len(window), alone, rng) for window in windows]
 
     def _order(self, epoch):
         """Users of each batch of an epoch; users with histories of similar length meet, to pad little."""
@@ -110,20 +117,19 @@ class Batches:
 
     def _window(self, films, rng):
         recipe, end, width = self.recipe, len(films), self.recipe.length
+        if end > 2 and rng.random() < recipe.anywhere:
+            end = int(rng.integers(2, end + 1))
         if rng.random() < recipe.short:
             width = int(np.exp(rng.uniform(np.log(2), np.log(recipe.length))))
-            end = int(rng.integers(min(width, end), end + 1))
-        elif rng.random() < recipe.anywhere and end > width:
-            end = int(rng.integers(width, end + 1))
         return films[max(0, end - width) : end]
 
-    def _mask(self, n, rng):
-        if rng.random() < self.recipe.last_alone:
-            return [False] * (n - 1) + [True]
-        hidden = rng.random(n) < rng.uniform(*self.recipe.mask_rates)
+    def _mask(self, n, alone, rng):
+        hidden = np.zeros(n, dtype=bool)
+        if rng.random() >= alone:
+            hidden = rng.random(n) < rng.uniform(*self.recipe.mask_rates)
         if not hidden.any():
-            hidden[rng.integers(n)] = True
-        return hidden.tolist()
+            hidden[-1] = True
+        return hidden
 
 
 def cooccurrence_embedding(
@@ -169,11 +175,31 @@ class Averaged(nn.Module):
         torch._foreach_lerp_(list(self.average.parameters()), list(self.network.parameters()), share)
 
 
-def cloze_loss(network: nn.Module, tokens: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy of the masked films."""
-    hidden = read_rows(network, tokens).last_hidden_state
-    at = (labels != -100).to(hidden.device)
-    return nn.functional.cross_entropy(network.cls(hidden[at]), labels.to(hidden.device)[at])
+def cloze_loss(network: nn.Module, windows, masks, teachers=(), distilled: float = 0.0) -> Tensor:
+    """Cross-entropy of the masked films; where the last alone is masked, mixed with that to the teachers.
+
+    Parameters
+    ----------
+    windows, masks : lists of arrays
+        As `Batches` gives them.
+    teachers : sequence of CausalNetwork
+        Their mean probabilities are the second target, with the weight ``distilled``.
+    """
+    tokens, hidden = stacked(windows), stacked(masks).astype(bool)
+    device = network.device
+    rows, places = (torch.from_numpy(index).to(device) for index in np.nonzero(hidden))
+    labels = torch.from_numpy(tokens[hidden]).to(device)
+    seen = torch.from_numpy(np.where(hidden, MASK, tokens))
+    logits = network.cls(read_rows(network, seen).last_hidden_state[rows, places]).float()
+    losses = nn.functional.cross_entropy(logits, labels, reduction="none")
+    alone = [i for i, mask in enumerate(masks) if mask.sum() == 1 and mask[-1] and len(mask) > 1]
+    if teachers and alone:
+        at = np.searchsorted(np.nonzero(hidden)[0], alone)
+        chances = sum(teacher.chances([windows[i][:-1] for i in alone]) for teacher in teachers)
+        at = torch.from_numpy(at).to(device)
+        soft = nn.functional.cross_entropy(logits[at], chances / len(teachers), reduction="none")
+        losses = losses.index_put((at,), (1 - distilled) * losses[at] + distilled * soft)
+    return losses.mean()
 
 
 # --- measures -----------------------------------------------------------------------------------------
@@ -250,14 +276,12 @@ def add_arguments(parser, name: str, evaluates: bool) -> None:
         return
     parser.add_argument("--epochs", type=int, help="passes over the users (default: the recipe's)")
     parser.add_argument("--settings", help='changes to the recipe, as JSON: {"hidden_size": 96}')
+    parser.add_argument("--teachers", type=Path, nargs="*", default=[], help="folders of film-teacher models")
 
 
 def run(args) -> None:
     """Train, and write the model where it belongs."""
-    recipe = Recipe(**json.loads(args.settings or "{}"))
-    split = _made_up() if args.smoke else leave_one_out(_movielens(args.data))
-    epochs = args.epochs or (2 if args.smoke else recipe.epochs)
-    torch.manual_seed(args.seed)
+    recipe, split = prepared(args, Recipe())
     network = BERT4Rec.new_network(
         len(split.films),
         recipe.hidden_size,
@@ -267,37 +291,72 @@ def run(args) -> None:
         recipe.dropout,
         "sdpa",
     )
+    teachers = [CausalNetwork.load(folder, args.device) for folder in args.teachers]
+    batches = Batches(split.training(), recipe, args.seed)
+
+    def loss(network: nn.Module, step: int) -> Tensor:
+        return cloze_loss(network, *batches(step), teachers, recipe.distilled)
+
+    def as_model(network: nn.Module) -> BERT4Rec:
+        return BERT4Rec(network, split.films, device=args.device)
+
+    network = fit(network, loss, as_model, split, recipe, args)
+    BERT4Rec(network, split.films).save(args.out or datasets.data_path("models", args.name))
+
+
+def prepared(args, recipe: Recipe) -> tuple[Recipe, Split]:
+    """The recipe with the changes of the command line, and the films."""
+    recipe = replace(recipe, **json.loads(args.settings or "{}"))
+    if args.smoke:
+        recipe = replace(recipe, batch=64, checks=2)
+    if args.smoke or args.epochs:
+        recipe = replace(recipe, epochs=args.epochs or 2)
+    torch.manual_seed(args.seed)
+    return recipe, read_split(args)
+
+
+def read_split(args) -> Split:
+    """The films of the command line."""
+    return _made_up() if args.smoke else leave_one_out(_movielens(args.data))
+
+
+def fit(network, loss, as_model, split: Split, recipe: Recipe, args) -> nn.Module:
+    """Train a network from counted embeddings on, and return the running average that validated best."""
     embedding = network.bert.embeddings.word_embeddings.weight
     with torch.no_grad():
         embedding.copy_(cooccurrence_embedding(split.training(), *embedding.shape))
-    batches = Batches(split.training(), recipe, args.seed)
     both = Averaged(network, recipe.average).to(args.device)
 
-    def loss(step: int) -> Tensor:
+    def averaging(step: int) -> Tensor:
         both.follow(step)
-        return cloze_loss(both.network, *batches(step))
+        return loss(both.network, step)
 
     def validate() -> float:
-        model = BERT4Rec(both.average, split.films, device=args.device)
-        return recall_and_ndcg(ranks(model, split.sequences, -2))[1]
+        with autocast(torch.device(args.device), "float32"):  # rounded scores would tie films
+            return recall_and_ndcg(ranks(as_model(both.average), split.sequences, -2))[1]
 
+    steps = recipe.epochs * -(-len(split.sequences) // recipe.batch)
     settings = Settings(
-        steps=epochs * batches.per_epoch,
+        steps=steps,
         learning_rate=recipe.learning_rate,
         seed=args.seed,
         warmup=0.03,
         floor=0.02,
         betas=(0.9, 0.98),
-        check_every=5 * batches.per_epoch,
+        weight_decay=recipe.weight_decay,
+        check_every=max(1, steps // recipe.checks),
+        precision="bfloat16" if args.device.startswith("cuda") else "float32",
     )
-    outcome = train(both, loss, validate, settings, args.runs / args.name, args.restart)
-    BERT4Rec(both.average, split.films).save(args.out or datasets.data_path("models", args.name))
+    outcome = train(both, averaging, validate, settings, args.runs / args.name, args.restart)
+    for check in outcome.checks:
+        sys.stdout.write(f"step {check['step']}: loss {check['loss']:.3f}, validation {check['score']:.4f}\n")
     sys.stdout.write(f"best validation NDCG@{TOP} {outcome.score:.4f} at step {outcome.step}\n")
+    return both.average
 
 
 def evaluate(args) -> None:
     """Print the figures of the card."""
-    split = _made_up() if args.smoke else leave_one_out(_movielens(args.data))
+    split = read_split(args)
     if args.smoke and not args.model:
         model = BERT4Rec(BERT4Rec.new_network(len(split.films)), split.films, device=args.device)
     else:

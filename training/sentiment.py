@@ -14,12 +14,10 @@ from scipy.optimize import minimize_scalar
 from torch import Tensor
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertForSequenceClassification
 
-from . import beginnings, corpus, teachers, text
+from . import corpus, masks, negation, teachers, text
 from .corpus import Example
-from .loop import Settings, train
+from .loop import Settings, autocast, train
 
-# Shares of the labelled reviews and sentences that are held back to choose the checkpoint and to calibrate.
-_HELD = (0.03, 0.02)
 _LINES = (("-", "o", "#0072B2"), ("--", "s", "#D55E00"))
 
 
@@ -38,22 +36,20 @@ def add_arguments(parser, name: str, evaluates: bool) -> None:
     """Options of the command line beyond the common ones."""
     if evaluates:
         parser.add_argument("--every", type=int, default=1, help="read every Nth IMDB test review alone")
+        parser.add_argument("--explain", type=int, default=0, help="explain N sentences of each prediction")
         parser.add_argument("--plot", type=Path, help="write the reliability plot to this SVG file")
         return
     parser.add_argument("--start", type=Path, help="model to start from (default: pocket-masked-word)")
-    parser.add_argument(
-        "--teacher", type=Path, help="folder of the sentence teacher (default: no such labels)"
-    )
-    parser.add_argument(
-        "--unlabelled", type=int, default=50000, help="reviews that the review teacher labels"
-    )
-    parser.add_argument(
-        "--drawn", type=int, default=100000, help="sentences that the sentence teacher labels"
-    )
+    parser.add_argument("--teacher", type=Path, required=True, help="folder of the text teacher")
+    parser.add_argument("--unlabelled", type=int, default=50000, help="reviews that the teachers label")
+    parser.add_argument("--drawn", type=int, default=150000, help="sentences that the teacher labels")
     parser.add_argument("--sentences", type=int, default=80000, help="labelled sentences to learn from")
-    parser.add_argument("--polarity", type=float, default=0.0, help="share of logistic regression's weights")
-    parser.add_argument("--epochs", type=float, default=1.5)
+    parser.add_argument("--by-rule", type=int, default=20000, help="sentences with negation made by rule")
+    parser.add_argument("--labelled", type=int, default=25000, help="labelled reviews to learn from")
+    parser.add_argument("--epochs", type=float, default=3.0)
     parser.add_argument("--learning-rate", type=float, default=4e-4)
+    parser.add_argument("--tokens", type=int, default=16384, help="tokens of a batch")
+    parser.add_argument("--dropout", type=float, default=0.1)
 
 
 def run(args) -> None:
@@ -66,22 +62,23 @@ def run(args) -> None:
         num_labels=2,
         id2label=dict(enumerate(corpus.LABELS)),
         label2id={label: i for i, label in enumerate(corpus.LABELS)},
-        hidden_dropout_prob=0.1,
-        attn_implementation="eager",
+        hidden_dropout_prob=args.dropout,
+        attn_implementation="sdpa",
     ).to(args.device)
-    reviews, held_reviews, sentences, held_sentences = _examples(args.data, args.smoke)
+    reviews, sentences, held_back = _examples(args.data, args.smoke)
+    reviews, sentences = reviews[: args.labelled], sentences[: args.sentences]
     material = _kept(
         args.runs / args.name / "material.safetensors", lambda: _material(args, tokenizer, reviews, sentences)
     )
-    if args.polarity:
-        _add_polarity(model, tokenizer, reviews, args)
-    batches = text.Batches([len(row) for row in material.rows], tokens=6144, seed=args.seed, most=64)
+    batches = text.Batches(
+        [len(row) for row in material.rows], args.tokens, args.seed, most=args.tokens // 32
+    )
     settings = Settings(
         steps=6 if args.smoke else round(args.epochs * len(batches)),
         learning_rate=args.learning_rate,
         seed=args.seed,
-        check_every=3 if args.smoke else 500,
-        precision="float32" if args.smoke else "bfloat16",
+        check_every=3 if args.smoke else max(1, len(batches) // 4),
+        precision="bfloat16" if args.device.startswith("cuda") else "float32",
     )
 
     def loss(step: int) -> Tensor:
@@ -91,70 +88,83 @@ def run(args) -> None:
         return torch.nn.functional.cross_entropy(logits, torch.stack([1 - positive, positive], dim=1))
 
     def validate() -> float:
-        parts = [
-            (predict(model, tokenizer, held, limit=256), held) for held in (held_reviews, held_sentences)
-        ]
-        return float(np.mean([_accuracy(logits, held) for logits, held in parts]))
+        with autocast(model.device, settings.precision):
+            shares = [_accuracy(predict(model, tokenizer, held, limit=320), held) for held in held_back]
+        return float(np.mean(shares))
 
     train(model, loss, validate, settings, args.runs / args.name, args.restart)
-    calibrate(model, tokenizer, held_reviews + held_sentences)
+    model.float()
+    calibrate(model, tokenizer, held_back[0] + held_back[1])
     text.save_folder(model, tokenizer, args.out or text.shipped(args.name))
 
 
-@torch.no_grad()
-def _add_polarity(model, tokenizer, reviews: list[Example], args) -> None:
-    kept = args.runs / args.name / "pieces.safetensors"
-    bags = text.kept_pieces(kept, lambda: text.pieces(tokenizer, [e.text for e in reviews]))
-    weight = model.bert.embeddings.word_embeddings.weight
-    vectors = weight.cpu().numpy().astype(np.float64)
-    labels = np.array([e.label for e in reviews])
-    weight.copy_(torch.from_numpy(beginnings.with_polarity(vectors, bags, labels, args.polarity)))
-
-
-def _examples(data: Path, smoke: bool) -> tuple[list[Example], ...]:
+def _examples(data: Path, smoke: bool) -> tuple[list[Example], list[Example], list[list[Example]]]:
+    """Labelled reviews and sentences, and those held back: reviews, sentences and pairs with a negation."""
     if smoke:
-        reviews, sentences = corpus.made_up(200), corpus.made_up(200, seed=1, sentences_each=1)
+        reviews, sentences = corpus.made_up(200), corpus.made_up(160, seed=1, sentences_each=1)
+        held = [corpus.made_up(40, seed=2), corpus.made_up(40, seed=3, sentences_each=1)]
     else:
-        reviews, sentences = corpus.reviews(data, "train"), corpus.sentences(data)
-    held_reviews, held_sentences = (0.2, 0.2) if smoke else _HELD
-    return *corpus.split_off(reviews, held_reviews, seed=0), *corpus.split_off(
-        sentences, held_sentences, seed=0
-    )
+        sentences, held_sentences = corpus.whole_sentences_apart(data, teachers.HELD_SENTENCES)
+        sentences, _ = corpus.split_off(sentences, 0.0, seed=0)
+        reviews, held_reviews = corpus.split_off(corpus.reviews(data, "train"), teachers.HELD_REVIEWS, seed=0)
+        held = [held_reviews, held_sentences]
+    return reviews, sentences, [*held, negation.pairs("validation")]
 
 
 def _material(args, tokenizer, reviews: list[Example], sentences: list[Example]) -> Material:
-    """Four parts: labelled reviews and sentences, reviews and sentences that the teachers label."""
+    """Everything to learn from, each text as it is and with words hidden; the teachers see what is shown."""
     rng = np.random.default_rng(args.seed)
-    limits = rng.choice([128, 256, text.MAX_LENGTH], len(reviews), p=[0.3, 0.35, 0.35])
-    material = _learned(tokenizer, [e.text for e in reviews], _smoothed(reviews), limits)
-    sentences = sentences[: args.sentences]
+    few = args.smoke
+    found = corpus.made_up(40, seed=2) if few else []
+    if args.unlabelled and not few:
+        found = corpus.reviews(args.data, "unsup")
+    unlabelled = [found[i] for i in rng.permutation(len(found))[: args.unlabelled]]
+    drawn = teachers.sentences_of(reviews + unlabelled, 50 if few else args.drawn, args.seed)
     shown = [e.text if rng.random() < 0.3 else corpus.detached(e.text) for e in sentences]
-    material += _learned(tokenizer, shown, _smoothed(sentences))
-    unlabelled = []
-    if args.unlabelled:
-        found = corpus.made_up(40, seed=2) if args.smoke else corpus.reviews(args.data, "unsup")
-        unlabelled = [found[i] for i in rng.permutation(len(found))[: args.unlabelled]]
-        texts = [e.text for e in unlabelled]
-        limits = rng.choice([128, 256, 384], len(texts), p=[0.4, 0.4, 0.2])
-        material += _learned(tokenizer, texts, teachers.ReviewTeacher(reviews).positive(texts), limits)
-    if args.teacher:
-        teacher = AutoModelForSequenceClassification.from_pretrained(
-            args.teacher, attn_implementation="eager"
-        ).to(args.device)
-        drawn = teachers.sentences_of(reviews + unlabelled, args.drawn, args.seed)
-        judged = teachers.positive(teacher, AutoTokenizer.from_pretrained(args.teacher), drawn, "bfloat16")
-        material += _learned(tokenizer, drawn, judged)
-    return material
+    by_rule = negation.made_up(100 if few else args.by_rule, args.seed)
+    texts = [e.text for e in reviews + unlabelled] + shown + drawn + [e.text for e in by_rule]
+    known = np.full(len(texts), np.nan)  # what is known of a text beside the teacher's word
+    known[: len(reviews)] = [e.label for e in reviews]
+    start = len(reviews) + len(unlabelled)
+    known[start : start + len(shown)] = [e.label for e in sentences]
+    known[len(texts) - len(by_rule) :] = [e.label for e in by_rule]
+    copies = np.repeat([2, 1, 3, 3, 1], [len(reviews), len(unlabelled), len(shown), len(drawn), len(by_rule)])
+
+    cuts = masks.cuts(tokenizer, texts)
+    labelled = [*range(len(reviews)), *range(start, start + len(shown))]
+    strength = masks.strengths([cuts[i] for i in labelled], known[labelled], len(tokenizer))
+    function = masks.function_pieces(tokenizer)
+    hidden = [
+        (i, np.zeros(cuts[i].count, bool) if copy == 0 else masks.draw(cuts[i], strength, function, rng))
+        for i in range(len(texts))
+        for copy in range(copies[i] + 1)
+    ]
+    limits = rng.choice([128, 256, 384], len(hidden), p=[0.3, 0.35, 0.35])
+    rows = [
+        text.shortened(cuts[i].hidden(words, text.MASK), limit)
+        for (i, words), limit in zip(hidden, limits, strict=True)
+    ]
+    targets = _judged(args, texts, [(i, cuts[i].judged(words, function)) for i, words in hidden])
+    index, whole = np.array([i for i, _ in hidden]), np.array([not words.any() for _, words in hidden])
+    told = whole & ~np.isnan(known[index])
+    targets[told] = 0.5 * targets[told] + 0.5 * known[index[told]]
+    ruled = whole & (index >= len(texts) - len(by_rule))
+    targets[ruled] = known[index[ruled]]
+    targets[[bool((words | ~cuts[i].content(function)).all()) for i, words in hidden]] = 0.5
+    blank = masks.blanks(1, 96)
+    blank = [blank[i] for i in rng.integers(0, len(blank), len(rows) // 50)]
+    undecided = Material(blank, np.full(len(blank), 0.5, np.float32))
+    return Material(rows, targets.clip(0.02, 0.98).astype(np.float32)) + undecided
 
 
-def _smoothed(examples: list[Example], by: float = 0.02) -> np.ndarray:
-    return np.array([by + (1 - 2 * by) * e.label for e in examples])
-
-
-def _learned(tokenizer, texts: list[str], targets: np.ndarray, limits: np.ndarray | None = None) -> Material:
-    limits = np.full(len(texts), text.MAX_LENGTH) if limits is None else limits
-    rows = [_shortened(ids, limit) for ids, limit in zip(text.pieces(tokenizer, texts), limits, strict=True)]
-    return Material(rows, np.asarray(targets, dtype=np.float32))
+def _judged(args, texts: list[str], hidden: list[tuple[int, np.ndarray]]) -> np.ndarray:
+    """Probability of *positive* that the text teacher gives to each text with the same words hidden."""
+    teacher = AutoModelForSequenceClassification.from_pretrained(args.teacher, attn_implementation="sdpa")
+    tokenizer = AutoTokenizer.from_pretrained(args.teacher)
+    cuts = masks.cuts(tokenizer, texts)
+    pieces = [cuts[i].hidden(words, tokenizer.mask_token_id) for i, words in hidden]
+    precision = "bfloat16" if args.device.startswith("cuda") else "float32"
+    return teachers.positive(teacher.to(args.device), tokenizer, pieces, precision).clip(1e-3, 1 - 1e-3)
 
 
 def _kept(path: Path, make: Callable[[], Material]) -> Material:
@@ -167,14 +177,6 @@ def _kept(path: Path, make: Callable[[], Material]) -> Material:
         path.unlink(missing_ok=True)
         return Material(text.kept_pieces(path, lambda: made.rows), made.targets)
     return Material(text.kept_pieces(path, list), load_file(targets)["targets"].numpy())
-
-
-def _shortened(ids: np.ndarray, limit: int) -> np.ndarray:
-    """Keep a review's beginning and its end, which carries the verdict."""
-    if len(ids) <= limit - 2:
-        return text.framed(ids, limit)
-    head = limit // 3
-    return text.framed(np.concatenate([ids[:head], ids[len(ids) - (limit - 2 - head) :]]), limit)
 
 
 def _logits(model, rows: list[np.ndarray]) -> Tensor:
@@ -198,16 +200,27 @@ def _accuracy(logits: np.ndarray, examples: list[Example]) -> float:
 
 
 def calibrate(model, tokenizer, held: list[Example]) -> None:
-    """Fit one temperature on held-back texts and fold it into the classifier's weights (Guo et al. 2017)."""
+    """Fold two numbers into the classifier: a temperature, and what leaves a text of masks undecided.
+
+    The temperature is fitted on held-back texts (Guo et al. 2017); the bias is moved until the median margin
+    of texts of 5 to 60 [MASK] is 0.
+    """
     temperature = temperature_of(predict(model, tokenizer, held), np.array([e.label for e in held]))
     with torch.no_grad():
         model.classifier.weight /= temperature
         model.classifier.bias /= temperature
+        margin = np.median(margins(_logits(model, masks.blanks(5, 60)).cpu().numpy())) / 2
+        model.classifier.bias += torch.tensor([margin, -margin], device=model.device)
+
+
+def margins(logits: np.ndarray) -> np.ndarray:
+    """How far each text leans to *positive*: difference of its two logits."""
+    return logits[:, 1] - logits[:, 0]
 
 
 def temperature_of(logits: np.ndarray, labels: np.ndarray) -> float:
     """Temperature that makes the labels (texts,) likeliest under softmax(logits / temperature)."""
-    margin = (logits[:, 1] - logits[:, 0]).astype(np.float64) * np.where(labels == 1, 1, -1)
+    margin = margins(logits).astype(np.float64) * np.where(labels == 1, 1, -1)
 
     def loss(log_temperature: float) -> float:
         return float(np.logaddexp(0, -margin / np.exp(log_temperature)).mean())
@@ -234,9 +247,50 @@ def evaluate(args) -> None:
         print(f"{len(examples):,} {name}: accuracy {text.percent(_accuracy(logits, examples))}, "
               f"calibration error {text.percent(error)}")  # fmt: skip
         tables[name] = reliability(logits, examples)
+    sentences = next(iter(tests.values()))
+    for line in masking_report(model, tokenizer, sentences):
+        print(line)
+    if args.explain:
+        print(explained(folder, sentences, args.explain))
     print(f"one pass of 64 tokens on one core: median {_milliseconds(model):.1f} ms")
     if args.plot:
         _plot(tables, args.plot)
+
+
+@torch.no_grad()
+def masking_report(model, tokenizer, examples: list[Example]) -> list[str]:
+    """What hiding words does to the classifier, and how it reads the pairs that are shown once."""
+    blank = margins(_logits(model, masks.blanks(5, 60)).cpu().numpy())
+    low, middle, high = 1 / (1 + np.exp(-np.quantile(blank, [0, 0.5, 1])))
+    rng = np.random.default_rng(0)
+    cuts = masks.cuts(tokenizer, [e.text for e in examples])
+    half = [cut.hidden(rng.permutation(cut.count) < cut.count // 2, text.MASK) for cut in cuts]
+    seen = [int(margins(_logits(model, [text.framed(row)]).cpu().numpy())[0] > 0) for row in half]
+    whole = predict(model, tokenizer, examples).argmax(1)
+    right = np.mean(np.array(seen) == [e.label for e in examples])
+    pairs = negation.pairs("shown")
+    read = predict(model, tokenizer, pairs).argmax(1) == [e.label for e in pairs]
+    alone, both = (text.percent(np.mean(share)) for share in (read, read[::2] & read[1::2]))
+    return [
+        f"5 to 60 [MASK] alone: positive {low:.3f} to {high:.3f}, median {middle:.3f}",
+        f"half of the words masked: accuracy {text.percent(right)}, "
+        f"{text.percent(np.mean(seen != whole))} of the predictions change",
+        f"{len(pairs)} sentences of the pairs shown: {alone} right, {both} of the pairs",
+    ]
+
+
+def explained(folder: Path, examples: list[Example], count: int, longest: int = 25) -> str:
+    """How often `cleann_lite.explain`, as it comes, finds a set, by prediction, in short sentences."""
+    from cleann_lite import explain, load_model
+
+    model, found = load_model(str(folder)), {label: [] for label in corpus.LABELS}
+    for example in examples:
+        if len(example.text.split()) <= longest and min(map(len, found.values())) < count:
+            result = explain(model, corpus.detached(example.text))
+            if len(found[result.target]) < count:
+                found[result.target].append(result.success)
+    parts = (f"{text.percent(np.mean(sets))} of {len(sets)} {label}" for label, sets in found.items())
+    return f"sets found, sentences of at most {longest} words: {', '.join(parts)}"
 
 
 def reliability(logits: np.ndarray, examples: list[Example], bins: int = 10) -> np.ndarray:
@@ -244,7 +298,7 @@ def reliability(logits: np.ndarray, examples: list[Example], bins: int = 10) -> 
 
     Empty bins hold nan, nan, 0.
     """
-    margin = np.abs(logits[:, 1] - logits[:, 0])
+    margin = np.abs(margins(logits))
     confidence = 1 / (1 + np.exp(-margin))
     right = logits.argmax(1) == np.array([e.label for e in examples])
     bin_of = np.minimum(((confidence - 0.5) * 2 * bins).astype(int), bins - 1)

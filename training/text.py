@@ -143,9 +143,17 @@ def padded(rows: Sequence[np.ndarray], fill: int = PAD) -> tuple[Tensor, Tensor]
     return torch.from_numpy(ids), torch.from_numpy(mask)
 
 
-def framed(ids: np.ndarray, limit: int = MAX_LENGTH) -> np.ndarray:
+def framed(ids: np.ndarray, limit: int = MAX_LENGTH, ends: tuple[int, int] = (CLS, SEP)) -> np.ndarray:
     """[CLS], as many of the word-pieces as the limit leaves room for, [SEP]."""
-    return np.concatenate(([CLS], ids[: limit - 2], [SEP])).astype(np.int32)
+    return np.concatenate((ends[:1], ids[: limit - 2], ends[1:])).astype(np.int32)
+
+
+def shortened(ids: np.ndarray, limit: int, ends: tuple[int, int] = (CLS, SEP)) -> np.ndarray:
+    """Framed, and where the limit asks for it cut to its beginning and its end, which carries the verdict."""
+    if len(ids) > limit - 2:
+        head = limit // 3
+        ids = np.concatenate([ids[:head], ids[len(ids) - (limit - 2 - head) :]])
+    return framed(ids, limit, ends)
 
 
 def save_folder(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:

@@ -37,6 +37,7 @@ class Run:
     tested: int
     tokens: float
     seconds: float
+    layers: int = 1
 
 
 def read_runs(path: Path) -> list[Run]:
