@@ -181,8 +181,8 @@ def _add_evaluate_options(parser):
     )
     parser.add_argument("--nodes", choices=("content", "all"), help="words that may be masked")
     parser.add_argument("--films", type=int, help="latest films of a history (default 15)")
-    parser.add_argument("--max-size", type=int, help="largest set that is tried (default 5)")
-    parser.add_argument("--max-calls", type=int, help="model calls per input and method (default 1000)")
+    parser.add_argument("--max-size", type=int, help="largest set that is tried (default 3)")
+    parser.add_argument("--max-calls", type=int, help="model calls per input and method (default 5000)")
     parser.add_argument("--seed", type=int, help="of the draw of inputs and of random rows")
 
 

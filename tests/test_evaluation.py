@@ -216,7 +216,7 @@ def test_a_cell_is_better_worse_or_not_decided():
     assert words(told([1] * 12, [2] * 12))["calls"] is undecided  # equal
     assert set(words(told([1] * 9, [2] * 9)).values()) == {undecided}  # too few inputs
     (success, *_) = told([1] * 10, [0] * 5 + [1] * 5).verdicts()
-    assert success.interval.estimate == 50 and "50.0 points" in str(success)  # points, not a share
+    assert success.interval.estimate == 50 and "+50.0 points" in str(success)  # points, not a share
 
 
 def test_the_verdict_of_every_cell_follows_its_interval():

@@ -3,8 +3,10 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -280,3 +282,136 @@ def test_interrupting_keeps_what_is_finished(tmp_path):
     assert 1 < len(kept) < 9
     assert not any("interrupted" in line for line in kept)
     assert run(out=tmp_path).table == expected
+
+
+# --- faults of a cluster ---------------------------------------------------------------------------------
+
+
+def slowly(item):
+    time.sleep(0.3)
+    return {"input": item["input"], "rows": {}}
+
+
+def one_sentence(caught):
+    assert len(str(caught.value).splitlines()) == 1 and caught.value.__suppress_context__
+    return str(caught.value)
+
+
+def refused(address, function=slowly):
+    with Journal(None, {"format": FORMAT}) as journal, pytest.raises(ValueError) as caught:
+        run_all(function, [{"input": i} for i in range(4)], journal, cluster=address)
+    return one_sentence(caught)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["tls://127.0.0.1:8786", "127.0.0.1", "tcp://127.0.0.1:port", "inproc://x", "tcp://:8786", "x:0"],
+)
+def test_an_address_that_is_none_of_a_scheduler(address):
+    pytest.importorskip("distributed")
+    assert "tcp://HOST:PORT: got" in refused(address)
+
+
+@pytest.mark.parametrize(
+    "greeting", [b"", b"SSH-2.0-OpenSSH_9.6\r\n", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\xff" * 8]
+)
+def test_a_port_that_is_not_dask(greeting):
+    """It greets in another way, or hangs up; it never gets so far that Dask allocates exabytes."""
+    pytest.importorskip("distributed")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        host, port = server.getsockname()
+
+        def serve():
+            line, _ = server.accept()
+            with line:
+                line.sendall(greeting)
+
+        threading.Thread(target=serve, daemon=True).start()
+        assert "is not a Dask scheduler" in refused(f"tcp://{host}:{port}")
+
+
+def test_a_port_that_says_nothing_and_one_that_is_closed():
+    pytest.importorskip("distributed")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        start = time.monotonic()
+        assert "no Dask scheduler answers" in refused(f"tcp://127.0.0.1:{port}")  # silent
+        assert time.monotonic() - start < 20
+    assert "no Dask scheduler answers" in refused(f"tcp://127.0.0.1:{port}")  # closed
+
+
+class Processes:
+    """A Dask scheduler and its workers, each a process that can be killed."""
+
+    def __init__(self, folder):
+        self.folder, self.running = folder, []
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            self.address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        port = self.address.rpartition(":")[2]
+        self.scheduler = self.start("scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard")
+
+    def start(self, *arguments):
+        environment = os.environ | {"PYTHONPATH": str(ROOT)}
+        command = [sys.executable, "-m", "dask", *arguments]
+        with open(self.folder / f"{len(self.running)}.log", "wb") as log:
+            process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=self.folder)
+        self.running.append(process)
+        return process
+
+    def worker(self):
+        return self.start("worker", self.address, "--nthreads", "1", "--no-dashboard", "--no-nanny")
+
+    def __enter__(self):
+        port = int(self.address.rpartition(":")[2])
+        for _ in range(600):
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                return self
+            except OSError:
+                time.sleep(0.1)
+        raise TimeoutError("the scheduler did not start")
+
+    def __exit__(self, *_):
+        for process in self.running:
+            process.kill()
+            process.wait()
+
+
+@pytest.mark.slow
+def test_a_scheduler_without_workers_is_told(tmp_path):
+    pytest.importorskip("distributed")
+    with Processes(tmp_path) as dask:
+        told = refused(dask.address)
+        assert "has no worker" in told and f"dask worker {dask.address}" in told
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("killed", ["worker", "scheduler"])
+def test_a_cluster_that_dies_in_the_middle_loses_no_finished_input(tmp_path, killed, capfd):
+    pytest.importorskip("distributed")
+    items, path = [{"input": i} for i in range(40)], tmp_path / "results.jsonl"
+    with Processes(tmp_path) as dask:
+        workers = [dask.worker(), dask.worker()]
+        victim = dask.scheduler if killed == "scheduler" else workers[0]
+
+        def kill():
+            while not path.exists() or path.read_bytes().count(b"\n") < 6:
+                time.sleep(0.05)
+            victim.kill()
+
+        threading.Thread(target=kill, daemon=True).start()
+        with Journal(path, {"format": FORMAT}) as journal:
+            if killed == "worker":  # the other one takes over
+                assert len(run_all(slowly, items, journal, cluster=dask.address)) == 40
+            else:
+                with pytest.raises(
+                    ValueError, match=r"scheduler at tcp://.* was lost after \d+ of 40 inputs"
+                ) as caught:
+                    run_all(slowly, items, journal, cluster=dask.address)
+                one_sentence(caught)
+    numbers = [json.loads(line)["input"] for line in path.read_bytes().splitlines()[1:]]
+    assert len(numbers) == len(set(numbers)) >= 5
+    told = capfd.readouterr()
+    assert "Traceback" not in told.err + told.out and len(told.err.splitlines()) < 5
+    with Journal(path, {"format": FORMAT}) as journal:  # the same command, here
+        assert [r["input"] for r in run_all(slowly, items, journal)] == list(range(40))

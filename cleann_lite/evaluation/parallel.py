@@ -151,7 +151,7 @@ def _client(address):
         raise ValueError(f"what answers at {address!r} is not a Dask scheduler: {start}")
     with _silence("distributed", "tornado", "asyncio"):
         try:
-            client = Client(address, timeout=_PATIENCE, set_as_default=False)
+            client = Client(address, timeout=_PATIENCE)
         except Exception as error:
             raise ValueError(
                 f"the Dask scheduler at {address!r} refuses this client ({type(error).__name__}): do both "

@@ -68,7 +68,7 @@ def cell(verdict) -> tuple[str, str]:
         return "same for any set", ""
     if not i.n:
         return verdict.word.value, "no common success"
-    style = "+.1f" if verdict.column in ("success", "calls") else "+.2f"
+    style = "+.1f" if abs(i.estimate) >= 5 else "+.2f"
     numbers = f"{i.estimate:{style}} [{i.low:{style}}, {i.high:{style}}]"
     few = f" (only {i.n} input{'s' * (i.n != 1)})" if i.n < FEWEST else ""
     return verdict.word.value, numbers.replace("-", "−") + few
