@@ -22,9 +22,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-import networkx as nx
 import numpy as np
 
+from .exchange import Exchange
 from .legality import legality_of
 from .marks import (
     DOT_SHAPE,
@@ -34,6 +34,7 @@ from .marks import (
     Legality,
     Mark,
     SearchStatus,
+    distinct,
     possibly_directed,
     reachable,
 )
@@ -53,22 +54,8 @@ __all__ = [
 ]
 
 
-def distinct(words):
-    """Labels that tell repeated words apart.
-
-    >>> distinct(["the", "plot", "is", "the", "film"])
-    ['the₁', 'plot', 'is', 'the₂', 'film']
-    """
-    words, seen, labels = list(words), {}, []
-    for word in words:
-        seen[word] = seen.get(word, 0) + 1
-        below = str(seen[word]).translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))
-        labels.append(f"{word}{below}" if words.count(word) > 1 else word)
-    return labels
-
-
 @dataclass(frozen=True, eq=False)
-class PAG:
+class PAG(Exchange):
     """A partial ancestral graph (or, without circles, a MAG). Equal when nodes and marks are equal.
 
     Attributes
@@ -254,25 +241,6 @@ class PAG:
         """(k, k) bool: [i, j] is True when i is j or a possibly directed path leads from i to j."""
         return reachable(possibly_directed(self.marks))
 
-    def to_networkx(self) -> nx.DiGraph:
-        """A DiGraph with an arc each way: ``g[x][y]["mark"]`` is the mark at y. Nodes carry ``label``."""
-        graph = nx.DiGraph()
-        for node in self.nodes:
-            graph.add_node(node, label=self.label(node))
-        for x, y, at_x, at_y in self.edges():
-            graph.add_edge(x, y, mark=at_y)
-            graph.add_edge(y, x, mark=at_x)
-        return graph
-
-    def to_dot(self) -> str:
-        """DOT text for Graphviz: a circle is ``odot``, an arrowhead ``normal``, a tail ``none``."""
-        lines = ["digraph PAG {", "  edge [dir=both];"]
-        lines += [f"  n{self._number[node]} [label={_quoted(self.label(node))}];" for node in self.nodes]
-        for x, y, at_x, at_y in self.edges():
-            ends = f"arrowtail={DOT_SHAPE[at_x]}, arrowhead={DOT_SHAPE[at_y]}"
-            lines.append(f"  n{self._number[x]} -> n{self._number[y]} [{ends}];")
-        return "\n".join([*lines, "}"]) + "\n"
-
     def describe(self, p_values: bool = False) -> list[str]:
         """Each edge as a sentence that is true of every model that the graph stands for.
 
@@ -371,7 +339,3 @@ def _flag(value) -> bool:
     if not isinstance(value, bool):
         raise ValueError(f"selection_bias must be true or false: got {value!r}")
     return value
-
-
-def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'

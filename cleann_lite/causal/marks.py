@@ -90,6 +90,20 @@ class Legality(StrEnum):
     UNKNOWN = "not checked"
 
 
+def distinct(words):
+    """Labels that tell repeated words apart.
+
+    >>> distinct(["the", "plot", "is", "the", "film"])
+    ['the₁', 'plot', 'is', 'the₂', 'film']
+    """
+    words, seen, labels = list(words), {}, []
+    for word in words:
+        seen[word] = seen.get(word, 0) + 1
+        below = str(seen[word]).translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))
+        labels.append(f"{word}{below}" if words.count(word) > 1 else word)
+    return labels
+
+
 def reachable(step: np.ndarray) -> np.ndarray:
     """Reflexive transitive closure of a relation.
 
