@@ -67,7 +67,7 @@ def main(arguments=()):
     seen, certified = 0, []
     for history in histories(interactions, options.users, options.films):
         caps = {"max_size": options.max_size, "max_calls": options.max_calls}
-        mine = explain(model, history, alpha=options.alpha, **caps)
+        mine = explain(model, history, alpha=options.alpha, search="cleann", **caps)
         found["CLEANN"].append(mine)
         certified.append(mine.certified)
         for method in METHODS:

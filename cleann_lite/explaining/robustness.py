@@ -267,7 +267,7 @@ class ExplanationRobustness:
 def explanation_robustness(
     model, input, corners, reach: float = 1.0, known=None, **settings
 ) -> ExplanationRobustness:
-    """Which sets of a CLEANN explanation are found for every attention with the same output?
+    """Which sets that CLEANN alone finds are found for every attention with the same output?
 
     All heads are exchanged together. The model is not: a set that explains does so whatever the graph. What
     may change is whether the search, led by the graph, finds it.
@@ -294,7 +294,7 @@ def explanation_robustness(
     ValueError
         If reach is not in (0, 1], corners do not fit, or `explain` refuses the input.
     """
-    settings = {"certify": False} | settings
+    settings = {"certify": False, "search": "cleann"} | settings
     chosen = {name: settings[name] for name in ("target", "units") if name in settings}
     attention = model.attention(model.encode(input, **chosen), settings.get("layer", -1))
     if corners.shape[1:] != attention.shape:

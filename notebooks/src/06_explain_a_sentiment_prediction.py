@@ -377,7 +377,7 @@ def told(e):
 
 print(f"{'CLEANN':>26}   {'attention':>24}   {'gradient':>24}")
 for text in texts[:6]:
-    row = [cl.explain(model, text, search="cleann", certify=False), *(cl.explain_by(model, text, m) for m in ("attention", "gradient"))]
+    row = [cl.explain(model, text, search="cleann", certify=False), *(cl.explain_by(model, text, m) for m in ("attention", "gradient-x-input"))]
     print("   ".join(f"{told(e):>24}" for e in row), "  ", text[:40])
 
 # %% [markdown]
