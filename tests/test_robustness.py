@@ -160,7 +160,7 @@ def test_explanations_are_compared_set_by_set():
     found = explanation_robustness(MODEL, TEXT, corners)
     sets = []
     for corner in corners:
-        other = explain(ReplacedAttention(MODEL, corner), TEXT, certify=False)
+        other = explain(ReplacedAttention(MODEL, corner), TEXT, certify=False, search="cleann")
         sets.append([one.positions for one in other.sets])
         assert all(other.pags[h] == found.graphs[h].pags[len(sets) - 1] for h in other.pags)
     assert found.explanation.sets and len(found.shares) == len(found.explanation.sets)
