@@ -166,7 +166,9 @@ class TestExplain:
         assert "No explanation was found" in out or "masked it predicts" in out
 
     def test_a_very_long_text_is_cut_and_said(self, capsys):
-        code, out, _ = run(capsys, "explain", "boring plot, " * 3000, "--max-size", "1", "--head", "0")
+        code, out, _ = run(
+            capsys, "explain", "boring plot, " * 3000, "--search", "cleann", "--max-size", "1", "--head", "0"
+        )
         assert code == 0
         assert "was cut" in out
 
@@ -213,7 +215,7 @@ class TestEvaluate:
 
 
 def test_an_error_of_the_system_without_a_file_is_told(capsys, monkeypatch):
-    def offline(name):
+    def offline(name, **options):
         raise OSError("the line went dead")
 
     monkeypatch.setattr("cleann_lite.models.loading.load_model", offline)
