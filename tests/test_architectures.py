@@ -193,3 +193,10 @@ def test_the_table_is_large_and_sets_were_found_in_it():
     assert len(READ) >= 45 and len({row.family for row in READ}) >= 30
     if len(ran) == len(READ):  # in this process
         assert min(flips.values()) >= 20
+
+
+@pytest.mark.slow
+def test_the_page_of_models_is_what_its_tool_writes():
+    from tools.build_models_page import PAGE, page
+
+    assert PAGE.read_text(encoding="utf-8") == page(), "run python tools/build_models_page.py"

@@ -291,11 +291,60 @@ def test_sizes_that_do_not_fit_are_named(arguments, message):
         DecoupledAttention(**({"d_model": 8, "heads": 2} | arguments))
 
 
-def test_a_text_of_padding_alone_is_refused():
-    layer, (x, padding) = layer_of(*SIZES[0]), texts(8)
+@pytest.mark.parametrize("size", SIZES)
+def test_a_query_that_may_look_nowhere_mixes_nothing(size):
+    """Its row of attention is zero, never NaN, and neither is any gradient."""
+    layer, (x, padding) = layer_of(*size), texts(size[0])
     padding[2] = True
-    with pytest.raises(ValueError, match="one of padding alone"):
-        layer(x, key_padding_mask=padding)
+    x.requires_grad_()
+    blind = torch.zeros(x.shape[1], x.shape[1], dtype=torch.bool)
+    blind[1] = True
+    added = torch.zeros(blind.shape, dtype=x.dtype).masked_fill(blind, -math.inf)
+    for masks in ({"key_padding_mask": padding}, {"attn_mask": blind}, {"attn_mask": added}):
+        output, attention = layer(x, **masks)
+        rows = attention[2] if "key_padding_mask" in masks else attention[:, :, 1]
+        assert (rows == 0).all() and torch.isfinite(output).all()
+        (slope,) = torch.autograd.grad(output.sum(), x)
+        assert torch.isfinite(slope).all()
+
+
+def test_each_head_may_have_its_own_mask():
+    torch.manual_seed(0)
+    usual = nn.MultiheadAttention(8, 2, batch_first=True).double()
+    layer, x = DecoupledAttention(8, 2).double(), torch.randn(3, 5, 8, dtype=torch.float64)
+    with torch.no_grad():
+        for part, weight, bias in zip(
+            (layer.query, layer.key, layer.value), usual.in_proj_weight.chunk(3), usual.in_proj_bias.chunk(3),
+            strict=True,
+        ):  # fmt: skip
+            part.weight.copy_(weight)
+            part.bias.copy_(bias)
+        layer.output.weight.copy_(usual.out_proj.weight)
+        layer.output.bias.copy_(usual.out_proj.bias)
+    boolean = torch.rand(6, 5, 5) < 0.4
+    boolean[:, range(5), range(5)] = False
+    added = torch.randn(6, 5, 5, dtype=torch.float64)
+    for mask in (boolean, added, boolean[0], added[0]):
+        wanted = usual(x, x, x, attn_mask=mask, average_attn_weights=False)
+        for given in (mask, mask.unflatten(0, (3, 2))) if mask.dim() == 3 else (mask,):
+            for got, want in zip(layer(x, attn_mask=given), wanted, strict=True):
+                torch.testing.assert_close(got, want)
+    with pytest.raises(ValueError, match=r"2, 3 or 4 dimensions: got shape \(5,\)"):
+        layer(x, attn_mask=torch.zeros(5))
+    with pytest.raises(ValueError, match=r"attn_mask must be boolean.*got torch.int64"):
+        layer(x, attn_mask=torch.zeros(5, 5, dtype=torch.int64))
+
+
+@pytest.mark.parametrize("combine", ["concat", "add"])
+def test_it_compiles_whole_and_exports(combine):
+    torch.manual_seed(0)
+    model = DecoupledClassifier(
+        vocabulary=20, classes=2, length=9, d_model=8, heads=2, combine=combine
+    ).eval()
+    ids = torch.tensor([[1, 7, 9, 0, 0], [1, 5, 8, 3, 2], [0, 0, 0, 0, 0]])
+    wanted = model(ids)
+    torch.testing.assert_close(torch.compile(model, fullgraph=True, backend="eager")(ids), wanted)
+    torch.testing.assert_close(torch.export.export(model, (ids,)).module()(ids), wanted)
 
 
 def test_padding_masks_of_other_kinds():
@@ -312,7 +361,7 @@ def test_padding_masks_of_other_kinds():
         layer.output.load_state_dict(usual.out_proj.state_dict())
     added = torch.randn(3, 5).index_fill(1, torch.tensor([4]), -torch.inf)
     torch.testing.assert_close(layer(x, key_padding_mask=added)[0], usual(x, x, x, key_padding_mask=added)[0])
-    with pytest.raises(ValueError, match="must be boolean, True at padding: got"):
+    with pytest.raises(ValueError, match="must be boolean, True where it is left out: got"):
         layer(x, key_padding_mask=torch.ones(3, 5, dtype=torch.int64))
 
 

@@ -93,10 +93,12 @@ def test_every_label_can_be_the_target(labels):
 def test_a_flip_crosses_the_threshold_in_either_direction(labels, threshold):
     level, crossed = 0.5 if threshold is None else threshold, set()
     edge = float(np.log(level / (1 - level)))
-    for shift in np.linspace(-0.6, 0.6, 7):
+    for shift in (-0.5, -0.1, 0.1, 0.5):
         model = labels(edge + shift, edge - shift, pull=1.0, threshold=threshold)
         for target in ("toxic", "insult"):
-            found = cl.explain(model, TEXT, target=target, nodes="all", alpha=0.5, max_calls=200)
+            found = cl.explain(
+                model, TEXT, target=target, nodes="all", alpha=0.5, max_calls=60, certify=False
+            )
             column = ["toxic", "insult"].index(target)
             before = model.predict_proba([TEXT])[0, column]
             on = before >= level

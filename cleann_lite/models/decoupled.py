@@ -118,8 +118,9 @@ class DecoupledAttention(nn.Module):
         query, key, value : Tensor (batch, tokens, d_model)
         key_padding_mask : Tensor (batch, keys), optional
             Boolean: True where a key is padding. Float: added to the logits.
-        attn_mask : Tensor (queries, keys), optional
-            Boolean: True where a query may not look. Float: added to the logits.
+        attn_mask : Tensor, optional
+            (queries, keys), or of each head: (batch · heads, queries, keys) or (batch or 1, heads, queries,
+            keys). Boolean: True where a query may not look. Float: added to the logits.
         is_causal : bool
             Queries look at no later key.
 
@@ -127,11 +128,13 @@ class DecoupledAttention(nn.Module):
         -------
         output : Tensor (batch, queries, d_model)
         attention : Tensor (batch, heads, queries, keys), (batch, queries, keys) if averaged, or None
+            Rows sum to 1. A query that may look at no key (padding alone) has a row of zeros: it mixes
+            nothing, and its output is what the projection gives for zero.
 
         Raises
         ------
         ValueError
-            If a text of the batch has no token that is not padding, or the mask is neither kind.
+            If a mask is neither boolean nor float, or of another shape.
         """
         key = query if key is None else key
         value = key if value is None else value
@@ -148,22 +151,31 @@ class DecoupledAttention(nn.Module):
         key = query if key is None else key
         q, k = self._split(self.query(query)), self._split(self.key(key))
         logits = q @ k.transpose(-1, -2) / math.sqrt(self.key_size)
-        if key_padding_mask is not None:
-            added = key_padding_mask
-            if added.dtype == torch.bool:
-                added = torch.zeros(added.shape, dtype=q.dtype, device=q.device).masked_fill(added, -math.inf)
-            elif not added.is_floating_point():  # 1 for a token in one library, for padding in another
-                raise ValueError(f"key_padding_mask must be boolean, True at padding: got {added.dtype}")
-            if bool((added == -math.inf).all(dim=1).any()):
-                raise ValueError("each text needs a token that is not padding: got one of padding alone")
-            logits = logits + added[:, None, None, :]
+        hidden = torch.zeros((1, 1, 1, 1), dtype=torch.bool, device=logits.device)
         if is_causal:
-            later = torch.ones(logits.shape[-2:], dtype=torch.bool, device=logits.device).triu(1)
-            logits = logits.masked_fill(later, -math.inf)
-        if attn_mask is not None:
-            boolean = attn_mask.dtype == torch.bool
-            logits = logits.masked_fill(attn_mask, -math.inf) if boolean else logits + attn_mask
-        return logits.softmax(dim=-1)
+            hidden = torch.ones(logits.shape[-2:], dtype=torch.bool, device=logits.device).triu(1)
+        masks = {"key_padding_mask": key_padding_mask, "attn_mask": attn_mask}
+        for name, mask in masks.items():
+            if mask is None:
+                continue
+            mask = mask[:, None, None, :] if name == "key_padding_mask" else self._per_head(mask)
+            if mask.dtype == torch.bool:
+                hidden = hidden | mask
+            elif mask.is_floating_point():
+                logits = logits + mask
+            else:  # 1 for a token in one library, for padding in another
+                raise ValueError(f"{name} must be boolean, True where it is left out: got {mask.dtype}")
+        logits = logits.masked_fill(hidden, -math.inf)
+        blind = (logits == -math.inf).all(dim=-1, keepdim=True)
+        return logits.masked_fill(blind, 0.0).softmax(dim=-1).masked_fill(blind, 0.0)
+
+    def _per_head(self, mask):
+        """A mask of queries × keys as one that fits (batch, heads, queries, keys)."""
+        if mask.dim() == 3:
+            return mask.unflatten(0, (-1, self.heads))
+        if mask.dim() not in (2, 4):
+            raise ValueError(f"attn_mask must have 2, 3 or 4 dimensions: got shape {tuple(mask.shape)}")
+        return mask
 
     def head_inputs(self, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values of each head, (batch, heads, tokens, size): what identifiability needs.
@@ -346,7 +358,8 @@ def bert_heads(model: nn.Module, layer: int = -1, **inputs: Tensor) -> Heads:
         If the model has no such layer, or there is more than one text.
     """
     found = [part for name, part in model.named_modules() if name.endswith("attention.self")]
-    if not found or not all(hasattr(found[layer], name) for name in ("query", "key", "value")):
+    parts = dict(found[layer].named_children()) if found else {}
+    if not {"query", "key", "value"} <= parts.keys():
         raise ValueError(f"the model must hold attention.self.query, .key and .value: {type(model).__name__}")
     if len(inputs["input_ids"]) != 1:
         raise ValueError(f"give one text: got {len(inputs['input_ids'])}")
@@ -355,15 +368,15 @@ def bert_heads(model: nn.Module, layer: int = -1, **inputs: Tensor) -> Heads:
     def keep(name):
         return lambda module, args, output: kept.update({name: output})
 
-    handles = [getattr(chosen, name).register_forward_hook(keep(name)) for name in ("query", "key", "value")]
+    handles = [parts[name].register_forward_hook(keep(name)) for name in ("query", "key", "value")]
     try:
         model(**inputs)
     finally:
         for handle in handles:
             handle.remove()
     heads = chosen.num_attention_heads
-    parts = (kept[name][0].double().cpu().numpy() for name in ("query", "key", "value"))
-    return Heads(*(part.reshape(len(part), heads, -1).transpose(1, 0, 2) for part in parts))
+    read = (kept[name][0].double().cpu().numpy() for name in ("query", "key", "value"))
+    return Heads(*(part.reshape(len(part), heads, -1).transpose(1, 0, 2) for part in read))
 
 
 def text_heads(model, text: str, layer: int = -1) -> Heads:

@@ -63,18 +63,20 @@ def fused_attention(model):
     Parameters
     ----------
     model : transformers.PreTrainedModel
-        Of a class in ``ENCODERS`` or ``DECODERS``, from a version of transformers that can switch.
+        Of a class in ``ENCODERS`` or ``DECODERS``, where a fused kernel is known.
     """
-    eager = getattr(model.config, "_attn_implementation", None) == "eager"
-    switch = getattr(model, "set_attn_implementation", None)
-    if not (_known(model) and eager and switch and getattr(model, "_supports_sdpa", False)):
+    if not (_known(model) and model.config._attn_implementation == "eager" and model._supports_sdpa):
         yield
         return
-    switch("sdpa")
+    try:
+        model.set_attn_implementation("sdpa")
+    except AttributeError:  # transformers before 4.56 cannot switch
+        yield
+        return
     try:
         yield
     finally:
-        switch("eager")
+        model.set_attn_implementation("eager")
 
 
 def _known(model):

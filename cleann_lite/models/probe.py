@@ -156,7 +156,7 @@ def _check_rows(attention, name, kind, before):
         worst = sums.flat[np.abs(sums - 1).argmax()]
         advice = _WAY_OUT.get(kind, "needed is attention behind the soft-max, and all of it on the text")
         raise ValueError(
-            f"the attention rows of {name} must be positive and sum to 1: one sums to {worst:.3g}; {advice}"
+            f"the attention rows of {name} must be positive and sum to 1: one sums to {worst:.2f}; {advice}"
         )
 
 
