@@ -82,6 +82,10 @@ def test_threshold_explorer(open_notebook):
     # alpha: fewer edges further down, those that went are marked as gone; nothing moves
     slider = book.slide("Significance level α", 0.3)
     assert float(slider.get_attribute("aria-valuetext")) < 0.01
+    assert edges.count() < start and root.locator("[data-state=removed]").count() == 0
+    assert "that went are not drawn" in root.locator("[role=status]").inner_text()
+    root.get_by_label("Edges that went").check()  # so many are drawn on demand only
+    book.settle()
     gone = root.locator("[data-state=removed]").count()
     assert gone > 0 and edges.count() - gone < start
     after = places_of(root)
