@@ -161,17 +161,25 @@ def apart(curves, ends, boxes, marks, frames, rounds=9):
         for side, node in enumerate(pair):
             at_node.setdefault(node, []).append((edge, side))
     crowded = {node: meet for node, meet in at_node.items() if len(meet) > 1}
-    for turn in range(rounds):
-        found = courses(curves, *shapes, marks, frames)
-        if turn == rounds - 1 or not any(
-            _push(curves, meet, found, np.array(boxes[node])) for node, meet in crowded.items()
-        ):
+    found = courses(curves, *shapes, marks, frames)
+    for _ in range(rounds - 1):
+        moved = sorted({e for node, meet in crowded.items() for e in _push(curves, meet, found, boxes[node])})
+        if not moved:
             break
+        fresh = courses(
+            [curves[e] for e in moved],
+            *(shape[moved] for shape in shapes),
+            [marks[e] for e in moved],
+            np.asarray(frames)[moved],
+        )
+        for edge, course in zip(moved, fresh, strict=True):
+            found[edge] = course
     return found
 
 
 def _push(curves, meet, found, box):
-    """Move the ends of the curves that meet at a node; whether any had to move."""
+    """Move the ends of the curves that meet at a node; the edges that had to move."""
+    box = np.array(box)
     tips = np.array([found[e].tip_b if side else found[e].tip_a for e, side in meet])
     ways = np.array([found[e].way_b if side else found[e].way_a for e, side in meet])
     centres = tips - HEAD / 2 * ways
@@ -189,7 +197,7 @@ def _push(curves, meet, found, box):
             moved = np.clip(curves[edge][near] + move, box[:2] - half, box[:2] + half)
             curves[edge][control] += moved - curves[edge][near]
             curves[edge][near] = moved
-    return bool(pairs)
+    return {meet[k][0] for pair in pairs for k in pair}
 
 
 def _finish(curves, boxes, marks, frames):
