@@ -1,13 +1,13 @@
 """The command line: ``cleann-lite explain | recommend | learn | evaluate | demo``."""
 
 import argparse
-import csv
 import json
 import logging
 import sys
 from pathlib import Path
 
 from . import __version__
+from .learn import add_learn_options, learn
 
 METHODS = ("icd", "fci", "ordered-icd")
 TASKS = ("sentiment", "recommend", "discovery", "planted", "readings", "randomised", "rungs")
@@ -80,7 +80,8 @@ def _parser():
     recommend.set_defaults(run=_recommend)
 
     learn = commands.add_parser("learn", help="a PAG from a table of samples or a correlation matrix")
-    _add_learn_options(learn)
+    add_learn_options(learn, METHODS)
+    _add_test_options(learn)
     learn.set_defaults(run=_learn)
 
     evaluate = commands.add_parser(
@@ -102,38 +103,6 @@ def _add_test_options(parser, alpha=0.01, told="0.01"):
     parser.add_argument(
         "--one-sided", action="store_true", help="call every negative partial correlation independent"
     )
-
-
-def _add_learn_options(parser):
-    parser.add_argument(
-        "file", help=".csv, .tsv, .txt (also .gz), .npy or .parquet: samples, or a square matrix"
-    )
-    parser.add_argument("--n-samples", type=int, help="sample size; by default the rows of a table")
-    parser.add_argument(
-        "--header",
-        action=argparse.BooleanOptionalAction,
-        help="whether the first line holds names; the file decides if not given",
-    )
-    parser.add_argument("--columns", metavar="A,B", help="the columns to read; all if not given")
-    parser.add_argument("--drop", metavar="A,B", action="append", help="columns to leave out")
-    parser.add_argument("--missing", choices=("drop", "pairwise"), help="how missing values are treated")
-    parser.add_argument(
-        "--method",
-        default="icd",
-        choices=METHODS,
-        help="search (default icd); ordered-icd takes the order of the columns, or of --order",
-    )
-    parser.add_argument("--order", metavar="A,B", help="causal order for ordered-icd, earliest first")
-    parser.add_argument(
-        "--tiers", metavar='"A,B;C"', help="groups, earliest first: nothing causes an earlier one"
-    )
-    parser.add_argument("--max-size", type=int, help="largest set to condition on")
-    parser.add_argument("--no-selection", action="store_true", help="the samples were not selected")
-    parser.add_argument("--stability", type=int, metavar="N", help="learn again from N bootstrap samples")
-    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (default 0)")
-    _add_test_options(parser)
-    parser.add_argument("--json", action="store_true", help="print the PAG as JSON")
-    parser.add_argument("--svg", metavar="FILE", help="draw the PAG into a file")
 
 
 def _add_search_options(parser):
@@ -271,65 +240,7 @@ def _recommend(options):
 
 def _learn(options):
     _check_alpha(options.alpha)
-    from .datasets.correlations import correlation_of
-    from .datasets.tables import read_table
-
-    dropped = [name for names in options.drop or () for name in _list(names)]
-    columns = None if options.columns is None else _list(options.columns)
-    table = read_table(options.file, options.header, columns, dropped)
-    found = correlation_of(table, options.n_samples, options.missing)
-    from .causal.discovery import learn_pag
-    from .causal.graphs import distinct
-    from .causal.independence import PartialCorrelation
-
-    names = distinct(found.names)
-    number = {name: i for i, name in enumerate(names)}
-    if options.order and options.method != "ordered-icd":
-        raise ValueError(f"--order is for --method ordered-icd: got {options.method}")
-    order = _numbers_of(_list(options.order), number) if options.order else list(number.values())
-    tiers = [_numbers_of(_list(group), number) for group in (options.tiers or "").split(";") if group.strip()]
-    settings = {
-        "method": options.method,
-        "order": order if options.method == "ordered-icd" else None,
-        "selection_bias": not options.no_selection,
-        "max_size": options.max_size,
-        "tiers": tiers or None,
-    }
-    test = PartialCorrelation(found.matrix, found.n_samples, options.alpha, one_sided=options.one_sided)
-    pag = learn_pag(test, labels=names, **settings)
-    isolated = [name for name, row in zip(names, pag.marks, strict=True) if not row.any()]
-    record = json.loads(pag.to_json()) | {
-        "read": found.said,
-        "n_samples": found.n_samples,
-        "alpha": options.alpha,
-        "method": options.method,
-        "isolated": isolated,
-    }
-    lines = [found.said, f"n = {found.n_samples}, alpha = {options.alpha:g}, {options.method}"]
-    lines += pag.describe() or ["No edge is left: every two variables are independent given some set."]
-    lines += [f"isolated: {', '.join(isolated)}"] if isolated else []
-    lines += [f"note: {note}" for note in pag.notes]
-    if singular := test.n_singular:
-        lines.append(
-            f"note: {singular} tests cannot be solved (singular correlations) and count as dependent"
-        )
-    print(json.dumps(record, ensure_ascii=False) if options.json else "\n".join(lines))
-    if options.svg:
-        from .drawing.draw import draw
-
-        draw(pag).save(options.svg)
-
-
-def _list(text):
-    """Names separated by commas; a name that holds one stands in double quotes."""
-    return [name.strip() for name in next(csv.reader([text], skipinitialspace=True), []) if name.strip()]
-
-
-def _numbers_of(names, number):
-    for name in names:
-        if name not in number:
-            raise ValueError(f"there is no column {name!r}: the columns are {', '.join(list(number)[:20])}")
-    return [number[name] for name in names]
+    learn(options)
 
 
 def _write_page(options, found):

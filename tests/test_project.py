@@ -26,7 +26,8 @@ ROOMS = {
     "evaluation": "attention causal datasets models drawing explaining",
     "widgets": "attention causal datasets models drawing explaining evaluation",
     "course": "attention causal datasets models drawing explaining evaluation",
-    "__main__": "attention causal datasets models drawing explaining evaluation",
+    "learn": "causal datasets drawing",
+    "__main__": "learn attention causal datasets models drawing explaining evaluation",
 }
 
 START = "<!-- rooms: written from ROOMS in tests/test_project.py by python tests/test_project.py -->"
@@ -38,7 +39,9 @@ def rooms_table():
     floor, lines = {}, ["", "| floor | room | what lives there | knows |", "|---|---|---|---|"]
     for name, rooms in ROOMS.items():
         floor[name] = 1 + max((floor[r] for r in rooms.split()), default=0)
-        path = PACKAGE / f"{name}.py" if name == "__main__" else PACKAGE / name / "__init__.py"
+        path = (
+            PACKAGE / f"{name}.py" if (PACKAGE / f"{name}.py").is_file() else PACKAGE / name / "__init__.py"
+        )
         about = (
             ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))).split("\n")[0].replace("|", "·")
         )

@@ -372,3 +372,21 @@ def test_the_files_of_the_cases(name, capsys):
     record = json.loads(capsys.readouterr().out)
     marks = np.array(record["marks"])
     assert marks[0, 2] == marks[1, 2] == 2 and marks[0, 1] == 0  # A *-> C <-* B
+
+
+def test_stability_reproduces_with_the_seed_and_needs_samples(tmp_path, capsys):
+    rng = np.random.default_rng(5)
+    a, b, e = rng.normal(size=(3, 200))
+    rows = np.column_stack([a, b, a + b + e])
+    path = str(write(tmp_path, "A,B,C\n" + "\n".join(",".join(map(repr, row)) for row in rows.tolist())))
+    found = []
+    for seed in ("0", "0", "1"):
+        assert main(["learn", path, "--stability", "40", "--seed", seed, "--json"]) == 0
+        found.append(json.loads(capsys.readouterr().out)["stability"]["edges"])
+    assert found[0] == found[1] != found[2]
+    assert found[0][0][2] > 0.9 > found[0][0][1]
+    assert main(["learn", path, "--stability", "40", "--p-values"]) == 0
+    assert "of 40 resampled graphs" in (out := capsys.readouterr().out) and "Largest p" in out
+    matrix = str(write(tmp_path, "1,0.5\n0.5,1", "m.csv"))
+    assert main(["learn", matrix, "--n-samples", "50", "--stability", "10"]) == 2
+    assert "needs a table of complete samples" in capsys.readouterr().err

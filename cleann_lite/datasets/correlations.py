@@ -20,12 +20,15 @@ class Correlation:
     names : tuple of str
     said : str
         One line: what was read, and what was done to it.
+    matrix_given : bool
+        Whether the file held the matrix itself, not samples.
     """
 
     matrix: np.ndarray = field(repr=False)
     n_samples: int
     names: tuple[str, ...]
     said: str
+    matrix_given: bool = False
 
 
 def correlation_of(table: Table, n_samples: int | None = None, missing: str | None = None) -> Correlation:
@@ -112,7 +115,7 @@ def _of_matrix(table, n_samples):
     np.fill_diagonal(matrix, 1.0)
     scaled = "a covariance matrix, scaled to correlations" if kind == "covariance" else "a correlation matrix"
     said = "; ".join([f"{scaled} of {len(values)} variables, {n_samples} samples", *table.said])
-    return Correlation(np.clip(matrix, -1, 1), int(n_samples), table.names, said)
+    return Correlation(np.clip(matrix, -1, 1), int(n_samples), table.names, said, matrix_given=True)
 
 
 def _corrcoef(values):

@@ -1,0 +1,132 @@
+"""The command ``learn``: from a table to a PAG, in words, JSON or a picture."""
+
+import argparse
+import csv
+import json
+
+
+def add_learn_options(parser, methods):
+    """The options of the command, but those of the test."""
+    parser.add_argument(
+        "file", help=".csv, .tsv, .txt (also .gz), .npy or .parquet: samples, or a square matrix"
+    )
+    parser.add_argument("--n-samples", type=int, help="sample size; by default the rows of a table")
+    parser.add_argument(
+        "--header",
+        action=argparse.BooleanOptionalAction,
+        help="whether the first line holds names; the file decides if not given",
+    )
+    parser.add_argument("--columns", metavar="A,B", help="the columns to read; all if not given")
+    parser.add_argument("--drop", metavar="A,B", action="append", help="columns to leave out")
+    parser.add_argument("--missing", choices=("drop", "pairwise"), help="how missing values are treated")
+    parser.add_argument(
+        "--method",
+        default="icd",
+        choices=methods,
+        help="search (default icd); ordered-icd takes the order of the columns, or of --order",
+    )
+    parser.add_argument("--order", metavar="A,B", help="causal order for ordered-icd, earliest first")
+    parser.add_argument(
+        "--tiers", metavar='"A,B;C"', help="groups, earliest first: nothing causes an earlier one"
+    )
+    parser.add_argument("--max-size", type=int, help="largest set to condition on")
+    parser.add_argument("--no-selection", action="store_true", help="the samples were not selected")
+    parser.add_argument("--stability", type=int, metavar="N", help="learn again from N bootstrap samples")
+    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (default 0)")
+    parser.add_argument("--p-values", action="store_true", help="the largest p of each edge beside it")
+    parser.add_argument("--json", action="store_true", help="print the PAG as JSON")
+    parser.add_argument("--svg", metavar="FILE", help="draw the PAG into a file")
+
+
+def learn(options):
+    """Read a table, learn its graph, print it, and draw it if asked."""
+    from .datasets.correlations import correlation_of
+    from .datasets.tables import read_table
+
+    dropped = [name for names in options.drop or () for name in _list(names)]
+    columns = None if options.columns is None else _list(options.columns)
+    table = read_table(options.file, options.header, columns, dropped)
+    found = correlation_of(table, options.n_samples, options.missing)
+    from .causal.discovery import learn_pag
+    from .causal.graphs import distinct
+    from .causal.independence import PartialCorrelation
+
+    names = distinct(found.names)
+    number = {name: i for i, name in enumerate(names)}
+    if options.order and options.method != "ordered-icd":
+        raise ValueError(f"--order is for --method ordered-icd: got {options.method}")
+    order = _numbers_of(_list(options.order), number) if options.order else list(number.values())
+    tiers = [_numbers_of(_list(group), number) for group in (options.tiers or "").split(";") if group.strip()]
+    settings = {
+        "method": options.method,
+        "order": order if options.method == "ordered-icd" else None,
+        "selection_bias": not options.no_selection,
+        "max_size": options.max_size,
+        "tiers": tiers or None,
+    }
+    test = PartialCorrelation(found.matrix, found.n_samples, options.alpha, one_sided=options.one_sided)
+    pag = learn_pag(test, labels=names, **settings)
+    isolated = [name for name, row in zip(names, pag.marks, strict=True) if not row.any()]
+    record = json.loads(pag.to_json()) | {
+        "read": found.said,
+        "n_samples": found.n_samples,
+        "alpha": options.alpha,
+        "method": options.method,
+        "isolated": isolated,
+    }
+    shares = _shares(options, table, found, names, pag, settings)
+    if shares:
+        record["stability"] = shares.to_dict()
+    lines = [found.said, f"n = {found.n_samples}, alpha = {options.alpha:g}, {options.method}"]
+    lines += _described(pag, options, shares) or [
+        "No edge is left: every two variables are independent given some set."
+    ]
+    lines += [f"isolated: {', '.join(isolated)}"] if isolated else []
+    lines += [f"note: {note}" for note in pag.notes]
+    if singular := test.n_singular:
+        lines.append(
+            f"note: {singular} tests cannot be solved (singular correlations) and count as dependent"
+        )
+    print(json.dumps(record, ensure_ascii=False) if options.json else "\n".join(lines))
+    if options.svg:
+        from .drawing.draw import draw
+
+        draw(pag).save(options.svg)
+
+
+def _shares(options, table, found, names, pag, settings):
+    """How often each edge comes back from resampled rows, or None if nobody asked."""
+    if options.stability is None:
+        return None
+    if found.matrix_given or (table.values != table.values).any():
+        what = "a matrix" if found.matrix_given else "missing values"
+        raise ValueError(f"--stability needs a table of complete samples: {table.name} holds {what}")
+    from .causal.stability import stability
+
+    test = {"alpha": options.alpha, "one_sided": options.one_sided}
+    return stability(table.values, options.stability, seed=options.seed, labels=names, **test, **settings)
+
+
+def _described(pag, options, shares):
+    """The sentences of a graph, each with the share of resampled graphs that hold the edge."""
+    lines = pag.describe(p_values=options.p_values)
+    if shares is None:
+        return lines
+    number = {node: i for i, node in enumerate(pag.nodes)}
+    kept = [shares.edges[number[x], number[y]] for x, y, *_ in pag.edges()]
+    return [
+        f"{line} In {share:.0%} of {shares.draws} resampled graphs."
+        for line, share in zip(lines, kept, strict=True)
+    ]
+
+
+def _list(text):
+    """Names separated by commas; a name that holds one stands in double quotes."""
+    return [name.strip() for name in next(csv.reader([text], skipinitialspace=True), []) if name.strip()]
+
+
+def _numbers_of(names, number):
+    for name in names:
+        if name not in number:
+            raise ValueError(f"there is no column {name!r}: the columns are {', '.join(list(number)[:20])}")
+    return [number[name] for name in names]
