@@ -21,7 +21,7 @@ from .protocol import Encoded
 from .reading import Reader
 
 _TOKENS_PER_BATCH = 2048  # more would leave the caches of a CPU
-_WORTH_A_SWITCH = 4  # rows: switching the kernel of attention costs about as much as it saves on one
+_WORTH_A_SWITCH = 200  # word-pieces in all: for fewer, switching the kernel costs what it saves
 _LOGITS_PER_BATCH = 2**24  # 64 MB: word models predict a whole vocabulary at every token
 _NO_LIMIT = 2048  # tokens that are read where neither model nor tokenizer sets a limit
 _LIMITS = ("max_position_embeddings", "n_positions", "seq_length", "max_seq_len", "n_ctx")
@@ -110,7 +110,7 @@ class TextModel:
         """Output distribution for each set of masked units, (len(masks), outputs) float64."""
         rows = self._masked_ids(encoded, masks)
         step = max(1, self._tokens_per_batch() // rows.shape[1])
-        with fused_attention(self.model) if len(rows) > _WORTH_A_SWITCH else nullcontext():
+        with fused_attention(self.model) if rows.size > _WORTH_A_SWITCH else nullcontext():
             parts = [self._distribution(rows[i : i + step], encoded) for i in range(0, len(rows), step)]
         return np.concatenate(parts)
 
