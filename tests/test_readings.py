@@ -10,6 +10,7 @@ pytest.importorskip("torch")
 from cleann_lite.causal.graphs import PAG
 from cleann_lite.causal.pds import pds_sets
 from cleann_lite.evaluation import readings as rd
+from cleann_lite.evaluation.experiment import evaluate
 
 TEXT = "A warm, funny film with a terrific cast, though the plot is thin and the ending disappoints."
 
@@ -92,3 +93,27 @@ def test_a_table_has_a_line_for_each_setting_and_a_choice(tmp_path):
     films = rd.read_all("pocket-bert4rec", [{"input": 0, "content": ["Matrix, The (1999)", "Alien (1979)"],
                         "seen": ()}], readings=(0.5,), alphas=(0.1,))  # fmt: skip
     assert {line["n"] for line in rd.summary(films)} == {1}
+
+
+def test_two_implementations_agree_on_each_input():
+    """The rows of ``evaluate`` and this table were written apart; sizes and successes are the same."""
+    texts = ["A dull film with a wonderful cast.", "A warm and funny story, badly told.", "I loved it."]
+    rows = {
+        "cleann": ("0.0, 0.01, legal, together", "graph"),
+        "cleann-causes": ("0.0, 0.01, possible causes, together", "graph"),
+        "cleann-residual-norms": ("norms, 0.01, legal, together", "graph"),
+        "attention-at-equal-sizes": ("0.0, 0.01, legal, together", "attention"),
+        "leave-one-out-at-equal-sizes": ("0.0, 0.01, legal, together", "leave-one-out"),
+    }
+    options = {"alpha": 0.01, "max_size": 3, "max_candidates": 1000, "max_calls": 10_000}
+    run = evaluate("sentiment", 3, data=texts, methods=tuple(rows), **options)
+    for record in run.records:
+        encoded = rd.load("pocket-sentiment").encode(texts[record["row"]])
+        found = rd.read_input(
+            rd.load("pocket-sentiment"), encoded, np.random.default_rng(0), readings=(0.0, "norms"),
+            alphas=(0.01,), heads=("together",), permutations=1,
+        )  # fmt: skip
+        for row, (setting, method) in rows.items():
+            theirs = record["rows"][row]
+            size = theirs["size"] if theirs["success"] else rd.FAILURE
+            assert size == found[setting][method][0], (record["input"], row)

@@ -39,6 +39,8 @@ GRAPHS: dict[str, dict] = {
     "cleann-fci": {"method": "fci"},
     "cleann-residual-half": {"residual": 0.5},  # the residual connection in the SEM, as rollout takes it
     "cleann-residual-norms": {"residual": "norms"},  # or as large as the model's own norms say
+    "cleann-residual-values": {"residual": "values"},  # the same, attention weighted by what it passes on
+    "cleann-residual-rollout": {"residual": "rollout"},  # over all layers
 }
 
 
