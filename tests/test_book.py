@@ -74,6 +74,15 @@ def test_links_stay_inside_the_book():
     assert [h["id"] for h in done.find_all("h2")] == ["same", "same-2"]
 
 
+def test_questions_open_to_their_reasons():
+    tagged = {"tags": ["question"]}
+    cell = build_book.nbformat.v4.new_code_cell('check("3.a", "b")', metadata=tagged)
+    soup = BeautifulSoup(build_book.with_choices(cell).source, "html.parser")
+    folds = soup.select(".choices details")
+    assert [fold.summary.get_text() for fold in folds] == ["a", "b", "c"]
+    assert ["Right." in fold.get_text() for fold in folds] == [False, True, False]
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     """The book without its notebooks: everything else takes seconds."""

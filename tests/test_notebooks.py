@@ -61,6 +61,18 @@ def test_frame(source):
 
 
 @each
+def test_self_study_folds_each_solution_and_why_under_its_check(source):
+    cells = build_notebooks.build(source, self_study=True).cells
+    checked = [k for k, cell in enumerate(cells) if "check" in cell.metadata.get("tags", [])]
+    for k in checked:
+        fold = cells[k + 1].source
+        assert fold.startswith("<details><summary>Solution") and "def " in fold
+        assert len(re.sub(r"```.*?```|<.*?>", "", fold, flags=re.S).strip()) > len("Solution") + 20
+    stubs = [cell for cell in cells if "exercise" in cell.metadata.get("tags", [])]
+    assert len(stubs) == len(checked)
+
+
+@each
 def test_links_lead_somewhere(source):
     notebook = build_notebooks.build(source)
     text = "\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")

@@ -23,9 +23,10 @@ from latex2mathml.converter import convert as mathml
 from nbconvert import HTMLExporter
 from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 
+from cleann_lite.course.checks import reading
+
 ROOT = Path(__file__).resolve().parent.parent
 STATIC = Path(__file__).resolve().parent / "book"
-BADGES = re.compile(r"\n\[!\[Open in Colab\].*?urlpath=[^)]*\)\n", re.S)
 WIDGET = "application/vnd.jupyter.widget-view+json"
 DOCUMENTS = ("docs/teaching.md", "docs/prototype_a_variant.md")
 
@@ -55,15 +56,32 @@ def with_math(text):
     return "".join(parts)
 
 
+def with_choices(cell):
+    """A question on reading as choices to open, each with its reason; any other cell as it is."""
+    asked = "question" in build_notebooks.tags(cell) and build_notebooks.QUESTION.search(cell.source)
+    if not asked:
+        return cell
+    right = reading.questions()[asked[1]]["right"]
+    folds = "".join(
+        f"<details><summary>{letter}</summary>{'Right' if letter == right else 'Not this one'}. "
+        f"{mistune.html(reason).strip().removeprefix('<p>').removesuffix('</p>')}</details>"
+        for letter, (_, reason) in reading.choices(asked[1]).items()
+    )
+    return nbformat.v4.new_markdown_cell(f'<div class="choices">{folds}</div>')
+
+
 def notebook_body(notebook):
     """The notebook as the inner HTML of a page."""
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             cell.source = with_math(
-                re.sub(r"\n\[!\[Open in Colab\].*?\n.*?urlpath=.*?\)\n", "\n", cell.source, flags=re.S)
+                re.sub(
+                    r"\n\[!\[Open in Colab\].*?urlpath=.*?\)\n\[Read .*?\)\n", "\n", cell.source, flags=re.S
+                )
             )
         for output in cell.get("outputs", ()):
             output.get("data", {}).pop(WIDGET, None)
+    notebook.cells = [with_choices(cell) for cell in notebook.cells]
     notebook.metadata.pop("widgets", None)
     exporter = HTMLExporter(template_name="basic", exclude_input_prompt=True, exclude_output_prompt=True)
     exporter.register_preprocessor(CoalesceStreamsPreprocessor, enabled=True)

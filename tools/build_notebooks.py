@@ -2,7 +2,8 @@
 
 ``notebooks/src/NN_verb_title.py`` (jupytext py:percent) is the one truth, solutions included.
 ``python tools/build_notebooks.py`` writes ``notebooks/NN_verb_title.ipynb`` for students: no solutions, no
-outputs, the same bytes at every run. ``--solutions FOLDER`` writes the solved versions, without stubs, there.
+outputs, the same bytes at every run. ``--solutions FOLDER`` writes the solved versions, without stubs, there;
+``--self-study FOLDER`` the students' versions with each solution and its why folded under its check.
 
 Cell tags that this script reads:
 
@@ -18,11 +19,14 @@ pyproject.toml: after a change of address, run this script again.
 """
 
 import argparse
+import ast
+import inspect
 import os
 import re
 import sys
 import tempfile
 import tomllib
+from importlib import import_module
 from pathlib import Path
 
 import jupytext
@@ -54,7 +58,8 @@ BADGES = """\
 [![Open in Colab](badges/colab.svg)]\
 (https://colab.research.google.com/github/{slug}/blob/main/notebooks/{name}.ipynb)
 [![Open on Binder](badges/binder.svg)]\
-(https://mybinder.org/v2/gh/{slug}/main?urlpath=lab/tree/notebooks/{name}.ipynb)"""
+(https://mybinder.org/v2/gh/{slug}/main?urlpath=lab/tree/notebooks/{name}.ipynb)
+[Read it as it ran](https://{owner}.github.io/{project}/{name}.html)"""
 
 
 QUESTION = re.compile(r'check\("(\d+\.[a-z])", "([a-z])"\)')
@@ -75,7 +80,7 @@ def tags(cell):
     return cell.metadata.get("tags", [])
 
 
-def build(source, solved=False, address=None):
+def build(source, solved=False, address=None, self_study=False):
     """Build one notebook from its source.
 
     Parameters
@@ -86,6 +91,8 @@ def build(source, solved=False, address=None):
         True keeps the solutions and leaves the stubs out; False does the reverse.
     address
         Repository address for links and set-up; None reads pyproject.toml.
+    self_study
+        Fold each solution under its check.
 
     Returns
     -------
@@ -95,8 +102,10 @@ def build(source, solved=False, address=None):
     address = address or repository()
     read = jupytext.reads(source.read_text(encoding="utf-8"), fmt="py:percent")
     dropped = "exercise" if solved else "solution"
-    cells = []
+    cells, solution = [], ""
     for cell in read.cells:
+        if "solution" in tags(cell):
+            solution = cell.source
         if dropped in tags(cell):
             continue
         if "question" in tags(cell):
@@ -104,6 +113,9 @@ def build(source, solved=False, address=None):
             text = as_markdown(number, "recall" in tags(cell))
             cells.append(nbformat.v4.new_markdown_cell(text, id=f"{source.stem[:2]}-{len(cells):02d}"))
         cells.append(_cell(cell, f"{source.stem[:2]}-{len(cells):02d}", address, solved))
+        if self_study and "check" in tags(cell):
+            text = folded(solution, re.search(r'check\("([\d.]+)"', cell.source)[1])
+            cells.append(nbformat.v4.new_markdown_cell(text, id=f"{source.stem[:2]}-{len(cells):02d}"))
     cells[0].source = _with_badges(cells[0].source, source.stem, address)
     return nbformat.v4.new_notebook(cells=cells, metadata=METADATA)
 
@@ -123,8 +135,19 @@ def _cell(cell, identity, address, solved):
 
 def _with_badges(text, name, address):
     title, _, rest = text.partition("\n")
-    slug = "/".join(address.split("/")[-2:])
-    return f"{title}\n\n{BADGES.format(slug=slug, name=name)}\n{rest}"
+    owner, project = address.split("/")[-2:]
+    badges = BADGES.format(slug=f"{owner}/{project}", owner=owner, project=project, name=name)
+    return f"{title}\n\n{badges}\n{rest}"
+
+
+def folded(solution, number):
+    """A solution and why it is right, as a markdown cell that is closed at first."""
+    checks = import_module(f"cleann_lite.course.checks.notebook_{int(number.split('.')[0]):02d}").CHECKS
+    judged = ast.parse(inspect.getsource(checks[number])).body[0]
+    said = ast.literal_eval(judged.body[-1].value)  # a check ends with what the right answer shows
+    return (
+        f"<details><summary>Solution</summary>\n\n```python\n{solution.strip()}\n```\n\n{said}\n\n</details>"
+    )
 
 
 def text_of(notebook):
@@ -158,14 +181,14 @@ def execute(notebook, timeout=300):
         ).execute()
 
 
-def write(folder=NOTEBOOKS, solved=False):
+def write(folder=NOTEBOOKS, solved=False, self_study=False):
     """Write all notebooks into a folder and return their paths."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for source in sources():
         path = folder / f"{source.stem}.ipynb"
-        path.write_text(text_of(build(source, solved)), encoding="utf-8", newline="\n")
+        path.write_text(text_of(build(source, solved, self_study=self_study)), encoding="utf-8", newline="\n")
         paths.append(path)
     return paths
 
@@ -173,8 +196,14 @@ def write(folder=NOTEBOOKS, solved=False):
 def main():
     parser = argparse.ArgumentParser(description="Make the student notebooks from notebooks/src.")
     parser.add_argument("--solutions", metavar="FOLDER", help="write the solved versions into FOLDER instead")
+    parser.add_argument(
+        "--self-study", metavar="FOLDER", help="write versions with folded solutions into FOLDER"
+    )
     arguments = parser.parse_args()
-    paths = write(arguments.solutions, solved=True) if arguments.solutions else write()
+    if arguments.solutions:
+        paths = write(arguments.solutions, solved=True)
+    else:
+        paths = write(arguments.self_study or NOTEBOOKS, self_study=bool(arguments.self_study))
     for path in paths:
         print(path)
 

@@ -6,7 +6,7 @@
 #
 # | | |
 # |---|---|
-# | **You will do** | count the free directions of a whole layer, train six small layers, judge a claim by intervals |
+# | **You will do** | count the free directions of a whole layer, train four small layers, judge a claim by intervals |
 # | **You will learn** | what small keys and added heads change, what they do not, and why the layer must be asked, not the head |
 # | **You need** | notebook 08 |
 # | **Time** | 30 minutes to work through; the cells run for about half a minute on two CPU cores and stay below 1.5 GB |
