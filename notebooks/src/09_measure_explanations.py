@@ -229,12 +229,12 @@ for task, recorded_run in large.items():
           f"at most {s['max_size']} units and {s['max_calls']} calls")  # fmt: skip
 
 # %%
-names = ["cleann", "cleann-one-sided", "cleann-fci", "attention", "leave-one-out"]
+names = ["cleann", "cleann-causes", "random-at-equal-sizes", "permuted-at-equal-sizes", "attention-at-equal-sizes", "attention", "leave-one-out"]
 for task, recorded_run in large.items():
     rows = {r["method"]: r for r in recorded_run.summary()}
-    panels = {label: {name: (i.low, i.estimate, i.high) for name in names if (i := rows[name][column])}
+    panels = {label: {name: (i.low, i.estimate, i.high) for name in rows if name in names and (i := rows[name][column])}
               for column, label in (("success", "share explained"), ("counted_size", "units, failures counted"))}  # fmt: skip
-    told = ", ".join(f"{name} explains {rows[name]['success'].estimate:.0%}" for name in names)
+    told = ", ".join(f"{name} explains {rows[name]['success'].estimate:.0%}" for name in names if name in rows)
     print(task)
     display(intervals(panels, f"{task}: share explained and counted size with intervals. {told}."))
 
@@ -254,7 +254,7 @@ for task, recorded_run in large.items():
 # How to read it:
 #
 # - *Better* and *worse* need an interval that leaves 0 out. *Not decided* is an answer too.
-# - The opponent matters. An order by attention never takes back a word, so a search over sets has an easy game against it. A rival with as many calls *in all* tries every single word before any pair, and hardly leaves size 1: an earlier edition of this notebook compared that way, and it misled. So the strict rivals try as many sets *of each size* as the graphs allow; what then differs is the graph's choice.
+# - The opponent matters. An order by attention never takes back a word, so a search over sets has an easy game against it. A rival with as many calls *in all* tries every single word before any pair, and hardly leaves size 1. Comparing that way misleads. So the strict rivals try as many sets *of each size* as the graphs allow; what then differs is the graph's choice.
 # - On common successes the hard inputs are missing where one method failed. So look at the counted size beside it.
 #
 # ## Your own method
