@@ -93,7 +93,9 @@ def test_every_exercise_has_stub_check_and_solution(source):
 def test_every_question_is_asked_where_it_belongs_and_recalled_once_or_twice():
     asked, recalled = [], []
     for source in SOURCES:
-        for tags, number in re.findall(r'tags=(\[.*\])\ncheck\("(\d+\.[a-z])"', source.read_text("utf-8")):
+        found = re.findall(r'tags=(\[.*\])\ncheck\("(\d+\.[a-z])", "(.)"', source.read_text("utf-8"))
+        for tags, number, letter in found:
+            assert letter == reading.questions()[number]["right"]
             chapter, here = int(number.split(".")[0]), int(source.stem[:2])
             if "recall" in tags:
                 assert here - 2 <= chapter < here, "in one of the next two notebooks"

@@ -110,7 +110,7 @@ def mask_word(text, word):
 check("0.1", mask_word)
 
 # %% tags=["question"]
-check("0.a", "c")
+check("0.a", "b")
 
 # %% [markdown]
 # ## The map

@@ -25,7 +25,7 @@ plot_style()
 rng = np.random.default_rng(2023)
 
 # %% tags=["question", "recall"]
-check("0.a", "c")
+check("0.a", "b")
 
 # %% [markdown]
 # ## A small model of causes
