@@ -262,8 +262,9 @@ def icd_sep(search: Search, size: int) -> Candidates:
     def allowed(x, y):
         return (ancestors[x] | ancestors[y]) & search.not_later(x, y) & ~(1 << x | 1 << y)
 
-    trees.grow([(root, allowed(x, y)) for x, y in search.edges() for root in (x, y)], size)
-    return lambda x, y: trees.nearest_first(x, y, size, allowed(x, y), roots=(x, y))
+    within = {(x, y): allowed(x, y) for x, y in search.edges()}
+    trees.grow([(root, pool) for edge, pool in within.items() for root in edge], size)
+    return lambda x, y: trees.nearest_first(x, y, size, within[x, y], roots=(x, y))
 
 
 def ordered_icd_sep(search: Search, size: int) -> Candidates:

@@ -387,8 +387,8 @@ def pag_of_mag(mag: np.ndarray, selection_bias: bool = True, rank: np.ndarray | 
     """
     mag = np.asarray(mag, dtype=np.int8)
     anterior = MixedSeparation(mag).anterior
-    separators = {
-        (i, j): (anterior[i] | anterior[j]) & ~(1 << i | 1 << j)
-        for i, j in np.argwhere(np.triu(mag == NONE, 1)).tolist()
-    }
+    x, y = np.nonzero(np.triu(mag == NONE, 1))
+    separators = Separators(len(mag))
+    pairs = zip(x.tolist(), y.tolist(), strict=True)
+    separators.add(x, y, [(anterior[i] | anterior[j]) & ~(1 << i | 1 << j) for i, j in pairs])
     return orient(mag > 0, separators, rank, selection_bias)
