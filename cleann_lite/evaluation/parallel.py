@@ -12,7 +12,7 @@ from functools import partial
 from .journal import Journal, log
 
 _RETRIES = 1  # a worker that was lost is replaced once
-_PATIENCE = 5  # seconds that a cluster has to answer, and as many again for its first worker
+_PATIENCE, _FIRST_WORKER = 5, 15  # seconds that a cluster has to answer, and its first worker to come
 _LARGEST_GREETING = 1 << 20  # bytes; a Dask scheduler's has some hundred
 _LOST = {
     "TerminatedWorkerError",
@@ -159,7 +159,7 @@ def _client(address):
             ) from None
         with client:
             try:
-                client.wait_for_workers(1, timeout=_PATIENCE)
+                client.wait_for_workers(1, timeout=_FIRST_WORKER)
             except TimeoutError:
                 raise ValueError(
                     f"the Dask scheduler at {address!r} has no worker: start one, in an environment with "
