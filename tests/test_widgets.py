@@ -487,6 +487,7 @@ def test_films_are_added_by_title():
     explorer.act(query="matr")
     offered = next(one for one in explorer.view.controls if one["kind"] == "entry")["offers"]
     assert offered == ["The Matrix (1999)"]
+    assert [item["id"] for item in panel(explorer.view, "add")["items"]] == offered
     event(explorer, "add", "The Matrix (1999)")
     assert explorer.state["input"][-1] == "The Matrix (1999)"
     for wrong in ("The Matrix (1999)", "nothing of the kind", MARKUP[:4] + "x"):

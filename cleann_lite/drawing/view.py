@@ -109,9 +109,17 @@ def text_area(name, label, value, rows=3, **more):
     return {"kind": "text", "name": name, "label": label, "value": value, "rows": rows, **more}
 
 
-def entry(name, label, offers, button, **more):
-    """A line to type with suggestions; its event is "add"."""
-    return {"kind": "entry", "name": name, "label": label, "offers": list(offers), "button": button, **more}
+def entry(name, label, offers, button, value="", **more):
+    """A line to type with suggestions; its event is "add", and an empty value says that it was."""
+    return {
+        "kind": "entry",
+        "name": name,
+        "label": label,
+        "offers": list(offers),
+        "button": button,
+        "value": value,
+        **more,
+    }
 
 
 def buttons(name, label, items, **more):

@@ -108,7 +108,7 @@ class RecommendationExplorer(MaskingExplorer):
         found = offers(model.films.titles, state["query"], history)
         controls = (
             choice("example", "Example", names, state["example"], ("(your own history)", *self.examples)),
-            entry("query", "Add a film", found, "Add"),
+            entry("query", "Add a film", found, "Add", state["query"]),
             *self.shared_controls(state),
             buttons(
                 "history", "History", [("drop", "Remove masked films for good", None, not state["mask"])]
@@ -119,6 +119,9 @@ class RecommendationExplorer(MaskingExplorer):
         )
         outputs = self.asked.outputs(history, state["target"], ())
         masked = self.asked.outputs(history, state["target"], tuple(sorted(state["mask"])))
+        items = [{"id": title, "text": title, "label": f"Add {title}", "pressed": False} for title in found]
+        chips = {"kind": "chips", "name": "add", "title": "Films that fit: click to add", "items": items}
+        offered = ({**chips, "label": chips["title"], "above": True},) if items else ()
         table = {
             "kind": "table",
             "name": "list",
@@ -127,4 +130,4 @@ class RecommendationExplorer(MaskingExplorer):
             "rows": ranking(outputs, masked, model.films.titles, self.k),
             "below": True,
         }
-        return type(view)(**{**vars(view), "panels": (*view.panels, table)})
+        return type(view)(**{**vars(view), "panels": (*offered, *view.panels, table)})

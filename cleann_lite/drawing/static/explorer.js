@@ -180,14 +180,17 @@ const CONTROLS = {
     let offers = [];
     const list = make("datalist", { id: id + "-list" });
     const input = make("input", { type: "text", id, list: id + "-list", autocomplete: "off", dir: "auto" });
+    let added = null; // what was asked for last: it stays in the line where it could not be added
     const add = () => {
       clearTimeout(timer);
       if (!input.value.trim()) return;
-      event("add", input.value);
-      input.value = "";
+      added = input.value;
+      change(added, false);
+      event("add", added);
     };
     input.addEventListener("input", () => {
       clearTimeout(timer);
+      added = null;
       if (offers.includes(input.value)) return add();
       timer = setTimeout(() => change(input.value, false), 150);
     });
@@ -197,6 +200,7 @@ const CONTROLS = {
         offers = next.offers;
         list.replaceChildren(...offers.map((value) => make("option", { value })));
       }
+      if (added !== null && input.value === added && next.value === "") input.value = "";
     };
     const row = make("div", { class: "cl-row" }, input, make("button", { type: "button", onclick: add }, control.button));
     return { node: make("div", { class: "cl-control cl-wide" }, make("label", { for: id }, control.label), row, list), update };
