@@ -87,19 +87,22 @@ check("10.a", "a")
 # %% [markdown]
 # This is the control for a test: **the planted truth**, with both halves. A test that gets worse as *n* grows is wrong; one that does well at small *n* is worth having.
 #
-# Fisher's test at α = .01 may miss a graph even at n = 10⁸. That is not its fault: the learner asks about thousands of sets, and a few planted graphs hold a true edge whose partial correlation given some set is nearly zero by cancellation (an *unfaithful* graph). Find the weakest in the missed ones:
+# And yet two graphs are not exact even at n = 10⁸. Is Fisher's test wrong, then? Ask an oracle the same questions, and list where the two disagree:
 
 # %%
-test = lambda sem: cl.PartialCorrelation(sem.correlation, 10**8)  # noqa: E731
 for number, sem in enumerate(planted):
-    found = cl.learn_pag(test(sem), selection_bias=False)
-    true = (sem.weights != 0) | (sem.weights != 0).T
-    for x, y in np.argwhere(np.triu(true & (found.marks == 0))):
-        given = found.separating_set(x, y)
-        r = test(sem).partial_correlations([x], [y], [given])[0]
-        print(f"graph {number}: the true edge {x}–{y} has r = {r:.1e} given {given}")
+    test, oracle = cl.PartialCorrelation(sem.correlation, 10**8), cl.DSeparation(sem.dag, list(range(10)))
+    found = cl.learn_pag(test, selection_bias=False, trace=True)
+    extra = (found.marks != 0) & ~((sem.weights != 0) | (sem.weights != 0).T)
+    for s in found.trace:
+        if extra.any() and s.kind == "test" and s.independent != oracle.independent(s.x, s.y, s.given):
+            r = test.partial_correlations([s.x], [s.y], [s.given])[0]
+            print(f"graph {number} ({extra.sum() // 2} extra edges): {s.x} and {s.y} given {s.given} are dependent, with r = {r:.1e}")
 
 # %% [markdown]
+# One or two answers in hundreds: there, two paths cancel almost exactly, and what is left is too small to see even at this *n* (such a graph is nearly *unfaithful*). The wrong answer puts a wrong mark, the mark hides the set that would have
+# separated other pairs, and their edges stay. The test is right in the limit; a learner passes its rare mistakes on.
+#
 # ## From a table to a graph
 #
 # A learner needs a test, and a test can come from any table. **Numbers** (a DataFrame): Fisher's test on correlations. **Categories**: a test of counts, $G^2$. Nothing else changes. The same chain, weather → visitors → takings, once in numbers and once cut into categories:
