@@ -45,7 +45,8 @@ def _rows():
     words, bytes_, metaspace, open_bytes = "wordpiece", "byte-level", "metaspace", "byte-level, open"
     single = {
         "mobilebert": {"true_hidden_size": 32, "intra_bottleneck_size": 32, "use_bottleneck": False,
-                       "key_query_shared_bottleneck": False, "num_feedforward_networks": 1},
+                       "key_query_shared_bottleneck": False, "num_feedforward_networks": 1,
+                       "classifier_activation": False},
         "esm": {"position_embedding_type": "absolute", "emb_layer_norm_before": True},
         "convbert": {"head_ratio": 1},
         "squeezebert": dict.fromkeys(("q_groups", "k_groups", "v_groups", "post_attention_groups",
