@@ -284,9 +284,9 @@ def its_control(kind):
 def test_a_graph_at_random_is_no_better_than_its_controls():
     """The control's own check: whatever the learner, if it knows nothing the difference is 0."""
     rows = (graph_at_random, its_control("permuted"), its_control("random"), "exhaustive")
-    run_of = run(250, rows, max_size=3)
+    run_of = run(150, rows, max_size=3)
     counted = run_of.compare("graph-at-random", "permuted").counted_size
-    assert counted.low < 0 < counted.high and counted.high - counted.low < 0.4
+    assert counted.low < 0 < counted.high and counted.high - counted.low < 0.5
     assert run_of.values("graph-at-random", "success").mean() < run_of.values("exhaustive", "success").mean()
     # sets that hang together in a graph overlap more than sets drawn one by one, so these do a little better
     assert abs(run_of.compare("graph-at-random", "random").counted_size.estimate) < 0.25
@@ -312,7 +312,7 @@ def test_a_graph_that_knows_is_better_than_its_controls():
     def control(case):
         return at_equal_sizes(case, "permuted", case.allowed(learner=the_strongest))
 
-    found = run(200, (knowing, control), likely_yes(), max_size=3).compare("knowing", "control")
+    found = run(120, (knowing, control), likely_yes(), max_size=3).compare("knowing", "control")
     assert found.counted_size.high < 0
 
 

@@ -72,11 +72,7 @@ class Second:
             test = cl.PartialCorrelation(
                 inner / np.outer(length, length), self.network.config.hidden_size, alpha=0.01
             )
-            yield cl.learn_pag(test, nodes=kept, **TIERS(kept))
-
-
-def TIERS(kept):
-    return {}
+            yield cl.learn_pag(test, nodes=kept, tiers=[kept[:-1], [0]])
 
 
 def reached(marks, inside):
