@@ -221,7 +221,7 @@ def test_pieces_and_words_are_both_units(folder_of):
     pieces, words = model.encode(TEXT, units="pieces"), model.encode(TEXT)
     assert len(pieces.units) > len(words.units)
     assert "Wonderful" in words.units
-    with pytest.raises(ValueError, match="'words' or 'pieces'"):
+    with pytest.raises(ValueError, match="'words', 'pieces' or 'sentences'"):
         model.encode(TEXT, units="letters")
 
 
