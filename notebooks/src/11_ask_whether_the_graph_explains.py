@@ -30,6 +30,7 @@ from cleann_lite.course import (
     readers,
     show,
     truth_record,
+    yours,
 )
 
 plot_style()
@@ -124,6 +125,7 @@ def with_residual(A, r):
 check("11.2", with_residual)
 
 # %%
+with_residual = yours("11.2")
 sentence = planted.examples(rule, rng, 1)[0]
 true = rule.causes(sentence)
 attention = how_it_mixes(model.network, input_ids=torch.as_tensor([[planted.CLS, *sentence]]))()[-1].attention
@@ -195,9 +197,10 @@ def log_odds(places):
 
 
 seen = readers.Sentence.of(model, sentence)
-table = interactions(log_odds, len(sentence))
+table = yours("11.3")(log_odds, len(sentence))
 names = ["ABCD"[w - planted.A] if planted.A <= w <= planted.D else f"w{place}" for place, w in enumerate(sentence)]
-cl.heat_map(table / np.abs(table).max(), names, title="Effects on the diagonal, interactions beside it (scaled)")
+picture = cl.heat_map(table / np.abs(table).max(), names, title="Effects on the diagonal, interactions beside it (scaled)")
+show(picture, "A square table of the words: what masking each word alone changes on the diagonal, and what each pair changes beyond the sum of its two beside it.")
 
 # %% [markdown]
 # Masking shows at once what the graph of attention had to be corrected to show, and one thing more: that A and B *act together* (masking both changes less than the sum of the two, since one alone already breaks the rule). Lay both over each other: which words does the graph join to the outcome, and which does intervening name?
