@@ -23,7 +23,7 @@ def test_search_finds_a_section(browser, tmp_path):
     page.get_by_label("Search").fill("Zhang statement")
     found = page.locator("#found a")
     found.first.wait_for()
-    assert "api_orientation.html" in found.first.get_attribute("href")
+    assert "api_causal.orientation.html" in found.first.get_attribute("href")
     page.get_by_label("Search").fill("xyzzy")
     assert page.locator("#found").inner_text() == "Nothing found."
     page.get_by_label("Search").fill("<img src=x onerror=alert(1)>")
