@@ -64,9 +64,46 @@ def test_readings_say_better_only_where_the_interval_does():
             assert (said == "worse") == (line[f"low_{control}"] > 0)
     table = tr.readings_table(lines[:2]).splitlines()
     assert len(table) == 4
-    assert f"{lines[0]['size_random']:+.2f}" in table[2]
+    assert f"{tr.better(lines[0], 'random')}, {lines[0]['size_random']:+.2f}" in table[2]
 
 
-def test_rungs_are_told_by_reading():
-    lines = [{"reading": "norms", "figure": "lowers", "mean": 0.8, "low": 0.7, "high": 0.9, "n": 3}]
-    assert "| words of sets that lower the outcome alone | 0.800 [0.700, 0.900] |" in tr.rungs_table(lines)
+@pytest.mark.parametrize("model", ["pocket-bert4rec", "pocket-sentiment", "minilm"])
+def test_the_chosen_setting_is_the_best_of_validation_and_its_test_line_is_given(model):
+    lines = tr.read(data_path("recorded", "readings.csv"))
+    line = tr.chosen(lines, model)
+    assert line["split"] == "test" and line["model"] == model
+    tried = tr._find(lines, model=model, split="validation", heads="together")
+    tested = {tr._setting(x) for x in tr._find(lines, model=model, split="test", heads="together")}
+    best = min(x["size_permuted"] for x in tried if tr._setting(x) in tested)
+    same = [x for x in tried if tr._setting(x) == tr._setting(line)]
+    assert same[0]["size_permuted"] == best
+
+
+def test_sets_of_planted_rules_are_told_beside_permuted_names(planted):
+    table = tr.planted_sets_table(planted).splitlines()
+    assert len(table) == 2 + len(tr.READINGS)
+    part = tr._find(planted, layers=1.0, reading="0.0", reader="edge")
+    exact, permuted = (np.mean([x[f] for x in part]) for f in ("exact", "permuted"))
+    assert f"{exact:.0%}; permuted {permuted:.0%}" in table[2]
+
+
+@pytest.mark.parametrize(
+    ("figure", "low", "high", "verdict"),
+    [
+        ("own head: same", 0.0, 0.04, "informative"),
+        ("own head: same", 0.0, 0.07, "not decided"),
+        ("own head: as_good", 0.0, 0.152, "not decided"),
+        ("own head: as_good", 0.0, 0.0, "not falsified"),
+        ("other head: as_good", 0.3, 0.6, "falsified"),
+        ("other head: as_good", 0.05, 0.6, "not decided"),
+        ("head: more", -0.006, 0.0, "not decided"),
+        ("head: more", 0.001, 0.01, "more"),
+        ("everywhere: more", -0.2, -0.1, "less"),
+        ("raises", 0.0, 0.1, ""),
+    ],
+)
+def test_a_rung_decides_only_where_the_whole_interval_is_on_one_side(figure, low, high, verdict):
+    line = {"reading": "norms", "figure": figure, "mean": (low + high) / 2, "low": low, "high": high, "n": 3}
+    assert tr.rung_verdict(line) == verdict
+    row = next(r for r in tr.rungs_table([line]).splitlines() if r.startswith(f"| {tr.RUNGS[figure][0]} |"))
+    assert f"{verdict}, {line['mean']:.3f}" in row or (not verdict and f"| {line['mean']:.3f}" in row)

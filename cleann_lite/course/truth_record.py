@@ -80,6 +80,21 @@ def planted_table(lines: Sequence[dict], figure: str = "auc") -> str:
     return "\n".join(table)
 
 
+def planted_sets_table(lines: Sequence[dict]) -> str:
+    """How often the reported set is one of the rule's smallest, beside permuted names, as Markdown."""
+    depths = sorted({line["layers"] for line in lines})
+    heads = " | ".join(f"{depth:.0f} layer" + "s" * (depth > 1) for depth in depths)
+    table = [f"| graph | {heads} |", "|---" * (len(depths) + 1) + "|"]
+    for reading, name in READINGS.items():
+        cells = []
+        for depth in depths:
+            part = _find(lines, layers=depth, reading=reading, reader="edge")
+            exact, permuted = (np.mean([x[figure] for x in part]) for figure in ("exact", "permuted"))
+            cells.append(f"{exact:.0%}; permuted {permuted:.0%}")
+        table.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(table)
+
+
 def planted_figure(lines: Sequence[dict], figure: str = "auc"):
     """Readers by rules, a panel a depth: a number in each cell, its colour how far it is above chance."""
     from matplotlib import pyplot
@@ -109,17 +124,30 @@ def planted_figure(lines: Sequence[dict], figure: str = "auc"):
 # --- readings of the residual connection -----------------------------------------------------------------
 
 
+def chosen(lines: Sequence[dict], model: str) -> dict:
+    """The tested line whose setting gained most over permuted names on the model's validation inputs."""
+    mine = [line for line in lines if line["model"] == model and line["heads"] == "together"]
+    tested = {_setting(line): line for line in mine if line["split"] == "test"}
+    tried = [line for line in mine if line["split"] == "validation" and _setting(line) in tested]
+    return tested[_setting(min(tried, key=lambda line: line["size_permuted"]))]
+
+
+def _setting(line):
+    return line["reading"], line["alpha"], line["candidates"]
+
+
 def readings_table(lines: Sequence[dict]) -> str:
-    """Settings by controls at equal sizes, as Markdown; negative: the graph's sets are smaller."""
-    sizes = " | ".join(f"size − {control}" for control in CONTROLS.values())
-    table = [f"| reading, α, candidates | inputs | sets tried | success | {sizes} |"]
+    """Settings by controls at equal sizes, as Markdown: the verdict, then the size less the control's."""
+    sizes = " | ".join(f"against {control}" for control in CONTROLS.values())
+    table = [f"| model: reading, α, candidates | inputs | sets tried | success | {sizes} |"]
     table.append("|---" * (4 + len(CONTROLS)) + "|")
     for line in lines:
-        name = f"{READINGS[line['reading']]}, {line['alpha']:g}, {line['candidates']}"
+        name = f"{line['model']}: {READINGS[line['reading']]}, {line['alpha']:g}, {line['candidates']}"
         cells = [
-            f"{line[f'size_{c}']:+.2f} [{line[f'low_{c}']:+.2f}, {line[f'high_{c}']:+.2f}]" for c in CONTROLS
+            f"{better(line, c)}, {line[f'size_{c}']:+.2f} [{line[f'low_{c}']:+.2f}, {line[f'high_{c}']:+.2f}]"
+            for c in CONTROLS
         ]
-        about = f"{line['n']:.0f} | {100 * line['share']:.0f} % | {100 * line['success']:.0f} %"
+        about = f"{line['n']:.0f} | {100 * line['share']:.1f} % | {100 * line['success']:.0f} %"
         table.append(f"| {name} | {about} | {' | '.join(cells)} |")
     return "\n".join(table)
 
@@ -162,26 +190,41 @@ def randomised_figure(lines: Sequence[dict]):
 
 # --- rungs -----------------------------------------------------------------------------------------------
 
+# figure -> what it is called; where a verdict follows: the limit, and the words below and above it
+RUNGS = {
+    "own head: same": ("permuted names give the same graph", 0.05, "informative", "not informative"),
+    "own head: as_good": ("permuted names fit as well, own head", 0.05, "not falsified", "falsified"),
+    "other head: as_good": ("permuted names fit as well, another head", 0.05, "not falsified", "falsified"),
+    "lowers": ("words of sets that lower the prediction alone", None, "", ""),
+    "raises": ("words of sets that raise the prediction alone", None, "", ""),
+    "head: more": ("one head: kept less removed edges, log-odds", 0.0, "less", "more"),
+    "everywhere: more": ("all layers: kept less removed edges, log-odds", 0.0, "less", "more"),
+}  # fmt: skip
+
+
+def rung_verdict(line: dict) -> str:
+    """The words of `RUNGS` where the whole interval is on one side of the limit, else "not decided"."""
+    _, limit, below, above = RUNGS[line["figure"]]
+    if limit is None:
+        return ""
+    if line["high"] < limit:
+        return below
+    return above if line["low"] > limit else "not decided"
+
 
 def rungs_table(lines: Sequence[dict]) -> str:
-    """The rungs by reading, with intervals over inputs, as Markdown."""
-    rows = {
-        "own head: same": "permuted names give the same graph",
-        "own head: as_good": "permuted names are violated as little (own head)",
-        "other head: as_good": "permuted names are violated as little (another head)",
-        "lowers": "words of sets that lower the outcome alone",
-        "raises": "words of sets that raise the outcome alone",
-        "head: more": "knock-out in one head: kept less removed edges, log-odds",
-        "everywhere: more": "knock-out in all layers: kept less removed edges, log-odds",
-    }
+    """The rungs of one model by reading, with intervals over inputs and verdicts, as Markdown."""
     readings = list(dict.fromkeys(line["reading"] for line in lines))
     table = [f"| | {' | '.join(READINGS[r] for r in readings)} |", "|---" * (len(readings) + 1) + "|"]
-    for figure, name in rows.items():
+    for figure, (name, *_) in RUNGS.items():
         cells = []
         for reading in readings:
             found = _find(lines, reading=reading, figure=figure)
-            cells.append(
-                f"{found[0]['mean']:.3f} [{found[0]['low']:.3f}, {found[0]['high']:.3f}]" if found else "–"
-            )
+            cells.append(_told(found[0]) if found else "–")
         table.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(table)
+
+
+def _told(line):
+    figures = f"{line['mean']:.3f} [{line['low']:.3f}, {line['high']:.3f}]"
+    return ", ".join(filter(None, (rung_verdict(line), figures)))
