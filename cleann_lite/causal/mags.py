@@ -185,6 +185,8 @@ def pag_by_enumeration(mag, selection_bias: bool = True, tier: Sequence[int] | N
     """
     mag = np.asarray(mag, dtype=np.int8)
     shared, unknown = mag.copy(), (mag > 0) * np.int8(Mark.CIRCLE)
+    for x, collider, y in _unshielded_colliders(mag):  # equivalent graphs share them
+        unknown[[x, y], collider] = Mark.ARROW
     if tier is not None:
         unknown[(mag > 0) & (np.asarray(tier)[:, None] < np.asarray(tier)[None, :])] = Mark.ARROW
     for candidate in _fillings(unknown, mag, selection_bias and tier is None):
