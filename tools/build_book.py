@@ -5,6 +5,7 @@ network for anything. ``--only 03 05`` makes some notebooks only, ``--out FOLDER
 """
 
 import argparse
+import base64
 import html
 import json
 import re
@@ -24,16 +25,25 @@ from nbconvert import HTMLExporter
 from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 
 from cleann_lite.course.checks import reading
+from cleann_lite.drawing.view import stored_script
 
 ROOT = Path(__file__).resolve().parent.parent
 STATIC = Path(__file__).resolve().parent / "book"
 WIDGET = "application/vnd.jupyter.widget-view+json"
+STORE = "from cleann_lite.widgets.explorer import Explorer; Explorer.in_page = True"
 DOCUMENTS = ("docs/teaching.md", "docs/prototype_a_variant.md")
 
 
 def executed(source):
-    """One notebook for the book: solved and executed, with the stub shown before each solution."""
-    notebook = build_notebooks.execute(build_notebooks.build(source, solved=True), timeout=600)
+    """One notebook for the book: solved and executed, with the stub shown before each solution.
+
+    Its explorers store their states, so that they answer on the page (see `with_explorers`).
+    """
+    notebook = build_notebooks.build(source, solved=True)
+    if "cleann_lite.widgets" in source.read_text(encoding="utf-8"):
+        notebook.cells.insert(0, nbformat.v4.new_code_cell(STORE))
+    notebook = build_notebooks.execute(notebook, timeout=600)
+    notebook.cells = [cell for cell in notebook.cells if cell.source != STORE]
     read = jupytext.reads(source.read_text(encoding="utf-8"), fmt="py:percent")
     stubs = [cell.source for cell in read.cells if "exercise" in build_notebooks.tags(cell)]
     cells = []
@@ -107,6 +117,9 @@ def finished(soup, names):
             link["href"] = f"{Path(target).stem}.html"
         if "anchor-link" in link.get("class", ()):
             link["aria-label"] = "Link to this section"
+    for table in soup.find_all("table"):
+        if "wide" not in table.parent.get("class", ()):
+            table.wrap(soup.new_tag("div", attrs={"class": "wide"}))
     seen = set()
     for heading in soup.find_all(re.compile("^h[1-6]$")):
         base = (
@@ -142,6 +155,26 @@ def entries(soup, address, page):
     return records
 
 
+def with_explorers(soup):
+    """The inner HTML of a page, with the script of its explorers where it has any."""
+    alive = soup.select_one(".cl-stored") is not None
+    return f"{soup}{stored_script() if alive else ''}"
+
+
+def turning(navigation, current):
+    """Links to the page before and after."""
+    place = [address for address, _ in navigation].index(current) if current in dict(navigation) else None
+    if place is None:
+        return ""
+    ends = (("prev", "← ", navigation[place - 1 : place]), ("next", "→ ", navigation[place + 1 : place + 2]))
+    links = "".join(
+        f'<a rel="{end}" href="{address}">{arrow}{html.escape(name)}</a>'
+        for end, arrow, near in ends
+        for address, name in near
+    )
+    return f'<nav class="turn" aria-label="Before and after">{links}</nav>'
+
+
 def page(title, body, navigation, current):
     """A whole page around its inner HTML."""
     here = ' aria-current="page"'
@@ -150,16 +183,17 @@ def page(title, body, navigation, current):
         for address, name in navigation
     )
     return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8">
+<html lang="en" class="cl-page"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
 <title>{html.escape(title)} · cleann_lite</title>
-<link rel="stylesheet" href="book.css"><link rel="stylesheet" href="pygments.css"></head><body>
+<link rel="stylesheet" href="pygments.css"><link rel="stylesheet" href="book.css"></head><body>
 <a class="skip" href="#main">Skip to the text</a>
-<nav aria-label="The book"><p class="home"><a href="index.html">cleann_lite</a></p>
+<nav class="book" aria-label="The book"><p class="home"><a href="index.html">cleann_lite</a></p>
 <form role="search" onsubmit="return false"><label for="search">Search</label>
 <input id="search" type="search" autocomplete="off" aria-controls="found"></form>
-<ol id="found" aria-live="polite"></ol><ul>{links}</ul></nav>
-<main id="main">{body}</main>
+<div aria-live="polite"><p id="said"></p><ol id="found"></ol></div><ul>{links}</ul></nav>
+<main id="main">{body}{turning(navigation, current)}</main>
 <script src="search-index.js"></script><script src="search.js"></script></body></html>
 """
 
@@ -167,7 +201,8 @@ def page(title, body, navigation, current):
 def pygments_style():
     from pygments.formatters import HtmlFormatter
 
-    return HtmlFormatter(style="default").get_style_defs(".highlight")
+    light, dark = (HtmlFormatter(style=s).get_style_defs(".highlight") for s in ("default", "github-dark"))
+    return f"{light}\n@media screen and (prefers-color-scheme:dark){{\n{dark}\n}}\n"
 
 
 def markdown_body(text):
@@ -175,14 +210,29 @@ def markdown_body(text):
     return BeautifulSoup(render(with_math(text)), "html.parser")
 
 
-def welcome(notebooks):
-    """The first page: what this is, and the list of chapters with their first sentence."""
+def first_picture(soup):
+    """The first picture of a notebook's outputs as a file: (ending, bytes), or None."""
+    for found in soup.select("img[src^='data:image/'], figure svg"):
+        if found.name == "svg":
+            return "svg", str(found).encode()
+        kind, _, data = found["src"].removeprefix("data:image/").partition(";base64,")
+        return {"svg+xml": "svg"}.get(kind, kind), base64.b64decode(data)
+    return None
+
+
+def welcome(notebooks, out):
+    """The first page: what this is, and the chapters, each with a picture and its first sentence."""
     rows = []
     for name, soup in notebooks:
         first = next((p for p in soup.find_all("p") if len(p.get_text()) > 60), None)
         title = html.escape(soup.h1.get_text().replace("¶", ""))
-        rows.append(f'<li>{name[:2]} <a href="{name}.html">{title}</a>'
-                    f"<br>{html.escape(first.get_text()) if first else ''}</li>")  # fmt: skip
+        image = ""
+        if picture := first_picture(soup):
+            file = out / f"{name}.{picture[0]}"
+            file.write_bytes(picture[1])
+            image = f'<span class="thumb"><img src="{file.name}" alt="" loading="lazy"></span>'
+        rows.append(f'<li><a href="{name}.html">{image}{name[:2]} {title}</a>'
+                    f"<p>{html.escape(first.get_text()) if first else ''}</p></li>")  # fmt: skip
     return BeautifulSoup(
         "<h1>Open a Transformer, read it as a causal model, and check what you read</h1>"
         "<p>A course and a small Python package. Every page here is a notebook as it ran; solutions are "
@@ -206,7 +256,7 @@ def build(out, only=()):
     with ThreadPoolExecutor(2) as pool:
         notebooks = list(pool.map(executed, sources))
     bodies = [(s.stem, finished(notebook_body(n), names)) for s, n in zip(sources, notebooks, strict=True)]
-    pages = [("index", "Welcome", welcome(bodies))]
+    pages = [("index", "Welcome", welcome(bodies, out))]
     pages += [
         (name, f"{name[:2]} {soup.h1.get_text().replace('¶', '').strip()}", soup) for name, soup in bodies
     ]
@@ -223,7 +273,7 @@ def build(out, only=()):
     for name, title, soup in pages:
         index += entries(soup, f"{name}.html", title)
         (out / f"{name}.html").write_text(
-            page(title, str(soup), navigation, f"{name}.html"), encoding="utf-8"
+            page(title, with_explorers(soup), navigation, f"{name}.html"), encoding="utf-8"
         )
     (out / "search-index.js").write_text(
         f"const INDEX = {json.dumps(index, ensure_ascii=False)};\n", encoding="utf-8"

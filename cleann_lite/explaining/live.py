@@ -6,7 +6,7 @@ pair and with each set that was found. The browser's side is ``drawing/static/st
 
 from itertools import combinations
 
-from ..drawing.view import buttons, slider
+from ..drawing.view import buttons, slider, store
 from .interactive import ALPHAS, BEST, Asked, change_bars, explanation_view, score_text
 
 MOST_WORK = 60_000  # units that the model reads for the masks of one page
@@ -24,8 +24,8 @@ def states(explanation) -> dict:
     Returns
     -------
     dict
-        ``views``, one per level α in ``values``; ``masks`` by positions; ``scores`` by size; ``unstored`` is
-        said of any other mask.
+        See `cleann_lite.drawing.view.store`, with a view per level α; ``masks`` by positions; ``scores`` by
+        size; ``unstored`` is said of any other mask.
 
     Raises
     ------
@@ -53,17 +53,15 @@ def states(explanation) -> dict:
         buttons("buttons", "Mask", [("clear", "Unmask all", None, True)]),
     )
     title = f"The {noun}s: click one to mask it"
-    svgs, views = [], []
-    for level in levels:
+    views = {}
+    for level in [alpha, *(other for other in levels if other != alpha)]:
         view = explanation_view(asked, {**state, "alpha": level}, noun, controls, title)
         message, one = view.message("explanation", 0), found[level]
-        if view.svg not in svgs:
-            svgs.append(view.svg)
-        message |= {"svg": svgs.index(view.svg), "nodes": list(one.nodes), "best": _best(one)}
-        views.append({**message, "sets": [list(s.positions) for s in one.sets]})
+        message |= {"nodes": list(one.nodes), "best": _best(one)}
+        views[levels.index(level),] = {**message, "sets": [list(s.positions) for s in one.sets]}
     masks, whole = _masks(asked, input, target, [one for level in levels for one in found[level].sets])
     answers, names = _answers(asked, input, target, masks)
-    standing = next(p["text"] for p in views[0]["panels"] if p.get("name") == "score")
+    standing = next(p["text"] for p in message["panels"] if p.get("name") == "score")
     scores = {}
     for best in {_best(one) for one in found.values()}:
         example = next(one for one in found.values() if _best(one) == best)
@@ -74,16 +72,13 @@ def states(explanation) -> dict:
                     text = standing
                 scores[f"{best},{count},{str(flipped).lower()}"] = text
     said = "every pair" if whole else f"the pairs of the {noun}s that matter most alone"
-    return {
-        "spec": {
-            "title": "Try it: this page answers by itself",
-            "hint": f"Move α; click {noun}s to mask them and watch the probability. Stored are every single "
-            f"{noun}, {said} and the sets found.",
-        },
-        "key": "alpha", "values": levels, "state": {"alpha": alpha}, "svgs": svgs, "views": views,
-        "masks": answers, "names": names, "scores": scores,
-        "unstored": f"You masked {{count}} {noun}s: that state is not stored in this page, only in Python.",
-    }  # fmt: skip
+    spec = {
+        "title": "Try it: this page answers by itself",
+        "hint": f"Move α; click {noun}s to mask them and watch the probability. Stored are every single "
+        f"{noun}, {said} and the sets found.",
+    }
+    unstored = f"You masked {{count}} {noun}s: that state is not stored in this page, only in Python."
+    return store(spec, {"alpha": levels}, views, masks=answers, names=names, scores=scores, unstored=unstored)
 
 
 def _noun(explanation):

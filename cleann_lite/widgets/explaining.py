@@ -3,6 +3,7 @@
 from ..causal.graphs import distinct
 from ..drawing.view import buttons, choice, parse_key, slider, switch, text_area
 from ..explaining.interactive import ALPHAS, BEST, Asked, explanation_view
+from ..explaining.live import states
 from ..explaining.search import explain
 from .explorer import Explorer
 
@@ -31,6 +32,9 @@ class MaskingExplorer(Explorer):
     """What the explorers of texts and of histories share: one's own mask, and the sets as a start."""
 
     noun = "word"
+
+    def stored_states(self):
+        return states(self.explanation_of(self.state))
 
     def __init__(self, model, **state):
         self.asked = Asked(explain, model, self.report, search="cleann")

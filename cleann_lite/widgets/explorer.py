@@ -11,10 +11,12 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from threading import Event, Lock, Thread
+from typing import ClassVar
 
 from ..drawing.draw import svg_image, words_html
 from ..drawing.html import escape, style
-from ..drawing.view import css, script, standing
+from ..drawing.view import css, script, standing, stored
+from .stored import grid, stored_states
 
 OLD = "What is shown below belongs to the last input that worked."
 
@@ -36,6 +38,9 @@ class Explorer:
     name = "explorer"
     title = ""
     hint = ""
+    page_hint = ""  # in a page without Python, where it differs
+    kept: ClassVar = {}  # control -> how many values a page without Python has; the most telling first
+    in_page = False  # set on the class: outputs are for such a page
 
     def __init__(self, **state):
         self._widget, self._stopped, self._turn, self._told = None, Event(), Lock(), 0.0
@@ -165,6 +170,26 @@ class Explorer:
         if self._widget is not None:
             self._widget.view = self.view.message(self.name, sequence)
 
+    # --- a page without Python ---
+
+    def states_of_page(self):
+        """The states to store in a page, the present one first: all that ``kept`` can be moved to."""
+        return grid(self)
+
+    def page_view(self, state):
+        """What a page shows of a state, where no state came before it; pure."""
+        return self.render(state)
+
+    def stored_states(self):
+        """This explorer for a page without Python, as ``drawing.view.stored`` takes it."""
+        return stored_states(self)
+
+    def live_html(self):
+        """The explorer as it answers in a page that has ``drawing.view.stored_script``."""
+        if self.view.error:
+            return self.static_html()
+        return f"{stored(self.stored_states())}<noscript>{self.static_html()}</noscript>"
+
     # --- display ---
 
     @property
@@ -183,10 +208,14 @@ class Explorer:
         said = [self.view.error or self.view.status, *_panel_texts(self.view.panels)]
         lines = "".join(f"<div>{escape(line)}</div>" for line in said if line)
         words = words_html(self.view.words, title=self.view.words_title)
-        return f'{style()}<figure class="cl cl-doc">{title}{lines}{picture}{words}</figure>'
+        still = '<div class="small">A still picture: run this cell in Jupyter to move its controls.</div>'
+        return f'{style()}<figure class="cl cl-doc">{title}{lines}{picture}{words}{still}</figure>'
 
     def _repr_mimebundle_(self, include=None, exclude=None):
-        bundle = {"text/html": self.static_html(), "text/plain": f"{self.title}: {self.view.status}"}
+        html = self.live_html() if self.in_page else self.static_html()
+        bundle = {"text/html": html, "text/plain": f"{self.title}: {self.view.status}"}
+        if self.in_page:
+            return bundle
         try:
             live = self.widget._repr_mimebundle_()
         except ImportError:

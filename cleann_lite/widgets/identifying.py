@@ -6,6 +6,7 @@ questions of `cleann_lite.identifiability`, and `row_chart` draws the answer.
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import ClassVar
 
 import numpy as np
 
@@ -274,6 +275,8 @@ class IdentifiabilityExplorer(Explorer):
         "Make the sequence longer than the value size plus one, and another row of attention gives the very "
         "same output. Then make the key smaller than the value: such a head cannot make that other row."
     )
+
+    kept: ClassVar = {"n": 10, "d_v": 8, "shown": 3, "d_k": 3}
 
     def __init__(self, n=12, d_k=4, d_v=6, seed=0, shown="equivalent"):
         super().__init__(n=n, d_k=d_k, d_v=d_v, seed=seed, shown=shown)

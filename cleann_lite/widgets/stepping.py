@@ -5,6 +5,8 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product
+from typing import ClassVar
 
 import networkx as nx
 import numpy as np
@@ -22,6 +24,9 @@ STOPS = {
     "change": ("every change of the graph", ("remove", "orient", "level")),
     "level": ("every level", ("level",)),
 }
+MOST_STATES = 1500  # stored in a page
+METHODS = {"icd": "ICD", "fci": "FCI"}
+WAY = ("problem", "pace", "method")  # what a search and its steps depend on
 SPEEDS = {1600: "slow", 800: "medium", 250: "fast"}
 _MARK_NAME = {Mark.CIRCLE: "a circle", Mark.ARROW: "an arrowhead", Mark.TAIL: "a tail"}
 
@@ -212,10 +217,9 @@ def step_controls(searches, state, place, halts):
     last = place == len(halts) - 1
     play = ("⏸ Pause", "Pause") if state["playing"] else ("▶ Play", "Play")
     names = tuple(searches.problems)
-    methods = {"icd": "ICD", "fci": "FCI"}
     return (
         choice("problem", "Problem", names, state["problem"], hidden=len(names) == 1),
-        choice("method", "Method", tuple(methods), state["method"], tuple(methods.values())),
+        choice("method", "Method", tuple(METHODS), state["method"], tuple(METHODS.values())),
         choice("pace", "Halt at", tuple(STOPS), state["pace"], [text for text, _ in STOPS.values()]),
         choice("speed", "Speed", tuple(SPEEDS), state["speed"], tuple(SPEEDS.values())),
         slider("step", "Step", halts, halts[place], lambda at: f"{at} of {halts[-1]}"),
@@ -273,6 +277,23 @@ class DiscoveryStepper(Explorer):
         self.searches = Searches(problems)
         start = {"problem": next(iter(problems)), "method": method, "pace": pace, "speed": 800}
         super().__init__(**start, step=0, playing=False)
+
+    kept: ClassVar = dict.fromkeys(("step", "playing", *WAY))
+
+    def states_of_page(self):
+        """This search step by step, then others, whole, as many as fit."""
+        yield self.state
+        ways, left = product(self.searches.problems, STOPS, METHODS), MOST_STATES
+        for way in sorted(
+            ways, key=lambda way: sum(self.state[n] != v for n, v in zip(WAY, way, strict=True))
+        ):
+            state = {**self.state, **dict(zip(WAY, way, strict=True))}
+            _, moments = self.searches.run(state["problem"], state["method"])
+            steps = list(product(stops(moments, state["pace"]), (False, True)))
+            if left < MOST_STATES and len(steps) > left:
+                continue
+            yield from ({**state, "step": step, "playing": playing} for step, playing in steps[:left])
+            left -= len(steps)
 
     def changed(self, state, name):
         if name in ("problem", "method"):

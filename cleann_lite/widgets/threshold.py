@@ -6,6 +6,7 @@ functions below compare, describe and draw it.
 
 from dataclasses import replace
 from functools import lru_cache
+from typing import ClassVar
 
 import numpy as np
 
@@ -189,11 +190,14 @@ def setting_text(state):
     return f"α = {state['alpha']:g}, n = {state['n']}, {sided}, {state['method'].upper()}"
 
 
-def threshold_view(source, state):
-    """The picture of one state: the PAG, what changed since the last one, and what its tests say."""
+def threshold_view(source, state, every=False):
+    """The picture of one state: the PAG, what changed since the last one, and what its tests say.
+
+    ``every`` word is told, not only the chosen one; without ``since`` there is nothing to compare.
+    """
     settings = settings_of(state)
     pag = source.pag(*settings)
-    before = source.pag(*state["since"])
+    before = source.pag(*(state["since"] or settings))
     alpha, n, sided, _, layer, head = settings
     test = source.test(n, sided, layer, head).with_alpha(alpha)
     chosen = parse_key(state["selected"])
@@ -201,7 +205,7 @@ def threshold_view(source, state):
     centre = pag.nodes[chosen[0]] if state["around"] and chosen else None
     new, gone, changed = describe_changes(pag, before)
     seen = state["gone"] or len(gone) <= FEW
-    kept = before if seen else replace(before, marks=np.where(pag.marks > 0, before.marks, 0))
+    kept: ClassVar = before if seen else replace(before, marks=np.where(pag.marks > 0, before.marks, 0))
     drawing = draw(
         pag,
         before=kept,
@@ -214,10 +218,11 @@ def threshold_view(source, state):
     pairs = {(curve.a, curve.b): None for curve in drawing.scene.curves}
     pairs |= {chosen: None} if len(set(chosen)) == 2 else {}  # also when its edge went long ago
     details = {f"e{a}-{b}": text for (a, b), text in edge_details(pag, test, list(pairs)).items()}
-    details |= {f"n{i}": node_detail(pag, test, i) for i in chosen if len(chosen) == 1}
+    told = range(len(pag.nodes)) if every else chosen if len(chosen) == 1 else ()
+    details |= {f"n{i}": node_detail(pag, test, i) for i in told}
     count = int(np.count_nonzero(np.triu(pag.marks)))
     status = f"{setting_text(state)}: {count} edge{'s' * (count != 1)}."
-    if state["since"] != settings:
+    if state["since"] not in (None, settings):
         status += (
             f" Since the last setting: {len(new)} new, {len(gone)} gone, {len(changed)} with other marks."
         )
@@ -232,7 +237,9 @@ def threshold_view(source, state):
         {"kind": "list", "title": title, "items": items[:12] + ["…"] * (len(items) > 12)}
         for title, items in (("New", new), ("Gone", gone), ("Other marks", changed))
         if items
-    ] or [{"kind": "text", "title": "Since the last setting", "text": "No edge has changed."}]
+    ]
+    if state["since"] and not panels:
+        panels = [{"kind": "text", "title": "Since the last setting", "text": "No edge has changed."}]
     panels += [{"kind": "text", "title": "Note", "text": note} for note in pag.notes]
     hint = "Point at an edge, or choose it with the arrow keys, to see its p-value and separating set."
     return View.of(
@@ -297,6 +304,9 @@ class ThresholdExplorer(Explorer):
         "marked + (new), − (gone) or ~ (other marks)."
     )
 
+    page_hint = "Move α and watch edges come and go. Words stay in place."
+    kept: ClassVar = {"alpha": 13, "head": 12, "sided": 2, "layer": 6}
+
     def __init__(
         self, attention=None, words=None, *, correlation=None, n=64, alpha=0.01, sided="two", method="icd",
         layer=-1, head=0, ordered=False,
@@ -345,6 +355,9 @@ class ThresholdExplorer(Explorer):
         if event["name"] == "arrange":
             return {**state, "arranged": settings_of(state)}
         return state
+
+    def page_view(self, state):
+        return threshold_view(self.source, {**state, "since": None}, every=True)
 
     def render(self, state):
         past = {name: tuple(state[name]) for name in ("since", "arranged")}

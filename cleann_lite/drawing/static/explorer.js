@@ -476,6 +476,7 @@ function render({ model, el }) {
   }
 
   function showControls() {
+    for (const one of made.values()) one.node.hidden = true; // what this view does not offer
     for (const control of view.controls) {
       if (!made.has(control.name)) {
         const change = (value, start) => line.send({ state: { [control.name]: value }, start });

@@ -3,7 +3,9 @@
 
 function storedModel(data) {
   const hear = { "change:view": new Set(), "msg:custom": new Set() };
+  const keys = Object.keys(data.keys);
   const state = { selected: null, mask: [], ...data.state };
+  let last = data.views[0];
   let view = compose(0);
 
   // the words of a mask are struck as Python strikes them
@@ -39,9 +41,11 @@ function storedModel(data) {
   }
 
   function compose(sequence) {
-    const stored = data.views[data.values.indexOf(state[data.key])];
+    const found = data.views[data.at[keys.map((name) => data.keys[name].indexOf(state[name])).join()]];
+    const stored = (last = found || last);
     const answer = data.masks && data.masks[state.mask.join()];
-    const controls = stored.controls.map((one) => {
+    const controls = stored.controls.map((place) => {
+      const one = data.controls[place];
       if (one.name in state) return { ...one, value: state[one.name] };
       const items = one.items && one.items.map((item) => (item.id === "clear" ? { ...item, disabled: !state.mask.length } : item));
       return items ? { ...one, items } : one;
@@ -49,7 +53,8 @@ function storedModel(data) {
     const struck = state.mask.map((position) => (stored.nodes || []).indexOf(position)).filter((node) => node >= 0);
     return {
       ...stored, controls, sequence, selected: state.selected, svg: strike(data.svgs[stored.svg], struck),
-      panels: stored.panels.map((panel) => panelOf(panel, stored, answer)),
+      error: found ? stored.error : "That state is not stored in this page, only in Python.",
+      panels: stored.panels.map((place) => panelOf(data.panels[place], stored, answer)),
     };
   }
 
@@ -62,6 +67,7 @@ function storedModel(data) {
   }
 
   function happen({ name, item }) {
+    if (last.moves && last.moves[name]) Object.assign(state, last.moves[name]);
     if (name === "toggle") toggle(item);
     if (name === "use") mask(view.sets[item]);
     if (name === "clear") mask([]);
@@ -82,7 +88,7 @@ function storedModel(data) {
         hear["msg:custom"].forEach((hearer) => hearer({ kind: "export", for: request.for, text }));
         return;
       }
-      Object.assign(state, request.state);
+      for (const [name, value] of Object.entries(request.state)) Object.assign(state, { [name]: value }, data.resets?.[name]);
       for (const event of request.events) happen(event);
       view = compose(request.sequence);
       hear["change:view"].forEach((hearer) => hearer());
@@ -90,8 +96,15 @@ function storedModel(data) {
   };
 }
 
+async function unpacked(place) {
+  if (place.type === "application/json") return JSON.parse(place.textContent);
+  const bytes = Uint8Array.from(atob(place.textContent), (letter) => letter.charCodeAt(0));
+  const text = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
+  return JSON.parse(await new Response(text).text());
+}
+
 for (const place of document.querySelectorAll(".cl-stored")) {
-  const data = JSON.parse(place.querySelector("script").textContent);
+  const data = await unpacked(place.querySelector("script"));
   place.replaceChildren();
   render({ model: storedModel(data), el: place });
 }
