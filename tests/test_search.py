@@ -141,6 +141,46 @@ def test_all_legal_sets_of_the_smallest_size_are_reported_and_no_other(seed):
     assert found.certified is None
 
 
+class WithGradients(LinearModel):
+    """A vote whose gradients are exact."""
+
+    def attributions(self, encoded, method="gradient-x-input", steps=32):
+        return encoded.data * (1 if encoded.target else -1)
+
+
+def long_case(seed, kind):
+    """A text of 130 to 330 words, some sentences for and some against."""
+    rng = np.random.default_rng(seed)
+    words = [f"x{i}" if rng.random() > 0.1 else "." for i in range(int(rng.integers(130, 330)))]
+    votes = {word: rng.normal() * rng.choice([0.02, 0.5]) for word in words}
+    return kind(votes, bias=float(rng.normal())), " ".join(words)
+
+
+@pytest.mark.parametrize("kind", [LinearModel, WithGradients])
+@pytest.mark.parametrize("seed", range(12))
+def test_a_long_text_gets_a_set_of_which_every_unit_is_needed(seed, kind):
+    model, text = long_case(seed, kind)
+    found = cl.explain(model, text, max_nodes=12)
+    assert found.success or not flips(model, text, range(len(found.units)))
+    assert found.model_calls <= 1000
+    for one in found.sets:
+        assert flips(model, text, one.positions)
+        for unit in one.positions:
+            assert not flips(model, text, [u for u in one.positions if u != unit])
+    if kind is WithGradients:  # an exact order: the first words of it are the smallest set
+        votes = np.sort(model.attributions(model.encode(text)))[::-1].cumsum()
+        enough = np.flatnonzero(votes >= abs(model.encode(text).data.sum() + model.bias))
+        assert [len(one.units) for one in found.sets[:1]] == [count + 1 for count in enough[:1]]
+
+
+def test_a_watcher_hears_of_a_long_text_before_the_first_set_and_often():
+    heard = []
+    model, text = long_case(1, LinearModel)
+    cl.explain(model, text, max_nodes=12, progress=lambda done, cap: heard.append(done))
+    assert heard[0] == 1
+    assert np.diff(heard).max() * len(text.split()) <= 4096
+
+
 def test_the_prediction_is_checked_first():
     model = LinearModel({"a": 1.0})
     found = cl.explain(model, "a b c", target="no")

@@ -10,7 +10,7 @@ import numpy as np
 from ..models.protocol import Encoded, Model, ReadsIds
 from .explanation import ExplanationSet
 
-_BATCH = 64
+_BATCH, _WORK = 64, 4096  # inputs and units in a batch: what is asked between two reports of progress
 _FEW = 8  # a batch where the first success ends the search
 
 
@@ -62,7 +62,8 @@ class Interventions:
         report: Callable[[int, int], object] | None = None,
         batch_size: int = _BATCH,
     ):
-        self.model, self.encoded, self.max_calls, self.batch_size = model, encoded, max_calls, batch_size
+        self.model, self.encoded, self.max_calls = model, encoded, max_calls
+        self.batch_size = max(1, min(batch_size, _WORK // max(1, len(encoded.units))))
         self._memory: dict[tuple[int, ...], Answer] = {} if memory is None else memory
         self._asked: dict[tuple[int, ...], Answer] = {}
         self.report, self.passes, self.saved, self.exhausted = report, 1, 0.0, False
@@ -83,9 +84,9 @@ class Interventions:
         """Inputs that may still be run."""
         return max(self.max_calls - self.calls, 0)
 
-    def read(self, reading: Callable[[Model, Encoded], np.ndarray]) -> np.ndarray:
-        """What a reading takes from the untouched input, such as its attention; counted as one pass."""
-        self.passes += 1
+    def read(self, reading: Callable[[Model, Encoded], np.ndarray], passes: int = 1) -> np.ndarray:
+        """What a reading takes from the untouched input, such as its attention, in so many passes."""
+        self.passes += passes
         return reading(self.model, self.encoded)
 
     def run(self, masks: Iterable[Sequence[int]], until_first=False) -> list[tuple[int, ...]]:
@@ -113,6 +114,10 @@ class Interventions:
             seconds = (time.perf_counter() - start) / len(unknown)
             self._memory.update((m, self._answer(r, seconds)) for m, r in zip(unknown, rows, strict=True))
         self._asked.update((m, self._memory[m]) for m in masks)
+        self.tell()
+
+    def tell(self):
+        """Report the progress; ``Stop`` where whoever watches asks for it."""
         if self.report is not None and self.report(self.calls, self.max_calls) is False:
             raise Stop
 

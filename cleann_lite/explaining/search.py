@@ -36,14 +36,13 @@ from .stages import (
     Units,
     all_sets,
     beam,
-    coarse_to_fine,
     everything,
     legal_sets,
-    parts,
+    long_text,
 )
 
 CLEANN_SIZE = 5  # the largest legal set that "cleann" tries
-QUICK_SIZE, QUICK_LONG = 2, 32  # what "full" asks the graph for: the size; of long texts, single units
+QUICK_SIZE, QUICK_LONG = 2, 16  # what "full" asks the graph for: the size; of long texts, single units
 
 
 def explain(
@@ -103,6 +102,7 @@ def explain(
         tries = Interventions(model, encoded, search_settings.max_calls, report=report)
         search = Search(tries, graph_settings.of(model), search_settings)
         try:
+            tries.tell()
             _recipe(search)
         except (KeyboardInterrupt, Stop):
             search.interrupt()
@@ -125,8 +125,7 @@ def _go_on(search):
     """The stages of a full search, each only where those before it leave a question."""
     tries, units, largest = search.tries, search.units, search.largest
     if len(units) > LONG:
-        groups = parts(tries.encoded.units, units)
-        search.add(FoundBy.BEAM, coarse_to_fine(tries, groups, search.by_attention()))
+        search.add(FoundBy.BEAM, long_text(tries, units, search.by_attention()))
     else:
         for size in (1, 2):
             if size < search.smallest:

@@ -6,18 +6,21 @@ of the pruning: Zeller, Hildebrandt. Simplifying and Isolating Failure-Inducing 
 Software Engineering 28, 2002.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import combinations
 
 from ..attention.words import group_sentences
+from ..models.protocol import HasGradients
 from .head_graphs import HeadGraphs, candidates
 from .interventions import Interventions
 
 Units = tuple[int, ...]
 
 WIDTH, BRANCH = 2, 8  # sets kept by the beam, and units tried on each, per step
-MOST_GROUPED = 40  # units in a part of a long text
-LONG = 120  # units: more are searched sentence by sentence
+LONG = 120  # units: more are searched along an order, not set by set
+MOST_GROUPED = 40  # units in a sentence of a long text
+POINTS = 4  # at which gradients are read for that order
+MOST_PARTS = 64  # in which a set is pruned at once
 
 
 def legal_sets(tries: Interventions, graphs: HeadGraphs, sizes: Iterable[int], most: int):
@@ -109,30 +112,43 @@ def _best(tries, sets):
     return sorted(run, key=lambda members: (tries.remaining(members), members))[:WIDTH]
 
 
-def pruned(tries: Interventions, units: Sequence[int], order: Sequence[int] | None = None) -> Units:
+def pruned(tries: Interventions, units: Sequence[int]) -> Units:
     """Take out what a set that changes the prediction can spare: at the end every unit is needed.
 
-    Delta debugging: parts go first, then parts of parts, then single units, until none can.
-
-    Parameters
-    ----------
-    order
-        The units, those to be taken out first in front; None takes the smallest effect alone first.
+    Delta debugging, with many parts at once: of those that can be spared one by one, as many go together as
+    may; then parts of parts, down to single units, until none can.
     """
-    kept = list(order or sorted(units, key=lambda unit: tries.effect((unit,))))
-    size = max(1, len(kept) // 2)
-    while not tries.exhausted:
-        before, start = len(kept), 0
-        while start < len(kept) and len(kept) > 1:
-            rest = kept[:start] + kept[start + size :]
-            if rest and tries.run([rest]):
-                kept = rest
-            else:
-                start += size
-        if size == 1 and len(kept) in (before, 1):
+    kept = list(units)
+    size = -(-len(kept) // MOST_PARTS)
+    while len(kept) > 1 and not tries.exhausted:
+        spared = _spared(tries, kept, [kept[i : i + size] for i in range(0, len(kept), size)])
+        if not spared and size == 1:
             break
-        size = max(1, size // 2)
+        kept = [unit for unit in kept if unit not in spared]
+        size = min(-(-size // 2), -(-len(kept) // MOST_PARTS))
     return tuple(sorted(kept))
+
+
+def _spared(tries, kept, parts):
+    """Units of some parts that can be left out together, those first that change least."""
+    rests = {tuple(sorted(set(kept) - set(part))): part for part in parts}
+    free = [rests[rest] for rest in sorted(tries.run(filter(None, rests)), key=tries.remaining)]
+
+    def without(count):
+        return set().union(*free[: len(free) - count])
+
+    return without(least(lambda count: bool(tries.run([set(kept) - without(count)])), -1, len(free) - 1))
+
+
+def least(works: Callable[[int], bool], fails: int, known: int) -> int:
+    """A count that works while one less does not, by halving between one that fails and one that works."""
+    while known - fails > 1:
+        middle = (fails + known) // 2
+        if works(middle):
+            known = middle
+        else:
+            fails = middle
+    return known
 
 
 def everything(tries: Interventions, units: Sequence[int]) -> list[Units]:
@@ -155,41 +171,50 @@ def parts(labels: Sequence[str], units: Sequence[int]) -> list[list[int]]:
     return [part[i : i + MOST_GROUPED] for part in sentences for i in range(0, len(part), MOST_GROUPED)]
 
 
-def coarse_to_fine(
-    tries: Interventions, groups: Sequence[Sequence[int]], order: Sequence[int]
-) -> list[Units]:
-    """Sentences first, those of large effect alone together; then the words inside them.
+def long_text(tries: Interventions, units: Sequence[int], attended: Sequence[int]) -> list[Units]:
+    """The shortest beginning of an order of the units that changes the prediction, pruned.
+
+    The order is that of integrated gradients, from a few points of the way to the masked input, where the
+    model has gradients; else, or where that leads nowhere, sentences by effect and in each the units that the
+    outcome attends to most.
 
     Parameters
     ----------
-    groups
-        The units of each sentence.
-    order
-        All units, those likeliest to matter first.
+    attended
+        The units by the attention that the outcome pays to them, most first.
 
     Returns
     -------
     list of tuple of int
-        One set, of which every unit is needed; empty if the sentences together change nothing.
+        One set, of which every unit is needed; empty if no beginning changes the prediction.
     """
-    tries.run(groups)
-    ranked = sorted(groups, key=lambda group: -tries.effect(group))
-    chains = ([unit for group in ranked[:count] for unit in group] for count in range(1, len(ranked) + 1))
-    found = tries.run(chains, until_first=True)
-    if not found:
-        return []
-    inside = set(found[0])
-    words = _shortest_start(tries, [unit for unit in order if unit in inside])
-    return [pruned(tries, words, words[::-1])]
+    for order in _orders(tries, units, attended):
+        if start := shortest_start(tries, order):
+            return [pruned(tries, start)]
+    return []
 
 
-def _shortest_start(tries, order):
-    """A short beginning of an order that changes the prediction, by halving; the whole order does."""
-    fails, works = 0, len(order)
-    while works - fails > 1:
-        middle = (fails + works) // 2
-        if tries.run([order[:middle]]):
-            works = middle
-        else:
-            fails = middle
-    return order[:works]
+def _orders(tries, units, attended):
+    if isinstance(tries.model, HasGradients):
+        scores = tries.read(
+            lambda model, encoded: model.attributions(encoded, "integrated-gradients", POINTS), POINTS
+        )
+        yield sorted((unit for unit in units if scores[unit] > 0), key=lambda unit: -scores[unit])
+    sentences = parts(tries.encoded.units, units)
+    tries.run(sentences)
+    effect = {unit: tries.effect(sentence) for sentence in sentences for unit in sentence}
+    yield sorted(attended, key=lambda unit: -effect[unit])  # within a sentence as they are
+
+
+def shortest_start(tries: Interventions, order: Sequence[int]) -> Sequence[int]:
+    """A short beginning of an order that changes the prediction, by doubling, then halving; () if none."""
+
+    def works(count):
+        return bool(tries.run([order[:count]]))
+
+    fails, count = 0, min(1, len(order))
+    while fails < count and not tries.exhausted:
+        if works(count):
+            return order[: least(works, fails, count)]
+        fails, count = count, min(2 * count, len(order))
+    return ()
