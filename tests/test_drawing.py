@@ -377,6 +377,11 @@ def test_a_picture_says_in_words_what_it_shows():
     assert draw(pag, outcome=1).scene.boxes[1].role == "outcome"
 
 
+def test_the_title_is_read_below_the_picture():
+    shown = draw(PAG([[0, 2], [3, 0]], labels=("a", "b")), title="What a & b tell")._repr_html_()
+    assert "What a &amp; b tell." in shown.partition("<figcaption>")[2]
+
+
 def test_a_digraph_in_words_claims_no_more_than_its_arrows():
     drawing = draw(nx.DiGraph([("rain", "wet"), ("wet", "slippery")]), edge_labels={("rain", "wet"): "0.9"})
     assert drawing.words == ("“rain” --> “wet” (0.9)", "“wet” --> “slippery”")

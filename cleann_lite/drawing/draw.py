@@ -106,7 +106,7 @@ class Drawing:
         return self.svg
 
     def _repr_html_(self):
-        words = words_html(self.words, self.caption)
+        words = words_html(self.words, f"{self.scene.title}. {self.caption}".strip())
         return f'{style()}<figure class="cl cl-doc"><div class="cl-scroll">{self.svg}</div>{words}</figure>'
 
     def as_image(self):
