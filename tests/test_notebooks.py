@@ -173,6 +173,32 @@ def test_only_public_names_are_used(name):
         assert not taken or taken in public[module], f"{used} is not public"
 
 
+def test_the_first_example_is_certified_small_and_names_possible_causes():
+    pytest.importorskip("torch")
+    from cleann_lite import explain, load_model
+
+    review = re.search(r'^review = "(.+)"$', SOURCES[0].read_text(encoding="utf-8"), re.M)[1]
+    found = explain(load_model("pocket-sentiment"), review)
+    first = found.sets[0]
+    pag = found.pags[first.head]
+    assert found.certified is True and len(first.units) <= 2
+    assert len(pag) <= 8 and (pag.marks != 0).sum() // 2 <= 12
+    assert all(pag.possible_ancestors[found.nodes.index(place), -1] for place in first.positions)
+
+
+SEEN_WHOLE = {"class Allergen:"}  # a protocol of five methods
+
+
+@each
+def test_cells_show_one_idea(source):
+    """A cell has at most 14 lines of code, none wider than 130; a solution is as long as it must be."""
+    for cell in build_notebooks.build(source, solved=True).cells:
+        if cell.cell_type == "code" and not {"setup", "solution"} & set(cell.metadata.get("tags", [])):
+            lines = [line for line in cell.source.splitlines() if line.strip() and line.strip()[0] != "#"]
+            assert len(lines) <= (18 if lines[0] in SEEN_WHOLE else 14), f"{len(lines)} lines: {lines[0]}"
+            assert max(map(len, lines)) <= 130, max(lines, key=len)
+
+
 @pytest.mark.notebook
 @each
 def test_runs_with_solutions(source):

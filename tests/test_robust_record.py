@@ -59,14 +59,14 @@ def test_the_table_puts_chance_beside_each_figure():
 
 def test_the_verdict_follows_the_interval():
     said = robust_record.verdict(LINES)
-    assert "edges survive **more often** than by chance (+50 ± 25 points, 3 reviews)" in said[0]
-    assert "explanations survive **no more often** than by chance (+0 ± 127 points, 2 reviews)" in said[1]
+    assert "survival of edges against chance: **better** (+50 ± 25 points, 3 reviews)" in said[0]
+    assert "survival of explanations against chance: **not decided** (+0 ± 127 points, 2 reviews)" in said[1]
     worse = [line(name, edge=edge, chance=0.9) for name, edge in (("a", 0.2), ("b", 0.3))]
     assert (
-        "edges survive **no more often**"
+        "survival of edges against chance: **not decided**"
         in robust_record.verdict(worse[:1] + worse[:1] + [line("c", edge=0.9, chance=0.5)])[0]
     )
-    assert "edges survive **less often**" in robust_record.verdict([*worse, *worse])[0]
+    assert "survival of edges against chance: **worse**" in robust_record.verdict([*worse, *worse])[0]
     assert robust_record.verdict(LINES[:1]) == []
 
 

@@ -78,14 +78,14 @@ def _cell(part, column, chance) -> str:
 
 
 def verdict(lines) -> list[str]:
-    """Say of edges and explanations whether they survive more often than chance has it, a sentence each."""
+    """Whether edges and explanations survive better than by chance: better, worse or not decided."""
     said = []
     for name, part in groups(lines).items():
         for what, title in JUDGED.items():
             column, chance = COLUMNS[title]
             more, half, count = mean(part, column, chance)
             if name.startswith("other") and count:
-                word = "more often" if more > half else "less often" if more < -half else "no more often"
+                word = "better" if more > half else "worse" if more < -half else "not decided"
                 points = f"{100 * more:+.0f} ± {100 * half:.0f} points, {count} reviews"
-                said.append(f"{name}: {what} survive **{word}** than by chance ({points}).")
+                said.append(f"{name}: survival of {what} against chance: **{word}** ({points}).")
     return said

@@ -26,13 +26,14 @@ from cleann_lite.course import check
 
 # %%
 model = cl.load_model("pocket-sentiment")
-review = "The plot is thin, but the actors are wonderful and I loved every minute."
+review = "A talented cast is wasted on a dull script."
 explanation = cl.explain(model, review)
 explanation
 
 # %% [markdown]
 # Read it from the top. First what the model **predicts**. Then the **smallest set** of words found: mask them (put a blank, `[MASK]`, in their place), and the model changes its mind.
-# The picture shows the causal graph around the prediction in which the set was found. Its arrowheads and circles are explained in notebook 03, the α and *n* in the last line in notebook 02; you need neither yet.
+# The picture shows the causal graph around the prediction in which the set was found. An arrow with a circle at a word says that the word *may be* a cause of the prediction. Here that holds for both words; it need not, and notebook 06 says why. Notebook 03 teaches to read such
+# graphs, notebook 02 explains the α and *n* of the last line; you need neither yet.
 #
 # An explanation is a sentence about *the model*, not about the film and not about language: "had you not read these words, you would have said something else".
 #
@@ -64,23 +65,18 @@ for found in explanation.sets:
     print(ask(found.masked))
 
 # %% [markdown]
-# Is there a smaller set? The graph proposes sets. Afterwards the search tries smaller sets of words, proposed or not,
-# and says what came of it, and what found the set:
+# Is there a smaller set? The graph proposes sets. Then the search tries smaller ones, proposed or not, and reports the
+# result, and where each set came from:
 
 # %%
-proof = {
-    True: "every smaller set was tried, none works",
-    None: "not proved",
-}
+proof = {True: "every smaller set was tried, none works", False: "a smaller set works", None: "not proved"}
 for text, e in ((review, explanation), (my_text, mine)):
-    print(
-        f"{text}\n    {proof[e.certified]}; {e.model_calls} inputs run by the model in {e.seconds:.1f} seconds"
-    )
+    print(f"{text}\n    {proof[e.certified]}; {e.model_calls} inputs run by the model in {e.seconds:.1f} seconds")
     for found in e.sets:
         print(f"    {', '.join(found.units)}: found by {found.found_by}, allowed by a graph: {found.within_graph}")
 
 # %% [markdown]
-# Such honesty is part of the course: the graph *proposes* which words matter together; the model's own answer decides.
+# Keep the two apart: the graph *proposes* which words matter together; the model's own answer decides.
 #
 # ## How exercises work
 #
@@ -152,7 +148,7 @@ cl.draw(course, legend=False, title="The notebooks, and which one needs which")
 #
 # ## On your own
 #
-# 1. Find a sentence for which one word is enough, and one for which no set is found.
+# 1. Find a sentence for which one word is enough, one that needs three, and one for which no set is found.
 # 2. Write a review that you find positive and the model negative. What does the explanation show?
 #
 # ## Further reading

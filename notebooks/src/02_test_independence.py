@@ -181,7 +181,7 @@ check("2.2", p_value)
 # ### Exercise 2.3: the smallest visible correlation
 #
 # Turn the test around. For given n, k and α, which |r| has p exactly equal to α? Everything smaller counts as independent:
-# this is the dotted line of notebook 01. `ndtri` is the inverse of Φ.
+# this is the dashed line of notebook 01. `ndtri` is the inverse of Φ.
 #
 # <details><summary>Hint</summary>Solve p = α for r, step by step: first |z| = −ndtri(α / 2), then divide by the square
 # root, then undo atanh with <code>np.tanh</code>.</details>
@@ -241,11 +241,10 @@ check("2.a", "b")
 # %%
 attention = recorded("plot").attention
 shares = []
+k = attention.shape[-1]
+xs, ys, zs = np.array([(x, y, z) for x in range(k) for y in range(x) for z in range(k) if z not in (x, y)]).T
 for A in attention:
     rho = cl.attention_correlation(A)
-    k = len(rho)
-    one = [(x, y, z) for x in range(k) for y in range(x) for z in range(k) if z not in (x, y)]
-    xs, ys, zs = np.array(one).T
     first = cl.PartialCorrelation(rho, 384).partial_correlations(xs, ys, zs[:, None])
     P = np.linalg.inv(rho)
     shares.append((np.mean(rho < 0), np.mean(first < 0), np.mean(P[np.triu_indices(k, 1)] > 0)))

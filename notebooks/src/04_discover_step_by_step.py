@@ -35,18 +35,11 @@ check("3.a", "b")
 # a cast and gets good reviews; a franchise demands effects and sells tickets. Nobody recorded the director or the franchise.
 
 # %%
-film = nx.DiGraph(
-    [
-        ("budget", "effects"),
-        ("budget", "cast"),
-        ("effects", "reviews"),
-        ("cast", "tickets"),
-        ("director", "cast"),
-        ("director", "reviews"),
-        ("franchise", "effects"),
-        ("franchise", "tickets"),
-    ]
-)
+arrows = [
+    *(("budget", "effects"), ("budget", "cast"), ("effects", "reviews"), ("cast", "tickets")),
+    *(("director", "cast"), ("director", "reviews"), ("franchise", "effects"), ("franchise", "tickets")),
+]
+film = nx.DiGraph(arrows)
 names = ["budget", "effects", "cast", "reviews", "tickets"]
 cl.draw(film, latent=["director", "franchise"], title="The true DAG; dashed: hidden")
 
@@ -137,7 +130,7 @@ cl.draw(rounds[1], before=rounds[0], positions=at, title="After round 1, with wh
 #
 # Write a function from `adjacent` and `separating_sets` (a dictionary from (x, y), x < y, not adjacent, to a tuple) to a marks matrix: circles (1) at both ends of every edge, then arrowheads (2) at every collider.
 #
-# <details><summary>Hint</summary>Start from <code>marks = adjacent.astype(int)</code>. For each pair in the dictionary and each z adjacent to both: the arrowhead stands <em>at z</em>, so it
+# <details><summary>Hint</summary>Start from <code>marks = adjacent.astype(int)</code>. For each pair in the dictionary and each z adjacent to both: the arrowhead is <em>at z</em>, so it
 # is written to <code>marks[x, z]</code> and <code>marks[y, z]</code>.</details>
 
 
@@ -299,7 +292,7 @@ check("4.4", is_legal)
 # %% [markdown]
 # ## Your own ICD
 #
-# You have written all the parts. Put together they are ICD with two of its ten rules: the test asks, legal sets say what to ask, R0 and R1 orient after every round.
+# You have written all the parts. Put together they are ICD with R0 and the first of the ten rules: the test asks, legal sets say what to ask, R0 and R1 orient after every round.
 # (Where an exercise is not solved yet, the package's function takes its place.)
 
 # %%

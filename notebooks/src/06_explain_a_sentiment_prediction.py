@@ -201,21 +201,34 @@ def oriented(adjacent, separating):
     return marks
 
 
+def to_ask(marks, x, y, size):
+    """Legal sets of one size for the edge x – y; from size 2 on, of possible ancestors of x or y alone."""
+    possible = set(range(len(marks))) if size < 2 else {*ancestors(marks, x), *ancestors(marks, y)}
+    sets = combinations(sorted(possible - {x, y}), size)
+    return (s for s in sets if legal(marks, x, s) or legal(marks, y, s))
+
+
+# %%
+def joined(k, separating):
+    """Every two of k nodes, without the pairs that were separated."""
+    adjacent = ~np.eye(k, dtype=bool)
+    for x, y in separating:
+        adjacent[x, y] = adjacent[y, x] = False
+    return adjacent
+
+
+# %%
 def my_graph(C, n):
     """ICD: every round asks legal sets of one more variable, and orients anew."""
     k, separating = len(C), {}
-    adjacent = ~np.eye(k, dtype=bool)
     for size in range(k - 1):
+        adjacent = joined(k, separating)
         marks = oriented(adjacent, separating)
         for x, y in np.argwhere(np.triu(adjacent)).tolist():
-            possible = set(ancestors(marks, x)) | set(ancestors(marks, y)) if size > 1 else set(range(k))
-            for given in combinations(sorted(possible - {x, y}), size):
-                if (legal(marks, x, given) or legal(marks, y, given)) and independent(C, n, x, y, given):
-                    separating[x, y] = given
-                    break
-        for x, y in separating:
-            adjacent[x, y] = adjacent[y, x] = False
-    return oriented(adjacent, separating)
+            found = (given for given in to_ask(marks, x, y, size) if independent(C, n, x, y, given))
+            if (given := next(found, None)) is not None:
+                separating[x, y] = given
+    return oriented(joined(k, separating), separating)
 
 # %% [markdown]
 # Then the search: legal sets around the outcome from all heads, your order, your test of change, your rule when to stop.
@@ -232,12 +245,15 @@ def my_candidates(marks, size):
     return sort([s for s in combinations(reached, size) if legal(marks, root, s)], distance)
 
 
+# %%
 def my_cleann(model, encoded, nodes, largest=3):
     """The words of the smallest sets that the graphs of all heads propose and masking confirms."""
     groups = [*(encoded.positions[u] for u in nodes), encoded.outcome_positions]
     k = len(groups)
-    graphs = [my_graph(correlate(cl.words_attention(A, groups))[:k, :k], model.hidden_size) for A in model.attention(encoded)]
-    sets = [list(dict.fromkeys(s for g in graphs for s in my_candidates(g, size))) for size in range(1, largest + 1)]
+    correlations = [correlate(cl.words_attention(A, groups))[:k, :k] for A in model.attention(encoded)]
+    graphs = [my_graph(C, model.hidden_size) for C in correlations]
+    sizes = range(1, largest + 1)
+    sets = [list(dict.fromkeys(s for g in graphs for s in my_candidates(g, size))) for size in sizes]
 
     def works(s):
         return len(flipped(model.predict(encoded, [[nodes[z] for z in s]]), encoded.target)) > 0
@@ -253,8 +269,7 @@ for name, found in (("both", mine & theirs), ("yours only", mine - theirs), ("th
 # %% [markdown]
 # Where the two differ, it is by the graphs: the package applies all rules, and looks twice before it believes a collider. Every set, yours or the package's, was confirmed by
 # the model, so none of them is wrong.
-
-# %% [markdown]
+#
 # ## All of it in one call
 #
 # `cl.explain` does this for all heads together, in batches, and runs every input once. `search="cleann"` is the paper's search and no more. The default, `search="full"`, goes on where the graph leaves a question: it tries all
@@ -291,12 +306,17 @@ def is_minimal(found, units, works):
 check("6.4", is_minimal)
 
 # %%
-for search in ("cleann", "full"):
-    e = cl.explain(model, review, search=search)
-    proof = {True: "certified: nothing smaller works", False: "a smaller set works", None: "not proved"}[e.certified]
-    print(f"search={search!r}: {'; '.join(' + '.join(s.units) for s in e.sets) or 'nothing found'} ({proof}, {e.model_calls} inputs)")
+proof = {True: "certified: nothing smaller works", False: "a smaller set works", None: "not proved"}
+trailer = "I wanted to love it, the trailer was brilliant, but the film itself is a disappointment."
+for text in (review, trailer):
+    e = cl.explain(model, text, search="cleann")
+    print(f"{text}\n    {'; '.join(' + '.join(s.units) for s in e.sets) or 'nothing found'} ({proof[e.certified]})")
     for s in e.smaller:
-        print(f"    smaller, outside every graph: {' + '.join(s.units)}")
+        near = sum(pag.marks[-1, e.nodes.index(s.positions[0])] != 0 for pag in e.pags.values())
+        print(f"    smaller: {' + '.join(s.units)}; “{s.units[0]}” is joined to the outcome in {near} of {len(e.pags)} heads")
+
+# %% [markdown]
+# In the second review the graphs propose pairs, and a single word of them is enough. Why was it not proposed? A set of one word is legal only if the word is joined to the outcome, and this one is not, in any head: the graphs reach it by way of others. `search="full"` finds it, since it tries every single word.
 
 # %% tags=["question"]
 check("6.b", "c")
@@ -308,21 +328,19 @@ check("6.b", "c")
 # the outcome in this graph), `o->` (it may be), and `<->` (it is not; something hidden causes both).
 
 # %%
-ends = {(Mark.TAIL, Mark.ARROW): "-->", (Mark.CIRCLE, Mark.ARROW): "o->", (Mark.ARROW, Mark.ARROW): "<->"}
 texts = [r["text"] for r in cl.load_reviews() if len(r["text"].split()) <= 18][:14]
 results = [cl.explain(model, text) for text in texts]
-counts = dict.fromkeys([*ends.values(), "no edge"], 0)
-possible = proposed = 0
+ends = {0: "no edge", Mark.TAIL: "-->", Mark.CIRCLE: "o->", Mark.ARROW: "<->"}  # by the mark at the word
+counts, possible = dict.fromkeys(ends.values(), 0), 0
 for e in results:
     for s in e.sets[:1]:
-        pag = e.pags[s.head] if s.head is not None else next(iter(e.pags.values()))
-        at = [pag.labels.index(unit) for unit in s.units if unit in pag.labels]
-        for i in at:
-            counts[ends.get((pag.marks[-1, i], pag.marks[i, -1]), "no edge")] += 1
-            possible += bool(pag.possible_ancestors[i, -1])
-            proposed += 1
-print("edge between an explaining word and the outcome, in its own graph:", counts)
-print(f"possible causes of the outcome: {possible} of {proposed} words")
+        if s.head is not None:  # a graph allows it
+            pag = e.pags[s.head]
+            for i in map(e.nodes.index, s.positions):
+                counts[ends[pag.marks[-1, i]]] += 1
+                possible += bool(pag.possible_ancestors[i, -1])
+print("edge between the outcome and a word of a set that a graph proposed:", counts)
+print(f"possible causes of the outcome: {possible} of {sum(counts.values())} words")
 
 # %% tags=["question"]
 check("6.a", "b")
@@ -335,8 +353,7 @@ check("6.a", "b")
 # 3. **The graph is of one layer; masking is of the whole model.** The graph says how the *last mixing* hangs together. Masking changes the input of all layers.
 #
 # So do not read the picture as "these words cause the prediction". Read: *the graph put them on the list, and masking them changed the answer*. Masking decides.
-
-# %% [markdown]
+#
 # ## How often does it work?
 #
 # One example proves nothing. Here are the fourteen short reviews from above.
@@ -367,6 +384,9 @@ for e in results:
 #
 # Beat the algorithm: choose a review or type one, click words to mask them, and look for a set that is smaller.
 
+# %%
+ExplanationExplorer(model, review)
+
 # %% [markdown]
 # ## Simpler readers beside it
 #
@@ -375,21 +395,18 @@ for e in results:
 # %%
 def told(e):
     """Size of the set and inputs run, or that none was found."""
-    return f"{len(e.sets[0].units)} words, {e.model_calls:3} inputs" if e.success else f"none found, {e.model_calls:3} inputs"
+    return f"{f'{len(e.sets[0].units)} words' if e.success else 'none found'}, {e.model_calls:3} inputs"
 
 
-print(f"{'CLEANN':>26}   {'attention':>24}   {'gradient':>24}")
+print(f"{'CLEANN':>24}   {'attention':>24}   {'gradient':>24}")
 for text in texts[:6]:
-    row = [cl.explain(model, text, search="cleann", certify=False), *(cl.explain_by(model, text, m) for m in ("attention", "gradient-x-input"))]
-    print("   ".join(f"{told(e):>24}" for e in row), "  ", text[:40])
+    graph = cl.explain(model, text, search="cleann", certify=False)
+    ranked_by = [cl.explain_by(model, text, score) for score in ("attention", "gradient-x-input")]
+    print("   ".join(f"{told(e):>24}" for e in (graph, *ranked_by)), "  ", text[:40])
 
 # %% [markdown]
 # A ranking proposes one set of each size, so it is cheap; it never takes a word back, so its sets may be larger. Six texts decide nothing. Notebook 09 compares on five hundred, with rivals that may try as many sets *of each size* as CLEANN.
-
-# %%
-ExplanationExplorer(model, review)
-
-# %% [markdown]
+#
 # ## What depends on what you chose
 #
 # α, *n*, the heads, words or pieces, which words are in the graph: each is a choice. Here is one review under several α.

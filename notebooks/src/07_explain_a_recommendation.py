@@ -74,10 +74,9 @@ attention = model.attention(encoded)
 short = [title.split(" (")[0][:24] for title in (*encoded.units, encoded.outcome)]
 print(f"outcome: {encoded.outcome}; {attention.shape[0]} heads over {attention.shape[1]} films")
 last = attention[0][-1]
-show(
-    cl.heat_map(attention[0], short, title="Head 0; the last row and column are the recommended film"),
-    f"Attention of head 0 among the films. Of the history, the recommended film looks most at {short[int(last[:-1].argmax())]} ({last[:-1].max():.2f}).",
-)
+most = f"{short[int(last[:-1].argmax())]} ({last[:-1].max():.2f})"
+picture = cl.heat_map(attention[0], short, title="Head 0; the last row and column are the recommended film")
+show(picture, f"Attention of head 0 among the films. Of the history, the recommended film looks most at {most}.")
 
 # %% [markdown]
 # ## Why this film?
@@ -190,16 +189,18 @@ for name, films in histories.items():
 # %%
 sizes = {method: [len(both[k].sets[0].units) if both[k].success else np.nan for both in rows.values()]
          for k, method in enumerate(("graph (CLEANN)", "attention order"))}  # fmt: skip
-told = "; ".join(f"{name}: {graph:.0f} by graph, {simple:.0f} by attention" for name, graph, simple in zip(rows, *sizes.values(), strict=True))
+both = zip(rows, *sizes.values(), strict=True)
+told = "; ".join(f"{name}: {graph:.0f} by graph, {simple:.0f} by attention" for name, graph, simple in both)
 bars(list(rows), sizes, f"Films in the explanation of each history (nan: none found). {told}.", ylabel="films in the set")
 
 # %%
 both = [row for row in rows.values() if row[0].success and row[1].success]
 for k, method in enumerate(sizes):
     done = [row[k] for row in both]
-    print(f"{method}: {sum(row[k].success for row in rows.values())} of {len(rows)} explained. Of the {len(both)} that both explain: "
-          f"{np.mean([len(e.sets[0].units) for e in done]):.2f} films on average, median rank of the replacement "
-          f"{np.median([e.sets[0].rank for e in done]):.0f}, {np.mean([e.model_calls for e in done]):.0f} inputs")  # fmt: skip
+    size, rank = np.mean([len(e.sets[0].units) for e in done]), np.median([e.sets[0].rank for e in done])
+    inputs = np.mean([e.model_calls for e in done])
+    print(f"{method}: {sum(r[k].success for r in rows.values())} of {len(rows)} explained; the {len(both)} that both explain: "
+          f"{size:.2f} films, median rank of the replacement {rank:.0f}, {inputs:.0f} inputs")  # fmt: skip
 
 # %% [markdown]
 # Look at all of it: how many histories each explained, how large its sets are, and how many inputs it ran (for the graph, its proof of minimality included). A handful of histories decides nothing; notebook 09 measures on many viewers, with rivals that may try as many sets of each size.

@@ -15,6 +15,7 @@
 # %% tags=["setup"]
 import numpy as np
 from IPython.display import Markdown, display
+from scipy.optimize import nnls
 
 import cleann_lite as cl
 from cleann_lite.course import (
@@ -55,9 +56,8 @@ heads = text_heads(model, review)
 A, T, K = heads.attention[0], heads.value[0], heads.key[0]
 n, d = T.shape
 print(review, "\n")
-print(
-    f"{model.predict_proba([review])[0, 1]:.0%} positive; {n} word-pieces, {len(heads.value)} heads, values of {d} numbers, keys of {K.shape[1]}:"
-)
+positive = model.predict_proba([review])[0, 1]
+print(f"{positive:.0%} positive; {n} word-pieces, {len(heads.value)} heads, values of {d} numbers, keys of {K.shape[1]}:")
 print(f"up to {d + 1} word-pieces can be determined by what the heads put out, here {n - d - 1} too many")
 
 # %% [markdown]
@@ -85,9 +85,8 @@ check("8.1", free_directions)
 
 # %%
 for h, value in enumerate(heads.value):
-    print(
-        f"head {h}: {identifiability.null_space_dimension(value)} directions keep the output, {identifiability.null_space_dimension(value, sum_to_one=True)} of them the row sum too"
-    )
+    free, with_sum = (identifiability.null_space_dimension(value, sum_to_one=kept) for kept in (False, True))
+    print(f"head {h}: {free} directions keep the output, {with_sum} of them the row sum too")
 lengths = {name: len(recorded(name).tokens) for name in recorded()}
 width = 32  # of the values of MiniLM, whose recorded attention notebooks 01 to 05 read
 print(f"\nreal heads of a larger encoder, value size {width}; weights are determined up to {width + 1} tokens:")
@@ -150,7 +149,7 @@ pieces = model.tokenizer.convert_ids_to_tokens(model.encode(review).data.ids)
 i = int(np.argmax(moved))  # the row that can move farthest
 heavy = np.sort(np.argsort(-np.maximum(A[i], other[i]))[:14])  # the heaviest tokens of both, in their order
 top = [", ".join(pieces[j] for j in np.argsort(-weights[i])[:5]) for weights in (A, other)]
-alt = f"Two rows of attention of “{pieces[i]}” with the same output. As computed the five heaviest tokens are {top[0]}; in the other {top[1]}."
+alt = f"Two rows of attention of “{pieces[i]}” with the same output. Heaviest as computed: {top[0]}; in the other {top[1]}."
 names = [f"{pieces[j]} ({j})" if pieces.count(pieces[j]) > 1 else pieces[j] for j in heavy]
 bars(names, {"as computed": A[i, heavy], "another, same output": other[i, heavy]}, alt,
      ylabel=f"weight in the row of “{pieces[i]}”")  # fmt: skip
@@ -188,33 +187,36 @@ check("8.3", effective)
 
 # %%
 of_both = [identifiability.effective_attention(weights, T) for weights in (A, other)]
-print(
-    f"the two attentions differ by up to {np.abs(A - other).max():.2f}, their effective attentions by {np.abs(of_both[0] - of_both[1]).max():.0e}"
-)
-print(
-    f"negative entries: {np.mean(of_both[0] < 0):.0%}; row sums from {of_both[0].sum(axis=1).min():.2f} to {of_both[0].sum(axis=1).max():.2f}"
-)
-print(
-    f"norm {np.linalg.norm(of_both[0]):.2f}, of the attention itself {np.linalg.norm(A):.2f}, of the other {np.linalg.norm(other):.2f}"
-)
+first, sums = of_both[0], of_both[0].sum(axis=1)
+apart = [np.abs(one - two).max() for one, two in ((A, other), of_both)]
+print(f"the two attentions differ by up to {apart[0]:.2f}, their effective attentions by {apart[1]:.0e}")
+print(f"negative entries: {np.mean(first < 0):.0%}; row sums from {sums.min():.2f} to {sums.max():.2f}")
+norms = [np.linalg.norm(weights) for weights in (first, A, other)]
+print(f"norm {norms[0]:.2f}, of the attention itself {norms[1]:.2f}, of the other {norms[2]:.2f}")
 
 # %% [markdown]
 # **Two views.** *Brunner and others (2020), Bhardwaj and others (2021)*: since an infinity of attentions gives the same output, weights cannot explain it; show the effective part, or build layers where there is no choice.
-# *Naim and Asher (2024)* answer that the formal argument proves too little: a representative that keeps what the output sees **and** stays a distribution can be computed, they call it *efficient attention*, and it predicts what the model does.
-# The simplest step in their direction is to keep the row sums as well: project on what $[T, 1]$ can see. Beside effective attention, on our head:
+# *Naim and Asher (2024)* answer that the argument proves too little. They compute an *efficient attention* that keeps what the output needs **and** remains a probability distribution, and show that it predicts what the model does. So being free is no reason to give up: one may choose a representative.
+#
+# Beside effective attention, on our head: the projection that also keeps the row sums, and the smallest *distribution* with the same output (there is exactly one; that it be the smallest is our choice, in their spirit).
 
 # %%
 T1 = np.column_stack([T, np.ones(n)])
 with_sums = A @ T1 @ np.linalg.pinv(T1)
-for name, weights in (("effective attention", of_both[0]), ("with row sums kept", with_sums)):
-    sums = weights.sum(axis=1)
-    print(f"{name}: row sums {sums.min():.2f} to {sums.max():.2f}, {np.mean(weights < 0):.0%} negative, "
-          f"output differs by {np.abs(weights @ T - A @ T).max():.0e}, cosine to A {(weights * A).sum() / np.linalg.norm(weights) / np.linalg.norm(A):.2f}")  # fmt: skip
+weight = 1e4 / np.abs(T1).max()  # nnls: x ≥ 0; the equations weigh much, the size of x little
+equations = np.vstack([weight * T1.T, np.eye(n)])
+smallest = np.array([nnls(equations, [*(weight * a @ T1), *np.zeros(n)], maxiter=2000)[0] for a in A])
+
+# %%
+for name, weights in {"effective attention": first, "with row sums kept": with_sums, "smallest distribution": smallest}.items():
+    sums, moved = weights.sum(axis=1), np.abs(weights @ T - A @ T).max()
+    cosine = (weights * A).sum() / np.linalg.norm(weights) / np.linalg.norm(A)
+    print(f"{name:>21}: rows sum to {sums.min():.2f} – {sums.max():.2f}, {np.mean(weights < -1e-9):.0%} negative, "
+          f"output differs by {moved:.0e}, norm {np.linalg.norm(weights):.3f}, cosine to A {cosine:.2f}")  # fmt: skip
 
 # %% [markdown]
-# Keeping the sums costs little, and the projection alone does not make all weights positive. Which representative is *the* explanation is a choice that no output settles.
-
-# %% [markdown]
+# All three have the same output. Only the last could be an attention, and it is a little larger for it. Whether *it* is the explanation, or A, or the effective part, no output settles: it is a choice, to be stated.
+#
 # ## A second question: could the head have made it?
 #
 # The solver may write any numbers into a row. A head may not: with its keys K (n × $d_k$) in place, a row is $a = \mathrm{softmax}(K q/\sqrt{d_k})$, and only the $d_k$ numbers of the query are free, however long
@@ -299,20 +301,17 @@ near, far = (
 )
 for name, found in (("a tenth of the way", near), ("the whole way", far)):
     graphs = found.graphs.values()
-    print(f"{name}: {np.mean([g.distance.mean() for g in graphs]):.0%} of the attention moved;", end=" ")
-    print(
-        f"{np.mean([g.edge_share for g in graphs]):.0%} of the edges and {np.mean([g.mark_share for g in graphs]):.0%} of the marks stay"
-    )
+    moved = np.mean([g.distance.mean() for g in graphs])
+    edges, marks = np.mean([g.edge_share for g in graphs]), np.mean([g.mark_share for g in graphs])
+    print(f"{name}: {moved:.0%} of the attention moved; {edges:.0%} of the edges and {marks:.0%} of the marks stay")
 
+# %%
 head = max(near.graphs, key=lambda h: near.graphs[h].edge_share)
 graph = near.graphs[head]
 print("\n".join(graph.describe()[:6]))
-cl.draw(
-    graph.pag,
-    outcome=graph.pag.nodes[-1],
-    share=np.where(graph.pag.marks != 0, graph.edges, 0),
-    title=f"Head {head}: edges that other attention does not have are faint",
-)
+share = np.where(graph.pag.marks != 0, graph.edges, 0)
+title = f"Head {head}: edges that other attention does not have are faint"
+cl.draw(graph.pag, outcome=graph.pag.nodes[-1], share=share, title=title)
 
 # %% [markdown]
 # One review is an anecdote. `python benchmarks/robust_graphs.py` did the same for the example reviews that ship and for reviews of the public IMDB test set. What would *chance* give? For edges: the share of all pairs that the other graphs join. For explanations: what the search finds

@@ -50,7 +50,8 @@ texts = [
     "Not bad at all, and often very funny.", "The actors try hard, but the writing is awful.",
     "A beautiful, sad and honest portrait.", "It wastes a great idea on cheap tricks.",
 ]  # fmt: skip
-methods = ("cleann", "random-at-equal-sizes", "permuted-at-equal-sizes", "attention-at-equal-sizes", "attention", "leave-one-out", "exhaustive")
+equal = ("random-at-equal-sizes", "permuted-at-equal-sizes", "attention-at-equal-sizes")
+methods = ("cleann", *equal, "attention", "leave-one-out", "exhaustive")
 run = cl.evaluate("sentiment", len(texts), data=texts, methods=methods)
 run.frame()[["input", "method", "success", "size", "rank", "calls", "minimal"]].head(14)
 
@@ -204,7 +205,7 @@ for one in found.sets[:3]:
     print(f"{' + '.join(one.units):>24}: comprehensiveness {cl.comprehensiveness(model, encoded, one.positions):.3f}, "
           f"sufficiency {cl.sufficiency(model, encoded, one.positions):.3f}")  # fmt: skip
 ranking = averaged_faithfulness(model, encoded, rng.random(len(encoded.units)))
-print(f"{'a random ranking':>24}: comprehensiveness {ranking[0]:.3f}, sufficiency {ranking[1]:.3f} (averaged over its first 1 to 50 %)")
+print(f"{'a random ranking':>24}: comprehensiveness {ranking[0]:.3f}, sufficiency {ranking[1]:.3f} (over the first 1 to 50 %)")
 
 # %% [markdown]
 # A set that explains has high comprehensiveness by construction: masking it changed the class. Sufficiency asks something else, and nobody promised that a
@@ -222,14 +223,15 @@ print(f"{'a random ranking':>24}: comprehensiveness {ranking[0]:.3f}, sufficienc
 # Each uses all cores, goes on where it stopped when it is killed, and writes a table and a report. The recording holds numbers only.
 
 # %%
-large = {task: cl.Evaluation.read(cl.data_path("recorded", f"evaluation_{task}.jsonl.gz")) for task in ("sentiment", "recommend")}
+files = {task: cl.data_path("recorded", f"evaluation_{task}.jsonl.gz") for task in ("sentiment", "recommend")}
+large = {task: cl.Evaluation.read(path) for task, path in files.items()}
 for task, recorded_run in large.items():
     s = recorded_run.settings
     print(f"{task}: {len(recorded_run.records)} inputs of {s['data']}, {s['model']}, heads {s['heads']}, α = {s['alpha']}, "
           f"at most {s['max_size']} units and {s['max_calls']} calls")  # fmt: skip
 
 # %%
-names = ["cleann", "cleann-causes", "random-at-equal-sizes", "permuted-at-equal-sizes", "attention-at-equal-sizes", "attention", "leave-one-out"]
+names = ["cleann", "cleann-causes", *equal, "attention", "leave-one-out"]
 for task, recorded_run in large.items():
     rows = {r["method"]: r for r in recorded_run.summary()}
     panels = {label: {name: (i.low, i.estimate, i.high) for name in rows if name in names and (i := rows[name][column])}
@@ -314,7 +316,6 @@ for row in graphs.summary():
 # - R. Y. Rohekar, Y. Gurwicz, S. Nisimov. *Causal Interpretation of Self-Attention in Pre-Trained Transformers.* NeurIPS 2023. arXiv:2310.20307.
 # - S. Nisimov, R. Y. Rohekar, Y. Gurwicz, G. Koren, G. Novik. *CLEAR: Causal Explanations from Attention in Neural Recommenders.* CONSEQUENCES at RecSys 2022. arXiv:2210.10621.
 # - B. Efron, R. Tibshirani. *An Introduction to the Bootstrap.* Chapman & Hall, 1993.
-#
 # - S. Jain, B. C. Wallace. *Attention is not Explanation.* NAACL 2019. arXiv:1902.10186.
 # - J. Bastings, K. Filippova. *The elephant in the interpretability room: Why use attention as explanation when we have saliency methods?* BlackboxNLP 2020. arXiv:2010.05607.
 # - P. Hase, H. Xie, M. Bansal. *The Out-of-Distribution Problem in Explainability and Search Methods for Feature Importance Explanations.* NeurIPS 2021. arXiv:2106.00786.

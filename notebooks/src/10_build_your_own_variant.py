@@ -97,7 +97,7 @@ for number, sem in enumerate(planted):
     for s in found.trace:
         if extra.any() and s.kind == "test" and s.independent != oracle.independent(s.x, s.y, s.given):
             r = test.partial_correlations([s.x], [s.y], [s.given])[0]
-            print(f"graph {number} ({extra.sum() // 2} extra edges): {s.x} and {s.y} given {s.given} are dependent, with r = {r:.1e}")
+            print(f"graph {number} ({extra.sum() // 2} extra edges): {s.x} and {s.y} given {s.given} dependent, r = {r:.1e}")
 
 # %% [markdown]
 # One or two answers in hundreds: there, two paths cancel almost exactly, and what is left is too small to see even at this *n* (such a graph is nearly *unfaithful*). The wrong answer puts a wrong mark, the mark hides the set that would have
@@ -119,23 +119,31 @@ for name, test in (("numbers", cl.PartialCorrelation.from_data(table)), ("catego
     print(f"{name}: {', '.join(str(pag).splitlines())};  weather and takings separated by {pag.separating_set(0, 2)}")
 
 # %% [markdown]
-# Cutting numbers into three classes costs the chain its separating set if the classes are coarse: within "middle", visitors still vary. **Mixed** tables (some columns numbers, some categories) want one test for both. A simple one compares two regressions, with and without x; write it as a test of ten lines. A test with a p-value is one method, `compute`; the base class remembers and counts:
+# Cutting numbers into three classes costs the chain its separating set if the classes are coarse: within "middle", visitors still vary. **Mixed** tables (some columns numbers, some categories) want one test for both. A simple one takes from x and y what the given columns predict of them, and asks whether what is left still goes together, more than after shuffling. A test with a p-value is one method, `compute`; the base class remembers and counts:
+
+# %%
+def as_numbers(column):
+    """A column of numbers as it is; of categories as columns of 0 and 1."""
+    coded = pd.get_dummies(column) if column.dtype.name == "category" else column.to_frame()
+    return coded.to_numpy(float)
+
 
 # %%
 class Mixed(PValueTest):
-    """Does x help to predict y (numbers, or categories as columns of 0 and 1) beyond what is given? An F-like test by permutation."""
+    """Does x say more of y than is given? Permutations of what is left of x tell what chance would."""
 
     def __init__(self, table, alpha=0.01, draws=199, seed=0):
         super().__init__(table.shape[1], alpha=alpha)
-        self.columns = [pd.get_dummies(table[c], dtype=float).to_numpy() if table[c].dtype.name == "category" else table[[c]].to_numpy(float) for c in table]
+        self.columns = [as_numbers(table[name]) for name in table]
         self.draws, self.rng = draws, np.random.default_rng(seed)
 
     def compute(self, x, y, given):
         Z = np.column_stack([np.ones(len(self.columns[0])), *(self.columns[z] for z in given)])
         left = [v - Z @ np.linalg.lstsq(Z, v, rcond=None)[0] for v in (self.columns[x], self.columns[y])]
-        strength = lambda a: np.abs(a.T @ left[1]).max()  # noqa: E731
-        by_chance = [strength(left[0][self.rng.permutation(len(Z))]) for _ in range(self.draws)]
-        return (1 + sum(s >= strength(left[0]) for s in by_chance)) / (1 + self.draws)
+        orders = [np.arange(len(Z)), *(self.rng.permutation(len(Z)) for _ in range(self.draws))]
+        seen, *by_chance = [np.abs(left[0][order].T @ left[1]).max() for order in orders]
+        return (1 + sum(s >= seen for s in by_chance)) / (1 + self.draws)
+
 
 # %%
 mixed = table.assign(weather=pd.Series(np.where(weather > 0, "sun", "rain"), dtype="category"))
@@ -203,12 +211,11 @@ def sinkless(A):
     return correlation
 
 
+# %%
 head = cl.words_attention(recorded("plot").attention[5], recorded("plot").groups)
 upper = np.triu_indices(len(recorded("plot").words), 1)
 before, after = cl.attention_correlation(head)[upper], sinkless(head)[upper]
-print(
-    f"head 5 of the recorded text: median correlation {np.median(before):.2f} with the sink, {np.median(after):.2f} without"
-)
+print(f"head 5: median correlation {np.median(before):.2f} with the sink, {np.median(after):.2f} without")
 
 # %% [markdown]
 # Whether that is *better* no matrix can say. Its explanations can be counted; we come to that after the next part.
@@ -239,6 +246,8 @@ variants = {
     "FCI": {"learner": with_fci},
     "no graph: all joined": {"learner": everything_joined},
 }
+
+# %%
 table = {}
 for name, options in variants.items():
     results = [cl.explain(model, text, search="cleann", certify=False, max_size=4, **options) for text in reviews]
@@ -252,8 +261,8 @@ for name, options in variants.items():
 check("10.b", "b")
 
 # %%
-ranked(list(table), {f"explained, of {len(reviews)}": [v[0] for v in table.values()], "inputs run by the model, mean": [v[2] for v in table.values()]},
-       "; ".join(f"{n}: {v[0]} explained with {v[2]:.0f} inputs" for n, v in table.items()) + ".")  # fmt: skip
+panels = {f"explained, of {len(reviews)}": [v[0] for v in table.values()], "inputs run, mean": [v[2] for v in table.values()]}
+ranked(list(table), panels, "; ".join(f"{n}: {v[0]} explained with {v[2]:.0f} inputs" for n, v in table.items()) + ".")
 
 # %% [markdown]
 # Read the last row with care. Without a graph the search finds whatever exists up to its cap; the price is that the number of inputs grows exponentially with the number of words, and these reviews are short. A graph is worth its name if it finds
@@ -266,21 +275,32 @@ def without_the_sink(case):
     return case.explain(correlation=sinkless)
 
 
-run = cl.evaluate(
-    "sentiment", len(reviews), data=reviews, methods=("cleann", without_the_sink, "attention"), max_size=4
-)
+rivals = ("cleann", without_the_sink, "attention")
+run = cl.evaluate("sentiment", len(reviews), data=reviews, methods=rivals, max_size=4)
 for row in run.summary():
     print(f"{row['method']:>18}: explained {row['success']}, words {row['size']}, calls {row['calls']}")
-print(
-    "words, without the sink minus cleann, on common successes:",
-    run.compare("without-the-sink", "cleann").size,
-)
+both = run.compare("without-the-sink", "cleann")
+print("words, without the sink minus cleann, on common successes:", both.size)
 
 # %% [markdown]
 # ## Your own model
 #
 # The search knows a model by five methods: `encode`, `attention`, `predict`, `label`, `masked_input`. So a model need not be a neural network. Here is one whose explanations are *known*: it calls a dish an allergen if it contains peanuts, or milk **and** flour. Its
 # "attention" is planted (notebook 01): these three act on the outcome.
+
+
+# %%
+def judge(words):
+    """The rule: 1 for an allergen, 0 for a harmless dish."""
+    return int("peanuts" in words or {"milk", "flour"} <= set(words))
+
+
+def planted_attention(words):
+    """The mixing of an SEM in which the three words act on the outcome, variable 0; rows sum to 1."""
+    G = np.zeros((len(words) + 1, len(words) + 1))
+    G[0, 1:] = [0.8 if word in ("peanuts", "milk", "flour") else 0 for word in words]
+    mixing = np.linalg.inv(np.eye(len(G)) - G)
+    return mixing / mixing.sum(axis=1, keepdims=True)
 
 
 # %%
@@ -292,24 +312,16 @@ class Allergen:
 
     def encode(self, input, target=None, units="words"):
         words = tuple(input.split(", "))
-        target = self.judge(words) if target is None else self.labels.index(target)
+        target = judge(words) if target is None else self.labels.index(target)
         places = tuple((place,) for place in range(1, len(words) + 1))  # row 0 is the outcome
         return cl.Encoded(words, places, (0,), self.labels[target], target, words, eligible=None)
 
-    def judge(self, words):
-        return int("peanuts" in words or {"milk", "flour"} <= set(words))
-
     def attention(self, encoded, layer=-1):
-        n = len(encoded.units) + 1
-        G = np.zeros((n, n))
-        for place, word in enumerate(encoded.units, start=1):
-            G[0, place] = 0.8 if word in ("peanuts", "milk", "flour") else 0
-        mixing = np.linalg.inv(np.eye(n) - G)
-        return (mixing / mixing.sum(axis=1, keepdims=True))[None]  # one head
+        return planted_attention(encoded.units)[None]  # one head
 
     def predict(self, encoded, masks):
-        rows = [self.judge([w for u, w in enumerate(encoded.units) if u not in set(mask)]) for mask in masks]
-        return np.eye(2)[rows]
+        kept = [[w for u, w in enumerate(encoded.units) if u not in set(mask)] for mask in masks]
+        return np.eye(2)[[judge(words) for words in kept]]
 
     def label(self, index):
         return self.labels[index]
@@ -358,8 +370,7 @@ check("10.3", score)
 # %%
 k, tests, ends = 12, {"icd": [], "ordered-icd": []}, {"icd": [], "ordered-icd": []}
 for _ in range(20):
-    arrows = np.argwhere(np.triu(rng.random((k, k)) < 0.25, 1)).tolist()
-    dag = nx.DiGraph(map(tuple, arrows))
+    dag = nx.DiGraph(map(tuple, np.argwhere(np.triu(rng.random((k, k)) < 0.25, 1)).tolist()))
     dag.add_nodes_from(range(k))
     for method in tests:
         oracle = cl.DSeparation(dag, range(k))
@@ -367,9 +378,7 @@ for _ in range(20):
         tests[method].append(oracle.n_tests)
         ends[method].append(np.mean(found.marks[found.marks != 0] == 1))
 for method in tests:
-    print(
-        f"{method:<12} {np.mean(tests[method]):5.0f} tests on average, {np.mean(ends[method]):.0%} of the marks remain circles"
-    )
+    print(f"{method:<12} {np.mean(tests[method]):5.0f} tests on average, {np.mean(ends[method]):.0%} of the marks remain circles")
 
 # %% [markdown]
 # Knowing the order saves tests and decides marks that independence alone cannot. `cl.explain` takes ordered ICD by itself for a model that says `causal = True`, such as `pocket-gpt`, a small GPT trained on film reviews. Which words made it go on as it does?
@@ -388,7 +397,7 @@ cl.explain(gpt, "The acting is terrible, and the plot makes no")
 #
 # ## On your own
 #
-# 1. Change `Allergen.attention` so that *flour* no longer acts. Which true set is lost? What does `certified` say?
+# 1. Change `planted_attention` so that *flour* no longer acts. Which true set is lost? What does `certified` say?
 # 2. Write a learner that joins the outcome with its five most attended words only. Where in the table does it come?
 # 3. Does `Mixed` find the collider's independence as well? Plant a chain, a fork and a collider with one column of categories, and count over twenty tables.
 # 4. Try `correlation=` with the attention of two layers multiplied (attention rollout). What is the outcome's row then?

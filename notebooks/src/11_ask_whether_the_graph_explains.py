@@ -143,9 +143,9 @@ for layer in (0, 1):
     found = planted.interchange_accuracy(deeper, rng, layer=layer)
     print(f"states of A and B exchanged before layer {layer + 1}: as the rule says in {found['all']:.0%}")
 lines = pd.DataFrame(readers.examine(deeper, rng, n=8, permutations=5))
-edges = lines[lines.reader == "edge"].set_index("reading")["auc"]
-print("edge at the outcome, AUC:", ", ".join(f"{reading} {value:.2f}" for reading, value in edges.items()))
-print(f"attention row {lines.auc[lines.reader == 'attention row'].iloc[0]:.2f}, leave-one-out {lines.auc[lines.reader == 'leave-one-out'].iloc[0]:.2f}")
+auc_of = lines.set_index(["reader", "reading"])["auc"]
+print("edge at the outcome, AUC:", ", ".join(f"{reading} {value:.2f}" for reading, value in auc_of["edge"].items()))
+print(f"attention row {auc_of['attention row', '0.0']:.2f}, leave-one-out {auc_of['leave-one-out', '']:.2f}")
 
 # %% tags=["question"]
 check("11.a", "c")
@@ -156,13 +156,14 @@ check("11.a", "c")
 # %%
 planted_lines = truth_record.read(cl.data_path("recorded", "planted.csv"))
 networks = truth_record.read(cl.data_path("recorded", "planted_networks.csv"))
-print(f"{len(networks)} networks; each does what its rule says after at least {min(x['interchange'] for x in networks):.1%} of the interchanges")
+least = min(line["interchange"] for line in networks)
+print(f"{len(networks)} networks; each does what its rule says after at least {least:.1%} of the interchanges")
 display(Markdown(truth_record.planted_table(planted_lines)))
 
 # %%
 show(
     truth_record.planted_figure(planted_lines),
-    "Readers by rules at one, two and three layers: the AUC of each rule that the table above sums up by its mean, its worst and its best.",
+    "Readers by rules at one, two and three layers: the AUC behind each mean, worst and best of the table above.",
 )
 
 # %% [markdown]
@@ -219,7 +220,7 @@ names = ["ABCD"[w - planted.A] if planted.A <= w <= planted.D else f"w{place}" f
 picture = cl.heat_map(table / np.abs(table).max(), names, title="Effects on the diagonal, interactions beside it (scaled)")
 a, b = np.flatnonzero(true)[:2]
 print(f"effects of {names[a]} and {names[b]}: {table[a, a]:.1f} and {table[b, b]:.1f}; their interaction: {table[a, b]:+.1f}")
-show(picture, "A square table of the words: what masking each word alone changes on the diagonal, and what each pair changes beyond the sum of its two beside it.")
+show(picture, "A square table of the words: on the diagonal the effect of each, beside it the interaction of each pair.")
 
 # %% [markdown]
 # Masking shows at once what the graph of attention had to be corrected to show, and one thing more: that A and B *act together*: their interaction has the opposite sign of their effects, since one mask alone already breaks the rule. Lay both over each other: which words does the graph join to the outcome, and which does intervening name?

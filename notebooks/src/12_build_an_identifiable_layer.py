@@ -46,7 +46,7 @@ for name, weight in layer.self_attn.named_parameters():
     print(f"   {name}: {tuple(weight.shape)}")
 
 # %% [markdown]
-# Before you train it, count once more. The count above is for *one head with its output known*. But the rest of the network never sees one head's output. It sees the layer's.
+# Before you train it, count once more. The count of notebook 08 (free directions: n − d − 1, if that is positive) is for *one head with its output known*. But the rest of the network never sees one head's output. It sees the layer's.
 #
 # ### Exercise 12.1: the free directions of a layer
 #
@@ -92,14 +92,15 @@ Markdown(identifiability_record.as_text(identifiability_record.summary(quick_run
 # %%
 runs = identifiability_record.read_runs(cl.data_path("recorded", identifiability_record.RESULTS))
 rows, words = identifiability_record.summary(runs), identifiability_record.differences(runs)
-counts = {part: len({getattr(r, part) for r in runs}) for part in ("set", "key_size", "combine", "seed")}
-print(f"{len(runs)} trainings: {counts['set']} sets x {counts['key_size']} key sizes x {counts['combine']} ways x {counts['seed']} seeds")
+sets, keys, ways, seeds = (len({getattr(r, part) for r in runs}) for part in ("set", "key_size", "combine", "seed"))
+print(f"{len(runs)} trainings: {sets} sets x {keys} key sizes x {ways} ways to combine x {seeds} seeds")
 chosen = [("concat", identifiability_record.D_MODEL // identifiability_record.HEADS), ("concat", 4), ("add", 16), ("add", 4)]
 display(Markdown(identifiability_record.as_text(rows, chosen)))
 
 # %%
 display(Markdown("\n".join(f"- {line}" for line in words + identifiability_record.verdict(runs))))
-show(identifiability_record.draw(rows), f"Accuracy and identifiable shares, for the head and for the layer, against the key size, for four sets. {'; '.join(words)}.")
+alt = f"Accuracy and identifiable shares, for head and layer, against the key size, on four sets. {'; '.join(words)}."
+show(identifiability_record.draw(rows), alt)
 
 # %% [markdown]
 # ### "Equal accuracy, more identifiable": the verdict
@@ -111,8 +112,7 @@ show(identifiability_record.draw(rows), f"Accuracy and identifiable shares, for 
 #
 # **What helps in every column of the second question is a small key.** The attention that a head can make is then locally unique even given the layer's output, its condition number falls, and no accuracy is lost. What no layer repairs is the
 # first question on a long text: some other matrix of weights always has the same output. It is just none that the head could have made.
-
-# %% [markdown]
+#
 # ## In practice
 #
 # - Say which question was asked: any attention, or attention that the head can make; for the head's output, or for the layer's.
