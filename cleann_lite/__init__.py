@@ -5,6 +5,8 @@ The public names load on first use, so that ``import cleann_lite`` costs no PyTo
 
 from importlib import import_module
 
+from .drawing.notebook import draw_graphs as _draw_graphs
+
 __version__ = "0.2.0"
 
 # module -> the public names that it defines
@@ -50,3 +52,6 @@ def __getattr__(name):
 
 def __dir__():
     return list(__all__)
+
+
+_draw_graphs()

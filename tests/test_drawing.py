@@ -3,6 +3,8 @@
 import io
 import json
 import re
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
 
@@ -459,6 +461,34 @@ def test_files(tmp_path):
     assert content["edges"][0]["mark_at_a"] in ("circle", "arrowhead", "tail")
     with pytest.raises(ValueError, match=r"saved as \.svg, \.png, \.dot or \.json: got 'picture\.pdf'"):
         drawing.save(tmp_path / "picture.pdf")
+
+
+def test_a_full_disk_leaves_the_old_picture(tmp_path, monkeypatch):
+    drawing = draw(PAG([[0, 2], [3, 0]]))
+    path = drawing.save(tmp_path / "picture.svg")
+    before = path.read_bytes()
+
+    def full(_descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    for ending in ("svg", "dot"):
+        with pytest.raises(OSError, match="No space left"):
+            draw(PAG([[0, 2], [2, 0]])).save(tmp_path / f"picture.{ending}")
+    assert [path.name for path in tmp_path.iterdir()] == ["picture.svg"] and path.read_bytes() == before
+
+
+def test_a_graph_draws_itself_in_a_notebook():
+    pytest.importorskip("IPython")
+    code = (
+        "from IPython.core.interactiveshell import InteractiveShell; shell = InteractiveShell.instance();"
+        "import sys, cleann_lite; assert 'cleann_lite.drawing.draw' not in sys.modules;"
+        "pag = cleann_lite.PAG([[0, 2], [3, 0]], labels=('<b>rain', 'wet'));"
+        "data, _ = shell.display_formatter.format(pag); print(data['text/html'])"
+    )
+    shown = subprocess.check_output([sys.executable, "-c", code], text=True)
+    assert shown.strip() == draw(PAG([[0, 2], [3, 0]], labels=("<b>rain", "wet")))._repr_html_().strip()
+    assert 'role="img"' in shown and "&lt;b&gt;rain" in shown and "<b>" not in shown
 
 
 def test_dot_text_carries_the_marks():

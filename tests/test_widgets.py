@@ -248,6 +248,21 @@ def explore(text="a dull film but wonderful cast", **settings):
     return ExplanationExplorer(Lexicon(), text, **settings)
 
 
+def test_levels_start_where_explain_does_and_no_mask_runs_twice():
+    ran = []
+
+    class Counts(Lexicon):
+        def predict(self, encoded, masks):
+            ran.extend(mask for mask in masks if mask)
+            return super().predict(encoded, masks)
+
+    explorer = ExplanationExplorer(Counts(), "a dull film but wonderful cast and a fine plot", examples={})
+    assert explorer.state["alpha"] == 0.01
+    for alpha in (0.001, 0.05, 0.2):
+        explorer.set(alpha=alpha, prove=True)
+    assert len(ran) == len(set(ran)) >= 2
+
+
 def test_the_lexicon_fulfils_the_protocol():
     assert isinstance(Lexicon(), Model)
 

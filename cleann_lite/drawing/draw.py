@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from ..causal.graphs import DOT_SHAPE, EDGE_TEXT
+from ..datasets.files import write_whole
 from .edges import Given, busiest, edges_of, links, nearest, shares_of
 from .heatmap import describe_attention, heat_map
 from .html import escape, folded, known, style
@@ -69,10 +70,7 @@ class Drawing:
         content = {".svg": "svg", ".png": "png", ".dot": "dot", ".json": "json"}.get(path.suffix.lower())
         if content is None:
             raise ValueError(f"a picture is saved as .svg, .png, .dot or .json: got {path.name!r}")
-        if content == "png":
-            path.write_bytes(self.png)
-        else:
-            path.write_text(self.to_json() if content == "json" else getattr(self, content), encoding="utf-8")
+        write_whole(path, self.to_json() if content == "json" else getattr(self, content))
         return path
 
     def to_json(self):

@@ -1,13 +1,14 @@
 """An evaluation written down: the table of verdicts (Markdown, text, HTML), plots, a page, files."""
 
 import csv
-import html
 import io
 from pathlib import Path
 
 import numpy as np
 
 from ..datasets.files import write_whole
+from ..drawing.html import escape, table
+from ..drawing.html import page as whole_page
 from .cases import JUDGED as VARIANTS
 from .journal import versions
 from .results import FEW, FEWEST, JUDGED
@@ -15,15 +16,13 @@ from .statistics import Interval
 
 _BLUE, _ORANGE = "#0072B2", "#D55E00"
 _STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }
-table { border-collapse: collapse; font-size: 0.85rem; } .wide { overflow-x: auto; }
-td, th { padding: 0.25rem 0.6rem; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap; }
-th:first-child, td:first-child, .settings td, .settings th { text-align: left; }
-.settings td { white-space: normal; overflow-wrap: anywhere; }
-.settings td:first-child { white-space: nowrap; overflow-wrap: normal; }
-.better { background: #e3f1fa; } .worse { background: #fbe9df; } .better, .worse { font-weight: bold; }
-small { font-weight: normal; } figure { margin: 1.5rem 0; }
-figcaption { color: #444; font-size: 0.9rem; } svg { max-width: 100%; height: auto; }
+.cl-doc{max-width:70rem} .cl-doc table{font-size:.85rem}
+.cl-doc :is(td,th){padding:.25rem .6rem;text-align:right;white-space:nowrap}
+.cl-doc :is(th,td):first-child,.settings :is(td,th){text-align:left}
+.settings td{white-space:normal;overflow-wrap:anywhere}
+.settings td:first-child{white-space:nowrap;overflow-wrap:normal}
+td.better{background:var(--cl-chosen)} td.worse{background:var(--cl-inset)} .better,.worse{font-weight:bold}
+small{font-weight:normal} figure svg{max-width:100%;height:auto}
 """
 _SUMMARY = (
     "success", "size", "counted_size", "rank", "calls", "comprehensiveness", "sufficiency", "minimal",
@@ -104,13 +103,12 @@ def verdicts_text(run, ours="cleann", rivals=None) -> str:
 
 
 def _verdict_table(run, ours):
-    """The table in HTML: words in the cells, intervals below them and on hover."""
-    head = "".join(f"<th>{_text(h)}</th>" for h in (f"{ours} against", *(_HEADS[c] for c in JUDGED)))
+    """The table in HTML: words in the cells, intervals below them."""
+    head = "".join(f"<th>{escape(h)}</th>" for h in (f"{ours} against", *(_HEADS[c] for c in JUDGED)))
     body = "".join(
-        f"<tr><td>{_text(rival)}</td>"
+        f"<tr><td>{escape(rival)}</td>"
         + "".join(
-            f'<td class="{w.split()[0]}" title="{_text(n)}">{_text(w)}<br><small>{_text(n)}</small></td>'
-            for w, n in cells
+            f'<td class="{w.split()[0]}">{escape(w)}<br><small>{escape(n)}</small></td>' for w, n in cells
         )
         + "</tr>"
         for rival, cells in verdict_rows(run, ours)
@@ -245,17 +243,18 @@ def page(run) -> str:
     done = "" if n == s["n"] else f" ({n} of them finished so far)"
     ours = [m for m in ("cleann", *VARIANTS) if m in run.methods and run.rivals(m)]
     parts = [
-        f"<p>{s['n']} inputs{done} of {_text(s['data'])}, explained for the model {_text(s['model'])}. Every "
-        f"row masks the same units, reads the same heads and has at most {s['max_calls']} model calls and "
-        f"{s['max_size']} units a set; a larger set is a failure. Each reported set is checked with the "
-        f"model. Random rows are means of {s['draws']} draws. Intervals are 95&nbsp;% over inputs.</p>",
+        f"<p>{s['n']} inputs{done} of {escape(s['data'])}, explained for the model {escape(s['model'])}. "
+        f"Every row masks the same units, reads the same heads and has at most {s['max_calls']} model "
+        f"calls and {s['max_size']} units a set; a larger set is a failure. Each reported set is checked "
+        f"with the model. Random rows are means of {s['draws']} draws. Intervals are 95&nbsp;% over "
+        "inputs.</p>",
         "<h2>Verdicts</h2>" if ours and n else "",
         *(
-            f"<p><b>{how_many(run)}</b> {_text(reading(run, m))}</p>{_verdict_table(run, m)}"
+            f"<p><b>{how_many(run)}</b> {escape(reading(run, m))}</p>{_verdict_table(run, m)}"
             for m in ours
             if n
         ),
-        f"<ul>{''.join(f'<li>{_text(r)}</li>' for r in remarks(run))}</ul>",
+        f"<ul>{''.join(f'<li>{escape(r)}</li>' for r in remarks(run))}</ul>",
         "<h2>Rows</h2>",
         table(
             ["row", *(c.replace("_", " ") for c in _SUMMARY)],
@@ -340,32 +339,17 @@ def discovery_page(run) -> str:
 
 def _whole(title, parts, settings):
     again = ["<h2>To reproduce</h2>", _mapping(settings), _mapping(versions())]
-    return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{_text(title)}</title>'
-        f"<style>{_STYLE}</style></head><body><h1>{_text(title)}</h1>"
-        f"{''.join([*parts, *again])}</body></html>"
-    )
-
-
-def _text(value):
-    return html.escape(str(value))
+    return whole_page(title, "".join([*parts, *again]), css=_STYLE)
 
 
 def _sentences(sentences):
-    return f"<h2>Verdicts</h2><ul>{''.join(f'<li>{_text(s)}</li>' for s in sentences)}</ul>"
-
-
-def table(head, rows) -> str:
-    """A table in HTML."""
-    cells = "".join(f"<th>{_text(h)}</th>" for h in head)
-    body = "".join(f"<tr>{''.join(f'<td>{_text(c)}</td>' for c in row)}</tr>" for row in rows)
-    return f'<div class="wide"><table><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table></div>'
+    return f"<h2>Verdicts</h2><ul>{''.join(f'<li>{escape(s)}</li>' for s in sentences)}</ul>"
 
 
 def _figure(figure, caption):
     image = svg(figure)
     return (
-        f'<figure role="img" aria-label="{_text(caption)}">{image}<figcaption>{_text(caption)}</figcaption>'
+        f'<figure role="img" aria-label="{escape(caption)}">{image}<figcaption>{escape(caption)}</figcaption>'
         "</figure>"
     )
 

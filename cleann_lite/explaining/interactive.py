@@ -41,6 +41,7 @@ class Asked:
         self.heads_searched = settings.pop("heads", "all")
         self.encoded = lru_cache(maxsize=64)(self._encoded)
         self._found = {}
+        self._memory = lru_cache(maxsize=16)(lambda input, target: {})  # of masks: each runs once
         self.outputs = lru_cache(maxsize=512)(self._outputs)
         self.positions = lru_cache(maxsize=64)(self._positions)
 
@@ -54,7 +55,8 @@ class Asked:
             kept = {k: v for k, v in self._found.items() if v.stopped is not Stopped.INTERRUPTED}
             options = {**self.settings, "target": target, "alpha": alpha, "certify": prove}
             options["heads"] = self.heads_searched if head == BEST else int(head)
-            found = self.explain(self.model, _plain_input(input), progress=self.report, **options)
+            options |= {"progress": self.report, "memory": self._memory(input, target)}
+            found = self.explain(self.model, _plain_input(input), **options)
             if not found.pags:
                 raise ValueError("the search was stopped before there was a graph")
             self._found = {**dict(list(kept.items())[-127:]), asked: found}

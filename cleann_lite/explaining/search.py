@@ -52,6 +52,7 @@ def explain(
     target=None,
     units: str = "words",
     progress: bool | Callable[[int, int], object] = False,
+    memory: dict | None = None,
     **settings,
 ) -> Explanation:
     """Find the smallest sets of words (or films) that make a model's prediction, led by its own causal graph.
@@ -70,6 +71,8 @@ def explain(
     progress : bool or callable
         True shows a bar. A function is called with (inputs run, cap) as the search goes on; False from it
         ends the search, which keeps what it found, as after Ctrl-C.
+    memory : dict, optional
+        What calls for the same input and outcome share, so that no mask runs twice (see `Interventions`).
     **settings
         Fields of :class:`GraphSettings` (alpha, n_samples, heads, nodes, method, outcome_last, …) and of
         :class:`cleann_lite.explaining.settings.SearchSettings` (search="full" or "cleann", max_size,
@@ -99,7 +102,7 @@ def explain(
     graph_settings, search_settings = split(settings)
     encoded = model.encode(input, target=target, units=units)
     with reported(progress) as report:
-        tries = Interventions(model, encoded, search_settings.max_calls, report=report)
+        tries = Interventions(model, encoded, search_settings.max_calls, memory=memory, report=report)
         search = Search(tries, graph_settings.of(model), search_settings)
         try:
             tries.tell()

@@ -5,6 +5,7 @@ from ..drawing.view import buttons, choice, parse_key, slider, switch, text_area
 from ..explaining.interactive import ALPHAS, BEST, Asked, explanation_view
 from ..explaining.live import states
 from ..explaining.search import explain
+from ..explaining.settings import GraphSettings
 from .explorer import Explorer
 
 
@@ -38,7 +39,8 @@ class MaskingExplorer(Explorer):
 
     def __init__(self, model, **state):
         self.asked = Asked(explain, model, self.report, search="cleann")
-        state = {"head": BEST, "alpha": 0.01, "prove": False, "whole": False, "target": None, **state}
+        state |= {"alpha": GraphSettings(alpha=state["alpha"]).of(model).alpha}
+        state = {"head": BEST, "prove": False, "whole": False, "target": None, **state}
         state |= {"mask": (), "selected": None}
         super().__init__(**state, arranged=(state["head"], state["alpha"]))
 
@@ -127,7 +129,7 @@ class ExplanationExplorer(MaskingExplorer):
         "letter belong to a smallest set that changes the prediction."
     )
 
-    def __init__(self, model, text=None, *, examples=None, target=None, alpha=0.01, head=BEST):
+    def __init__(self, model, text=None, *, examples=None, target=None, alpha=None, head=BEST):
         if model.task == "recommendation":
             raise ValueError(f"a model of texts is needed: {model.name} recommends (RecommendationExplorer)")
         if examples is None:

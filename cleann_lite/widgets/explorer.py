@@ -13,6 +13,7 @@ from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import ClassVar
 
+from ..datasets.files import write_whole
 from ..drawing.draw import svg_image, words_html
 from ..drawing.html import escape, style
 from ..drawing.view import css, script, standing, stored
@@ -85,9 +86,9 @@ class Explorer:
         """Write what is shown to a file: .svg, .png (graphs only) or .json; returns the path."""
         path = Path(path)
         if path.suffix == ".json":
-            path.write_text(self.to_json(), encoding="utf-8")
+            write_whole(path, self.to_json())
         elif path.suffix == ".svg" and self.view.svg:
-            path.write_text(self.view.svg, encoding="utf-8")
+            write_whole(path, self.view.svg)
         elif self.view.drawing is not None:
             self.view.drawing.save(path)
         else:

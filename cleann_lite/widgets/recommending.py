@@ -63,7 +63,7 @@ class RecommendationExplorer(MaskingExplorer):
     )
     noun = "film"
 
-    def __init__(self, model, history=None, *, examples=None, k=8, alpha=0.01, head=BEST):
+    def __init__(self, model, history=None, *, examples=None, k=8, alpha=None, head=BEST):
         if examples is None:
             from ..datasets.shipped import load_histories
 

@@ -17,6 +17,7 @@ from ..causal.independence import PartialCorrelation
 from ..drawing.draw import draw
 from ..drawing.layout import box_size, spread
 from ..drawing.view import MOST_EDGES, NEAR_EDGES, View, buttons, choice, parse_key, slider, switch
+from ..explaining.settings import ANY_ALPHA
 from .explorer import Explorer
 
 ALPHAS = (*(float(f"{10.0**e:.2g}") for e in np.arange(-10, -1, 0.25)), 0.1, 0.15, 0.2)
@@ -308,8 +309,8 @@ class ThresholdExplorer(Explorer):
     kept: ClassVar = {"alpha": 13, "head": 12, "sided": 2, "layer": 6}
 
     def __init__(
-        self, attention=None, words=None, *, correlation=None, n=64, alpha=0.01, sided="two", method="icd",
-        layer=-1, head=0, ordered=False,
+        self, attention=None, words=None, *, correlation=None, n=64, alpha=ANY_ALPHA, sided="two",
+        method="icd", layer=-1, head=0, ordered=False,
     ):  # fmt: skip
         correlations = as_correlations(attention, correlation)
         words = [f"X{i + 1}" for i in range(correlations.shape[-1])] if words is None else words
