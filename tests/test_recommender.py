@@ -230,4 +230,4 @@ def test_the_card_says_what_the_command_prints():
     for line in lines:
         assert line in card
     recall, ndcg = (float(part.split()[-1]) for part in lines[1].split(", ")[-2:])
-    assert recall >= 0.285 and ndcg >= 0.155
+    assert recall >= 0.30 and ndcg >= 0.165
