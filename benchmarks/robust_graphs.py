@@ -22,9 +22,9 @@ import cleann_lite as cl
 from cleann_lite.course import robustness_record as robust_record
 from cleann_lite.datasets.shipped import data_path
 from cleann_lite.explaining.robustness import (
-    ReplacedAttention,
     explanation_robustness,
     layer_corners,
+    replaced_attention,
     shuffled_attention,
 )
 from cleann_lite.models.decoupled import text_heads
@@ -54,7 +54,7 @@ def lines(model, name, text, samples):
     attention = model.attention(encoded)
     fixed = [cl.identifiability.null_space_dimension(v, sum_to_one=True) == 0 for v in heads.value]
     start = time.perf_counter()
-    kept = ReplacedAttention(model, attention)  # each masked input runs once
+    kept = replaced_attention(model, attention)  # each masked input runs once
     corners = layer_corners(attention, heads.value, samples)
     words = [position for unit in encoded.positions for position in unit]
     shuffled = shuffled_attention(attention, words, len(corners))

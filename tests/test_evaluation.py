@@ -1,6 +1,7 @@
 """The evaluation: figures by hand, the same table however it was run, failures told and nothing lost."""
 
 import csv
+import inspect
 import json
 import re
 import zlib
@@ -11,6 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+import cleann_lite as cl
 from cleann_lite.__main__ import main
 from cleann_lite.causal.graphs import PAG
 from cleann_lite.evaluation import faithfulness, report
@@ -21,6 +23,7 @@ from cleann_lite.evaluation.experiment import Settings, evaluate
 from cleann_lite.evaluation.inputs import draw_inputs
 from cleann_lite.evaluation.orders import by_summed_score
 from cleann_lite.evaluation.results import Evaluation, Word
+from cleann_lite.models.protocol import HasGradients
 from tests.linear_model import LinearModel
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -693,3 +696,13 @@ def test_public_data_is_drawn_from_ones_own_copy(task, folder):
     )
     assert len({i["row"] for i in drawn}) == 20
     assert all(len(i["content"]) <= 15 for i in drawn) or task == "sentiment"
+
+
+def test_an_altered_model_keeps_its_abilities():
+    """As Python from 3.12 on looks for them: among attributes that are there, not those handed on."""
+    model = cl.load_model("pocket-bert4rec")
+    films = list(model.films.titles)[:4]
+    case = Case(model, films[:3], SimpleNamespace(), seen=[films[3]])
+    assert callable(inspect.getattr_static(case.model, "attributions"))
+    assert isinstance(case.model, HasGradients) and len(case.gradients) == 3
+    assert case.encoded.data.seen != model.encode(films[:3]).data.seen

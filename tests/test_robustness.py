@@ -6,12 +6,12 @@ from linear_model import LinearModel
 
 from cleann_lite import PAG, PartialCorrelation, attention_correlation, explain, learn_pag
 from cleann_lite.explaining.robustness import (
-    ReplacedAttention,
     Robustness,
     _overlap,
     equivalent_corners,
     explanation_robustness,
     layer_corners,
+    replaced_attention,
     robustness,
     shuffled_attention,
 )
@@ -138,7 +138,7 @@ def test_replaced_attention_changes_nothing_else():
     encoded = MODEL.encode(TEXT)
     attention = MODEL.attention(encoded)
     model = LinearModel(MODEL.weights, MODEL.bias, MODEL.seed)
-    replaced = ReplacedAttention(model, attention)
+    replaced = replaced_attention(model, attention)
     direct, same = explain(MODEL, TEXT, certify=False), explain(replaced, TEXT, certify=False)
     assert {one.positions for one in same.sets} == {one.positions for one in direct.sets} and direct.sets
     assert same.prediction == direct.prediction and same.pags == direct.pags
@@ -160,7 +160,7 @@ def test_explanations_are_compared_set_by_set():
     found = explanation_robustness(MODEL, TEXT, corners)
     sets = []
     for corner in corners:
-        other = explain(ReplacedAttention(MODEL, corner), TEXT, certify=False, search="cleann")
+        other = explain(replaced_attention(MODEL, corner), TEXT, certify=False, search="cleann")
         sets.append([one.positions for one in other.sets])
         assert all(other.pags[h] == found.graphs[h].pags[len(sets) - 1] for h in other.pags)
     assert found.explanation.sets and len(found.shares) == len(found.explanation.sets)

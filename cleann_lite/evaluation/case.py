@@ -15,7 +15,7 @@ from ..explaining.explanation import Explanation
 from ..explaining.head_graphs import candidates, learn_graphs
 from ..explaining.interventions import Interventions
 from ..explaining.search import explain
-from ..models.protocol import Encoded
+from ..models.protocol import Encoded, altered
 
 _FEW = 128  # sets that are worth running in one go
 PASSES = 2  # to read the prediction, and to run the untouched input; the attention is a third
@@ -45,17 +45,13 @@ class Found:
     note: str = ""
 
 
-class WithSeen:
+def with_seen(model, seen):
     """A recommender that encodes every history with the films that its user saw before it."""
 
-    def __init__(self, model, seen):
-        self._model, self._seen = model, seen
+    def encode(input, target=None, units="words"):
+        return model.encode(input, target=target, units=units, seen=seen)
 
-    def __getattr__(self, name):
-        return getattr(self.__dict__["_model"], name)
-
-    def encode(self, input, target=None, units="words"):
-        return self._model.encode(input, target=target, units=units, seen=self._seen)
+    return altered(model, encode=encode)
 
 
 class Case:
@@ -74,7 +70,7 @@ class Case:
     """
 
     def __init__(self, model, input, settings, number=0, seen=()):
-        self.model = WithSeen(model, tuple(seen)) if seen else model
+        self.model = with_seen(model, tuple(seen)) if seen else model
         self.input, self.settings, self.number = input, settings, number
         self._graphs, self._allowed, self._ahead = {}, {}, set()
 

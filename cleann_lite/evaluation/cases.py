@@ -205,14 +205,14 @@ def cleann_equivalent_attention(case):
 
     Where the output determines the attention, this is CLEANN itself. See `cleann_lite.explaining.robustness`.
     """
-    from ..explaining.robustness import ReplacedAttention, layer_corners
+    from ..explaining.robustness import layer_corners, replaced_attention
     from ..models.decoupled import text_heads
 
     attention = case.model.attention(case.encoded)
     corners = layer_corners(attention, text_heads(case.model, case.input).value, 1, case.settings.seed)
     if not len(corners):
         return cleann(case)
-    return case.by_size(case.sets_of(*case.learn(ReplacedAttention(case.model, corners[0]))))
+    return case.by_size(case.sets_of(*case.learn(replaced_attention(case.model, corners[0]))))
 
 
 # --- names to functions ----------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from ..attention.sem import attention_correlation
 from ..causal.discovery import learn_pag
 from ..causal.graphs import PAG
 from ..causal.independence import PartialCorrelation
+from ..models.protocol import altered
 from .search import explain
 
 
@@ -211,30 +212,22 @@ def robustness(
 # --- explanations -----------------------------------------------------------------------------------------
 
 
-class ReplacedAttention:
-    """A model of the protocol whose attention is given; everything else is the model's own.
+def replaced_attention(model, attention, predictions: dict | None = None):
+    """A model of the protocol whose attention (heads, tokens, tokens) is given; all else is the model's own.
 
-    Predictions are kept, since other attention asks for many of the same inputs again.
+    Predictions are kept, in ``predictions`` where a dict is given, since other attention asks for many of the
+    same inputs again.
     """
+    given, kept = np.asarray(attention), {} if predictions is None else predictions
 
-    def __init__(self, model, attention, predictions: dict | None = None):
-        self._model, self._attention = model, np.asarray(attention)
-        self._predictions = {} if predictions is None else predictions
-
-    def __getattr__(self, name):
-        return getattr(self._model, name)
-
-    def attention(self, encoded, layer: int = -1) -> np.ndarray:
-        """The given attention, (heads, tokens, tokens)."""
-        return self._attention
-
-    def predict(self, encoded, masks) -> np.ndarray:
-        """As the model, each set of masked units once."""
+    def predict(encoded, masks) -> np.ndarray:
         keys = [tuple(sorted(mask)) for mask in masks]
-        new = [key for key in dict.fromkeys(keys) if key not in self._predictions]
+        new = [key for key in dict.fromkeys(keys) if key not in kept]
         if new:
-            self._predictions.update(zip(new, self._model.predict(encoded, new), strict=True))
-        return np.array([self._predictions[key] for key in keys])
+            kept.update(zip(new, model.predict(encoded, new), strict=True))
+        return np.array([kept[key] for key in keys])
+
+    return altered(model, attention=lambda encoded, layer=-1: given, predict=predict)
 
 
 @dataclass(frozen=True)
@@ -302,8 +295,8 @@ def explanation_robustness(
     others = attention + _checked_reach(reach) * (corners - attention)
     distance = attention_distance(others, attention).mean(axis=-1)  # (samples, heads)
     kept: dict = {}
-    base = known or explain(ReplacedAttention(model, attention, kept), input, **settings)
-    found = [explain(ReplacedAttention(model, other, kept), input, **settings) for other in others]
+    base = known or explain(replaced_attention(model, attention, kept), input, **settings)
+    found = [explain(replaced_attention(model, other, kept), input, **settings) for other in others]
     sets = [{one.positions for one in other.sets} for other in found]
     graphs = {
         head: Robustness.of(pag, [other.pags[head] for other in found], distance[:, head])

@@ -5,6 +5,7 @@ place, and *predicts* a batch of masked inputs can be explained. A new kind of m
 """
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -132,3 +133,11 @@ class HasGradients(Protocol):
     def attributions(self, encoded: Encoded, method: str = "gradient-x-input", steps: int = 32) -> np.ndarray:
         """Score of each unit for the outcome, (units,) float64."""
         ...
+
+
+def altered(model: Model, **methods: Callable) -> Model:
+    """A model that answers some methods in another way; all else, abilities too, is the model's own."""
+    other = copy(model)
+    for name, method in methods.items():
+        object.__setattr__(other, name, method)
+    return other
