@@ -11,13 +11,13 @@ from typing import ClassVar
 import networkx as nx
 import numpy as np
 
-from ..causal import orientation
 from ..causal.discovery import learn_pag
 from ..causal.graphs import PAG, Mark
 from ..causal.independence import DSeparation
 from ..drawing.draw import draw
 from ..drawing.view import MOST_EDGES, View, buttons, choice, slider
 from .explorer import Explorer
+from .rules import told
 
 STOPS = {
     "all": ("every step", ("test", "remove", "orient", "level")),
@@ -101,20 +101,13 @@ def sentence(pag, step, test=None):
     if step.kind == "level":
         return f"Level {step.size}: conditioning sets of {step.size} node{'s' * (step.size != 1)}"
     if step.kind == "test":
-        p = "" if test is None else f" (p = {test.p_value(step.x, step.y, step.given):.2g})"
+        perfect = test is None or isinstance(test, DSeparation)  # it knows, and has no p-value
+        p = "" if perfect else f" (p = {test.p_value(step.x, step.y, step.given):.2g})"
         verdict = "independent" if step.independent else "dependent"
         return f"Test {name(step.x)} and {name(step.y)} given {given}: {verdict}{p}"
     if step.kind == "remove":
         return f"Remove {name(step.x)} — {name(step.y)}: separating set {given}"
     return f"{step.rule} puts {_MARK_NAME[step.mark]} at {name(step.y)} on the edge from {name(step.x)}"
-
-
-def rule_text(rule):
-    """The statement of an orientation rule, as `orientation` has it."""
-    function = getattr(orientation, f"rule_{str(rule)[1:]}", None)
-    if function is None:
-        return "The causal order is known: no node causes an earlier one." if rule == "order" else ""
-    return " ".join(function.__doc__.split())
 
 
 class Searches:
@@ -184,7 +177,7 @@ def step_view(searches, state):
         controls=step_controls(searches, state, place, halts),
         panels=tuple(_step_panels(pag, moments, halts, place, test)),
         details={f"e{c.a}-{c.b}": c.sentence for c in drawing.scene.curves},
-        detail=rule_text(step.rule) if step is not None and step.kind == "orient" else "",
+        detail=rule_of(pag, moments, halts[place]),
         status=status,
         tick=0 if last or not state["playing"] else int(state["speed"]),
         data={
@@ -194,6 +187,18 @@ def step_view(searches, state):
     )
 
 
+def rule_of(pag, moments, at):
+    """The rule behind a step, in the step's own variables."""
+    step = moments[at].step
+    if step is None or step.kind != "orient":
+        return ""
+    read = []  # one application of a rule writes all that follows from the graph before it, step by step
+    while at and (not read or (moments[at].step and moments[at].step.rule == step.rule)):
+        at -= 1
+        read.append(moments[at].marks)
+    return told(pag, step, read, moments[at].separating_sets)
+
+
 def _step_panels(pag, moments, halts, place, test, around=40):
     first = max(0, place - around)
     items = []
@@ -201,7 +206,12 @@ def _step_panels(pag, moments, halts, place, test, around=40):
         ends = "End" if i else "Start: every pair is adjacent"
         said = sentence(pag, moments[halts[i]].step, test) or ends
         items.append({"text": said, "step": halts[i], "now": i == place})
-    yield {"kind": "log", "title": "What the search does", "items": items}
+    yield {
+        "kind": "log",
+        "title": "What the search does: click a line to go there",
+        "control": "step",
+        "items": items,
+    }
     sets = _sets_in_words(pag, moments[halts[place]].separating_sets)
     if sets:
         yield {"kind": "list", "title": "Separating sets", "items": sets[-12:]}
@@ -215,7 +225,8 @@ def _sets_in_words(pag, separating_sets):
 def step_controls(searches, state, place, halts):
     """The controls of the stepper in one state."""
     last = place == len(halts) - 1
-    play = ("⏸ Pause", "Pause") if state["playing"] else ("▶ Play", "Play")
+    play = ("↻ Replay", "Replay") if last else ("▶ Play", "Play")
+    play = ("⏸ Pause", "Pause") if state["playing"] else play
     names = tuple(searches.problems)
     return (
         choice("problem", "Problem", names, state["problem"], hidden=len(names) == 1),
@@ -229,7 +240,7 @@ def step_controls(searches, state, place, halts):
             [
                 ("first", "|◀", "First step", place == 0),
                 ("back", "◀", "Step back", place == 0),
-                ("play", *play, last),
+                ("play", *play, False),
                 ("next", "▶", "Step forward", last),
                 ("last", "▶|", "Last step", last),
             ],
@@ -306,7 +317,8 @@ class DiscoveryStepper(Explorer):
         place = max((i for i, at in enumerate(halts) if at <= state["step"]), default=0)
         name = event["name"]
         if name == "play":
-            return {**state, "playing": not state["playing"]}
+            ended = place == len(halts) - 1
+            return {**state, "step": 0 if ended else state["step"], "playing": ended or not state["playing"]}
         if name == "tick" and not state["playing"]:
             return state
         move = {"first": -place, "back": -1, "next": 1, "tick": 1, "last": len(halts)}.get(name, 0)

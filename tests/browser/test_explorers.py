@@ -239,6 +239,19 @@ def test_discovery_stepper(open_notebook):
     root.get_by_role("button", name="Last step").click()
     book.settle()
     assert root.get_by_role("button", name="Step forward").is_disabled()
+    # a line of the log leads to its step, by keyboard too; at the end the search can be replayed
+    root.locator(".cl-log button").nth(1).focus()
+    book.page.keyboard.press("Enter")
+    book.settle()
+    assert book.page.evaluate("document.activeElement.matches('.cl-now button')"), "the focus was lost"
+    assert root.locator(".cl-log .cl-now button").inner_text() in status(root)
+    root.get_by_role("button", name="Last step").click()
+    book.settle()
+    root.get_by_role("button", name="Replay").click()
+    root.get_by_role("button", name="Pause").click()
+    book.settle()
+    root.get_by_role("button", name="Last step").click()
+    book.settle()
     # the log is at the step; a button that is switched off keeps the focus
     log, now = (root.locator(one).bounding_box() for one in (".cl-log", ".cl-now"))
     assert log["y"] <= now["y"] <= log["y"] + log["height"]

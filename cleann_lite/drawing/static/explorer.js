@@ -358,9 +358,11 @@ const PANELS = {
   list(panel) {
     return make("ul", {}, ...panel.items.map((item) => make("li", {}, item)));
   },
-  log(panel) {
+  // a log whose lines lead back to their step
+  log(panel, event, change) {
     const items = panel.items.map(({ text, step, now }) =>
-      make("li", { class: now ? "cl-now" : "", value: step, "aria-current": now ? "step" : null }, text));
+      make("li", { class: now ? "cl-now" : "", value: step },
+        make("button", { type: "button", "data-chip": step, "aria-current": now ? "step" : null, onclick: () => change(panel.control, step) }, text)));
     return make("ol", { class: "cl-log" }, ...items);
   },
   // units of a text (or films) as buttons that switch
@@ -396,8 +398,8 @@ const PANELS = {
   },
 };
 
-function panelNode(panel, event) {
-  const body = PANELS[panel.kind](panel, event);
+function panelNode(panel, event, change) {
+  const body = PANELS[panel.kind](panel, event, change);
   const title = panel.title ? make("h4", {}, panel.title) : null;
   return make("section", { class: "cl-panel", "data-panel": panel.name || panel.kind }, title, body);
 }
@@ -454,6 +456,7 @@ function render({ model, el }) {
       root.setAttribute("aria-busy", String(mood === "busy"));
     }
   });
+  const change = (name, value) => line.send({ state: { [name]: value }, start: true });
   const event = (name, item = null) => line.send({ event: { name, item }, start: true });
   const picture = new Picture(id, (key) => line.send({ event: { name: "select", item: key } }), (key) => showDetail(key));
 
@@ -498,7 +501,7 @@ function render({ model, el }) {
     const active = place.contains(document.activeElement) ? document.activeElement.dataset.chip : null;
     const open = place.querySelector(".cl-log");
     const scroll = open ? open.scrollTop : 0;
-    place.replaceChildren(...panels.map((panel) => panelNode(panel, event)));
+    place.replaceChildren(...panels.map((panel) => panelNode(panel, event, change)));
     if (active !== null && active !== undefined) {
       const again = [...place.querySelectorAll("[data-chip]")].find((chip) => chip.dataset.chip === active);
       (again || place.querySelector("[data-chip]"))?.focus({ preventScroll: true });
