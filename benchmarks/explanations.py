@@ -22,7 +22,7 @@ import cleann_lite as cl
 
 
 def texts_of(path, least, most):
-    """Texts of a file that have so many words."""
+    """Texts of a file with at least ``least`` and at most ``most`` words."""
     opened = gzip.open if str(path).endswith(".gz") else open
     csv.field_size_limit(10**9)
     with opened(path, "rt", encoding="utf-8", newline="") as file:
@@ -39,7 +39,7 @@ def flips(model, encoded, positions):
 
 
 def measure(model, inputs, name, run):
-    """Print one row: how often, how small, how sure, at what cost."""
+    """Print one row: how often, how small, how certain, at what cost."""
     found, cpu, forced, missed, broken, spare = [], [], 0, 0, 0, 0
     for input in inputs:
         start = time.process_time()

@@ -4,7 +4,7 @@
 
 Each user's history is everything but the last film; explained is the film that the model itself recommends.
 Every method has the same model and the same cap of inputs. Sizes and ranks are over successes, and the share
-of successes stands beside them. "no seen film" counts recommendations, before and after masking, of a film
+of successes is beside them. "no seen film" counts recommendations, before and after masking, of a film
 that the user had already seen: it must be 0.
 """
 

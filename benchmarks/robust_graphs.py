@@ -7,7 +7,7 @@ with pocket-sentiment. For each review and reach (how far towards the corners of
 line: how long the text is, how many heads are determined by their output, how far the other attentions are,
 and the shares of edges, marks and explanation sets that survive, mean over heads and samples; beside them
 what chance would give: the density of the other graphs, and the sets found again where the words of the graph
-are shuffled. Only figures are recorded. A review that stands in the file is not done again.
+are shuffled. Only figures are recorded. A review that is in the file already is not done again.
 """
 
 import argparse

@@ -168,7 +168,7 @@ def _evaluate(options):
     if options.task == "discovery":
         for name in ("model", "data", "from_file", "accept_licence", "device", "head"):
             if getattr(options, name):
-                raise ValueError(f"{name} is no setting of the benchmark of causal discovery")
+                raise ValueError(f"unknown setting {name} of the benchmark of causal discovery")
         from .evaluation.learners import benchmark
 
         told = "\n".join(benchmark(**shared, **methods, **given).verdicts())
@@ -224,7 +224,7 @@ def _recommend(options):
 
     model = load_model(options.model)
     if model.task != "recommendation":
-        raise ValueError(f"{options.model} is no recommender: its task is {model.task}")
+        raise ValueError(f"{options.model} is not a recommender: its task is {model.task}")
     films = model.recommend(history, k=options.k)
     found = _search(model, history, options)
     if options.json:

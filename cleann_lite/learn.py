@@ -121,7 +121,7 @@ def _described(pag, options, shares):
 
 
 def _list(text):
-    """Names separated by commas; a name that holds one stands in double quotes."""
+    """Names separated by commas; a name that holds one is put in double quotes."""
     return [name.strip() for name in next(csv.reader([text], skipinitialspace=True), []) if name.strip()]
 
 

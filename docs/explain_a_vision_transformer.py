@@ -1,4 +1,4 @@
-"""A model of one's own in under 30 lines: which patches of an image made a Vision Transformer say so?"""
+"""Your own model in under 30 lines: which patches of an image made a Vision Transformer say so?"""
 
 import numpy as np
 import torch

@@ -13,7 +13,7 @@ transformers = pytest.importorskip("transformers")
 import cleann_lite as cl  # noqa: E402
 from tests.architectures import ROWS, build, tokenizer  # noqa: E402
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # of transformers, about settings of its own families
+pytestmark = pytest.mark.filterwarnings("ignore")  # of transformers, about settings of its families
 TEXTS = (
     "the plot is thin but the actors are wonderful",
     "it's not a good film, what a waste of a talented cast",

@@ -222,7 +222,7 @@ def test_a_long_history_given_back_keeps_its_older_films_out(masking):
 def test_a_repeated_film_counts_where_it_stands_last(model):
     encoded = model.encode([title(0), title(1), title(0)])
     assert encoded.units == (title(1), title(0))
-    assert encoded.notes == ("Film A (1980) stands more than once in the history: the last counts",)
+    assert encoded.notes == ("Film A (1980) is in the history more than once: the last counts",)
 
 
 def test_films_seen_are_listed_as_a_history_is(model):
@@ -278,7 +278,7 @@ def test_recommend_gives_unseen_films_with_falling_probabilities(model):
 
 
 def test_every_film_the_first_and_last_included_can_be_recommended_and_attended_to():
-    """Padding, [MASK] and films have indices of their own: no film is out of reach."""
+    """Padding, [MASK] and films have separate indices: no film is out of reach."""
     model = new_model()
     decoder = model.network.cls.predictions.decoder
     for index in range(N_FILMS):

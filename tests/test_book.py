@@ -1,4 +1,4 @@
-"""The book: pages that stand alone, links that lead somewhere, a reference, a search that finds."""
+"""The book: pages that need nothing else, links that lead somewhere, a reference, a search that finds."""
 
 import importlib.util
 import itertools

@@ -364,7 +364,7 @@ WRONG = [
     ("4.1", lambda a, x, y, s: subsets(pools(a, x, y)[0], s), "neighbours of x only"),
     ("4.1", lambda a, x, y, s: subsets(pools(a, x, y)[1], s), "neighbours of y only"),
     ("4.1", lambda a, x, y, s: [g for p in pools(a, x, y) for g in subsets(p, s)], "counts twice"),
-    ("4.2", lambda a, s: colliders(a, s, flip=True), "stands at z"),
+    ("4.2", lambda a, s: colliders(a, s, flip=True), "is at z"),
     ("4.2", lambda a, s: colliders(a, s, lambda z, s: z in s), "not in the separating set"),
     ("4.2", lambda a, s: colliders(a, s, lambda z, s: True), "every z"),
     ("4.2", lambda a, s: a.astype(int), "nothing was oriented"),

@@ -192,7 +192,7 @@ class TestRecommend:
         assert "history is empty" in refused(capsys, "recommend", "--history", " ; ")
         assert "k must be at least 1" in refused(capsys, "recommend", "--history", "Alien", "-k", "0")
         assert "Zzyzzx" in refused(capsys, "recommend", "--history", "Zzyzzx")
-        assert "no recommender" in refused(
+        assert "not a recommender" in refused(
             capsys, "recommend", "--history", "Alien", "--model", "pocket-sentiment"
         )
         assert "is a recommender" in refused(capsys, "explain", REVIEW, "--model", "pocket-bert4rec")
@@ -202,8 +202,8 @@ class TestEvaluate:
     @pytest.mark.parametrize(
         ("arguments", "sentence"),
         [
-            (["discovery", "--n", "1", "--head", "0"], "head is no setting of"),
-            (["discovery", "--n", "1", "--model", "pocket-gpt"], "model is no setting of"),
+            (["discovery", "--n", "1", "--head", "0"], "unknown setting head of"),
+            (["discovery", "--n", "1", "--model", "pocket-gpt"], "unknown setting model of"),
             (["discovery", "--n", "1", "--alpha", "7"], "alpha must be between 0 and 1"),
             (["discovery", "--n", "1", "--n-samples", "3"], "n_samples must be above 3"),
         ],

@@ -1,4 +1,4 @@
-"""What the notebooks stand on: figures with alt text, and recorded attention."""
+"""What the notebooks use: figures with alt text, and recorded attention."""
 
 import re
 

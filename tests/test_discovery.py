@@ -49,7 +49,7 @@ def test_relabelling_the_variables_relabels_the_result(method):
 
 
 class Slow:
-    """A test of one's own without any method but the two that are needed."""
+    """A user's test without any method but the two that are needed."""
 
     def __init__(self, test):
         self.test, self.n_variables, self.asked = test, test.n_variables, set()

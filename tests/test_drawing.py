@@ -84,7 +84,7 @@ def marks_shown(drawing, k):
                 tip = [float(n) for n in mark.get("points").split()[0].split(",")]
             x, y, w, h = boxes[end]
             gap = np.hypot(*np.maximum(np.abs(np.subtract(tip, (x, y))) - np.divide((w, h), 2), 0))
-            assert gap < HEAD + 9, f"the mark at {end} stands {gap:.0f} px from its node"
+            assert gap < HEAD + 9, f"the mark at {end} is {gap:.0f} px from its node"
     return found
 
 
@@ -306,7 +306,7 @@ def test_the_legend_fits_and_shows_an_end_as_the_picture_does():
     )
     tail = draw(graph([(0, 3, 3, 1)], "ab"))
     sample = next(g for g in parse(tail).iter(f"{SVG}g") if g.get("data-legend", "").startswith("tail"))
-    assert len(list(sample.iter(f"{SVG}path"))) == 1, "a line that ends at a node, without a bar of its own"
+    assert len(list(sample.iter(f"{SVG}path"))) == 1, "a line that ends at a node, without a separate bar"
     assert len(list(sample.iter(f"{SVG}rect"))) == 1
 
 
@@ -449,7 +449,7 @@ def test_a_directed_graph_with_latents():
     assert roles == {"X": "word", "Y": "word", "U": "latent"}
     assert "0.83" in drawing.svg
     height = {node: y for node, (_, y) in drawing.positions.items()}
-    assert height["U"] < height["X"] < height["Y"], "causes stand above their effects"
+    assert height["U"] < height["X"] < height["Y"], "causes are above their effects"
 
 
 def test_files(tmp_path):

@@ -105,11 +105,11 @@ DAMAGE = {
     "NULs": lambda line: b"\0" * 40 + b"{\n",
     "no rows": lambda line: changed(line, rows=None),
     "a row is missing": lambda line: changed(line, rows={"cleann": {}}),
-    "a row is no row": lambda line: changed(line, rows=dict.fromkeys(FEW, 3)),
+    "a row is not a row": lambda line: changed(line, rows=dict.fromkeys(FEW, 3)),
     "no number": lambda line: changed(line, input=None),
     "a number that is none": lambda line: changed(line, input=True),
     "a number beyond": lambda line: changed(line, input=800),
-    "bytes that are no text": lambda line: b"\xff\xfe" + line,
+    "bytes that are not text": lambda line: b"\xff\xfe" + line,
     "depth": lambda line: b"[" * 100_000 + b"\n",
 }
 

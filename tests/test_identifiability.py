@@ -167,7 +167,7 @@ def test_one_is_found_for_a_row_with_zeros_that_has_least_overlap_with_itself(ro
 
 
 def test_a_corner_of_the_hull_of_the_values_cannot_be_made_from_other_tokens():
-    """The null space is large, and yet a row that stands on one extreme value is identifiable."""
+    """The null space is large, and yet a row with all weight on one extreme value is identifiable."""
     value = np.array([[0.0, 0], [1, 0], [0, 1], [1, 1], [0.5, 0.5], [0.2, 0.3]])
     corners, inside = np.eye(6)[:4], np.eye(6)[4:]
     assert null_space_dimension(value, sum_to_one=True) == 3

@@ -316,7 +316,7 @@ def test_weights_in_half_precision_run_in_float32(folder_of, tmp_path):
 
 def test_a_mask_that_was_cut_is_told(folder_of):
     model = load_model(folder_of("bert", "MaskedLM"))
-    with pytest.raises(ValueError, match=r"\[MASK\] stands behind what .* reads"):
+    with pytest.raises(ValueError, match=r"\[MASK\] is beyond what .* reads"):
         model.encode("the plot is thin " * 50 + "[MASK]")
 
 

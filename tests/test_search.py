@@ -285,7 +285,7 @@ def test_what_was_not_tried_is_never_said_to_be():
     cut = cl.explain(model, text, nodes="all", max_candidates=1, max_size=2, **alone)
     assert "all of" not in cut.failures[0]
     none = cl.explain(model, text, nodes=[], **alone)
-    assert none.failures == ("no unit of the input stands in the graph",)
+    assert none.failures == ("no unit of the input is in the graph",)
     assert none.stopped is Stopped.NO_UNITS
     full = cl.explain(model, text, alpha=0.9)
     assert full.failures[0].endswith("not even all units together")

@@ -261,7 +261,7 @@ def test_other_files(tmp_path):
     np.save(tmp_path / "i.npy", DATA + 1j)
     (tmp_path / "p.npy").write_bytes(bytes(range(1, 200)))
     for name in "oip":
-        with pytest.raises(ValueError, match=rf"^{name}.npy is no array of numbers as numpy.save writes it$"):
+        with pytest.raises(ValueError, match=rf"^{name}.npy is not an array of numbers from numpy.save$"):
             read_table(tmp_path / f"{name}.npy")
 
 

@@ -1,4 +1,4 @@
-"""The wheel stands alone: outside the clone, with its own models and examples, offline."""
+"""The wheel works by itself: outside the clone, with its own models and examples, offline."""
 
 import json
 import os

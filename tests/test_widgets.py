@@ -307,7 +307,7 @@ def test_choosing_a_node_masks_its_word_and_the_outcome_cannot_be_masked():
         (0, False, 2, "Can you do with fewer"),
         (0, False, 1, "Can you find another word"),
         (0, False, 0, "can you change the prediction"),
-        (2, False, 2, "the prediction stands"),
+        (2, False, 2, "the prediction stays"),
         (1, True, 2, "You beat the algorithm"),
         (2, True, 2, "as few as the smallest"),
         (3, True, 2, "2 would do"),

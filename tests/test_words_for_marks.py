@@ -94,7 +94,7 @@ def test_no_sentence_is_false_of_the_true_dag(seed, n_latents, n_selection, meth
 
 
 def test_the_only_way_may_run_through_variables_in_the_graph():
-    # a -> b -> c with a hidden cause of b and c: a --> c stands in the graph though nothing else is left out
+    # a -> b -> c with a hidden cause of b and c: a --> c is in the graph though nothing else is left out
     dag = nx.DiGraph([("z", "a"), ("w", "a"), ("a", "b"), ("b", "c"), ("h", "b"), ("h", "c")])
     names = ["z", "w", "a", "b", "c"]
     pag = cl.learn_pag(cl.DSeparation(dag, names), selection_bias=False, labels=names)

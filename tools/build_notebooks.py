@@ -169,7 +169,7 @@ def execute(notebook, timeout=300):
 
     os.environ.setdefault("CLEANN_LITE_ANSWERS", tempfile.mkdtemp(prefix="answers"))
     with tempfile.TemporaryDirectory(prefix="kernel") as folder:
-        # kernels that start side by side may pick the same port; sockets in folders of their own never meet
+        # kernels that start side by side may pick the same port; sockets in separate folders never meet
         sockets = {} if sys.platform == "win32" else {"transport": "ipc", "ip": f"{folder}/socket"}
         return NotebookClient(
             notebook,

@@ -1,4 +1,4 @@
-"""Open JupyterLab on the course; where there is no browser, print the address."""
+"""Open JupyterLab on the course; without a browser, print the address."""
 
 import os
 import shutil

@@ -3,7 +3,7 @@
 The PAG itself comes from listing all Markov-equivalent MAGs by m-separation (``mags.pag_by_enumeration``),
 never from the rules. A case belongs to a part of a rule if the rules give another graph when this part is
 left out. Graphs are DAGs drawn at random, hidden nodes, selection and tiers too; parts that chance seldom
-needs (R8 in one graph of 1,500) have a DAG of their own, changed by an edge or two. Each is cut down, one
+needs (R8 in one graph of 1,500) have their own DAG, changed by an edge or two. Each is cut down, one
 observed node after another made hidden, to the smallest that still needs the part.
 
 ``python tools/make_pag_cases.py [cases a part [minutes]]``

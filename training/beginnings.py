@@ -84,7 +84,7 @@ def _left_singular(matrix: sparse.csr_matrix, width: int, seed: int) -> np.ndarr
     vectors = np.zeros((matrix.shape[0], width), dtype=np.float32)
     found = (basis @ left)[:, :width] * np.sqrt(values[:width])
     vectors[:, : found.shape[1]] = found
-    # Pieces that never occur get a small random vector of their own.
+    # Pieces that never occur get a small random vector each.
     silent = np.linalg.norm(vectors, axis=1) < 1e-6
     vectors[silent] = rng.standard_normal((int(silent.sum()), width)) * vectors.std()
     return vectors * (0.04 / vectors.std())

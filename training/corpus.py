@@ -183,7 +183,7 @@ _OPINIONS = (
 
 
 def made_up(count: int, seed: int = 0, sentences_each: int = 3) -> list[Example]:
-    """Make small reviews of our own by rule, for a run that only shows that everything works.
+    """Make small reviews by rule, for a run that only shows that everything works.
 
     Examples
     --------

@@ -102,7 +102,7 @@ def train(
         Step number (0-based) to scalar loss. Its batch must depend on the step number, and on torch's random
         generator, alone: that makes the run resumable.
     validate : callable
-        Score of the model as it stands; higher is better. The model is in evaluation mode, without gradients.
+        Score of the present model; higher is better. The model is in evaluation mode, without gradients.
     folder : pathlib.Path
         Where the checkpoints live. A run found there is continued, unless ``restart``.
     progress : bool

@@ -17,7 +17,7 @@ class Trigrams:
     Parameters
     ----------
     texts : list of integer arrays
-        Each is a sequence of its own; no n-gram crosses from one into the next.
+        Each is a separate sequence; no n-gram crosses from one into the next.
     between : bool
         Predict an id from its two neighbours, the left and the right, instead of the two before it.
 
@@ -58,7 +58,7 @@ class Trigrams:
 
 
 class _Counts:
-    """Counts of n-grams in the order of their codes: those of one context stand side by side."""
+    """Counts of n-grams in the order of their codes: those of one context are neighbours."""
 
     def __init__(self, grams: np.ndarray, times: np.ndarray, size: int):
         self._contexts, self._last, self._times = grams // size, grams % size, times

@@ -4,7 +4,7 @@ Of each user's films the last is for the test, the last but one for the validati
 A row of a batch is a window of a user's training films, which ends where they end or anywhere; a share of the
 windows is short, because people who type a history type a short one. Of some windows a random share is masked
 (the cloze task of the paper), of the others the last film alone, which is what the model is asked for in use,
-and late in the training the more often. There the answers of ``film-teacher`` models can stand beside the
+and late in the training the more often. There the answers of ``film-teacher`` models can be used beside the
 film itself (distillation; Hinton et al. 2015). The weights that are validated and shipped are a running
 average.
 
@@ -250,7 +250,7 @@ def sampled_ranks(
 
 
 def recall_and_ndcg(ranks: np.ndarray, top: int = TOP) -> tuple[float, float]:
-    """Share of users whose film stands in the first ``top``, and its discounted gain 1 / log2(rank + 2)."""
+    """Share of users whose film is in the first ``top``, and its discounted gain 1 / log2(rank + 2)."""
     gains = np.where(ranks < top, 1 / np.log2(ranks + 2), 0.0)
     return float((ranks < top).mean()), float(gains.mean())
 

@@ -107,7 +107,7 @@ def _same_review(data: Path, rng) -> list[Example]:
 
 
 def _spelling(data: Path, rng) -> list[Example]:
-    """Whether the letters of a word stand in order; a letter is a word."""
+    """Whether the letters of a word are in order; a letter is a word."""
     lines = (data / "vocab" / "bert-base-uncased-vocab.txt").read_text(encoding="utf-8").split("\n")
     words, found = [word for word in lines if re.fullmatch(r"[a-z]{5,12}", word)], []
     for word in words:

@@ -192,7 +192,7 @@ def equivalent_attention(attention, value, allowed=None, direction=None, toleran
     value : array (n, d)
         What the rows are multiplied with (values, or values times the output projection; bias included).
     allowed : bool array (m, n), optional
-        Where weights may stand, for example the lower triangle of a GPT-like head. Default: everywhere.
+        Where weights may be, for example the lower triangle of a GPT-like head. Default: everywhere.
     direction : array (m, n), optional
         Go to the corner farthest in this direction instead of the farthest from the attention.
     tolerance : float
@@ -208,7 +208,7 @@ def equivalent_attention(attention, value, allowed=None, direction=None, toleran
     Raises
     ------
     ValueError
-        If attention is no attention, or the shapes do not fit.
+        If `attention` has rows that are not distributions, or the shapes do not fit.
 
     Source: LN([T, 1]) within the simplex, Brunner et al. 2020, appendix A; the linear program is our own.
 

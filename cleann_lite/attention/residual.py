@@ -152,7 +152,7 @@ def rolled_out(layers: Sequence[LayerMixing]) -> np.ndarray:
 
 
 def check_residual(residual) -> None:
-    """Raise ValueError for a residual that is no number from 0 to below 1 and no name of a reading."""
+    """Raise ValueError unless a residual is a number from 0 to below 1 or the name of a reading."""
     if isinstance(residual, str):
         if residual not in READINGS:
             raise ValueError(f"residual must be a number or one of {', '.join(READINGS)}: got {residual!r}")

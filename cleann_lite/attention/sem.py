@@ -117,7 +117,7 @@ def words_attention(attention, groups: Iterable[Sequence[int]]) -> np.ndarray:
     Raises
     ------
     ValueError
-        If a group is empty, a position is outside the matrix or stands in two groups.
+        If a group is empty, or a position is outside the matrix or in two groups.
 
     Examples
     --------
@@ -137,7 +137,7 @@ def words_attention(attention, groups: Iterable[Sequence[int]]) -> np.ndarray:
             if not 0 <= position < n:
                 raise ValueError(f"positions must be in 0 … {n - 1}: got {position}")
             if position in seen:
-                raise ValueError(f"each position belongs to one word: {position} stands in two groups")
+                raise ValueError(f"each position belongs to one word: {position} is in two groups")
             seen.add(position)
     groups += [[position] for position in range(n) if position not in seen]
     membership = np.zeros((len(groups), n))

@@ -224,7 +224,7 @@ def group_sentences(words):
 
 
 def is_content_word(word):
-    """Whether a word may stand in the graph by default: it has a letter, digit or emoji and says something.
+    """Whether a word is in the graph by default: it has a letter, digit or emoji and says something.
 
     Examples
     --------

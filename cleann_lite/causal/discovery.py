@@ -95,7 +95,7 @@ def learn_pag(
         the PAG of some model. False: leave them, as the papers do; a note says so.
     max_tests
         The search stops before the size at which its candidate sets are more than this in all (with
-        ``order_independent=False``: after so many of them). ``PAG.status`` and ``notes`` say so; the graph
+        ``order_independent=False``: after that many of them). ``PAG.status`` and ``notes`` say so; the graph
         reflects only what was tested. Pairs, and ICD's single nodes, are tried whatever their number.
     trace
         Keep every step in the graph's ``trace`` (slower).

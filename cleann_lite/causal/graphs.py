@@ -219,7 +219,7 @@ class PAG(Exchange):
         Raises
         ------
         ValueError
-            If x or y is no node, or if this graph came without separating sets.
+            If x or y is not a node, or this graph has no separating sets.
         """
         i, j = self._index(x), self._index(y)
         if i == j:

@@ -122,7 +122,7 @@ class PartialCorrelation(PValueTest):
     Raises
     ------
     ValueError
-        If the matrix is no correlation matrix, alpha is outside (0, 1) or n_samples is not above 3.
+        If the matrix is not a correlation matrix, alpha is outside (0, 1) or n_samples is not above 3.
 
     Examples
     --------
@@ -182,7 +182,7 @@ class PartialCorrelation(PValueTest):
         return cls(correlation, len(table), alpha, one_sided, names)
 
     def with_alpha(self, alpha: float) -> "PartialCorrelation":
-        """The same test at another level, with a count of its own; p-values computed so far are shared."""
+        """The same test at another level, counted separately; p-values computed so far are shared."""
         other = type(self).__new__(type(self))
         other.__dict__.update(self.__dict__)
         PValueTest.__init__(other, self.n_variables, alpha, self.names)

@@ -5,8 +5,8 @@ that no MAG has, or marks other than those that the MAGs of this graph share. Th
 a PAG gives one of its MAGs back when each o→ becomes →, each o— becomes —, and its circle edges a DAG without
 new colliders (Zhang. Artificial Intelligence 172, 2008, theorem 2); the rules give the PAG of that MAG.
 
-Contradictions are undone on that graph of arrowheads and tails, and the rules then give the PAG of what came
-out. It has the same edges, so only marks are taken back:
+Contradictions are undone on that graph of arrowheads and tails, and the rules then give the PAG of the
+result. It has the same edges, so only marks are taken back:
 
 1. an undirected edge at a node with an arrowhead gets an arrowhead there too;
 2. a directed edge on a directed cycle becomes ↔;

@@ -66,7 +66,7 @@ def is_mag(marks) -> bool:
     Raises
     ------
     ValueError
-        If the marks are no graph at all (``PAG``).
+        If the marks are not those of a graph (``PAG``).
 
     Examples
     --------
@@ -163,7 +163,7 @@ def members(pag, limit: int | None = None, selection_bias: bool = True) -> Itera
 
 
 def pag_by_enumeration(mag, selection_bias: bool = True, tier: Sequence[int] | None = None) -> np.ndarray:
-    """The PAG of a MAG by listing every MAG with its separations: a mark stands where all of them agree.
+    """The PAG of a MAG by listing every MAG with its separations: a mark is set where all of them agree.
 
     Slow beyond about eight edges, but free of orientation rules.
 
@@ -205,7 +205,7 @@ def is_pag(marks, selection_bias: bool = True) -> bool:
     Raises
     ------
     ValueError
-        If the marks are no graph at all (``PAG``).
+        If the marks are not those of a graph (``PAG``).
 
     Examples
     --------

@@ -56,7 +56,7 @@ def checked_tiers(nodes, tiers, order, method, number) -> np.ndarray:
             if node not in nodes:
                 raise ValueError(f"tiers name {name!r}, which is not a node of this graph: {nodes}")
             if node in tier_of:
-                raise ValueError(f"each node stands in one tier: {name!r} is named twice")
+                raise ValueError(f"each node belongs to one tier: {name!r} is named twice")
             tier_of[node] = tier
     missing = [node for node in nodes if node not in tier_of]
     if missing:

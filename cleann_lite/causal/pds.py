@@ -312,7 +312,7 @@ def pds_sets(
     exclude
         Nodes that neither belong to a set nor lie on a path.
     limit
-        At most so many sets.
+        Largest number of sets.
 
     Yields
     ------

@@ -16,7 +16,7 @@ RESULTS, TABLE, PLOT = "identifiability_runs.csv", "identifiability.csv", "ident
 
 @dataclass(frozen=True)
 class Run:
-    """One training: its place in the experiment, and what came of it.
+    """One training: its place in the experiment, and its result.
 
     Shares are over heads and test texts (and, for the local test, sampled rows): ``null_space``: no other
     attention at all has the same head output; ``local``: none that the head can make nearby has. ``layer_…``:
@@ -41,7 +41,7 @@ class Run:
 
 
 def read_runs(path: Path) -> list[Run]:
-    """Runs recorded in a file; none where there is no file."""
+    """Runs recorded in a file; an empty list if the file is missing."""
     if not path.exists():
         return []
     kinds = dict(Run.__annotations__)

@@ -114,7 +114,7 @@ def read_npy(path):
     except ValueError as error:
         if "must hold" in str(error):
             raise
-    raise ValueError(f"{path.name} is no array of numbers as numpy.save writes it")
+    raise ValueError(f"{path.name} is not an array of numbers from numpy.save")
 
 
 def read_parquet(path):

@@ -50,7 +50,7 @@ def correlation_of(table: Table, n_samples: int | None = None, missing: str | No
     Raises
     ------
     ValueError
-        A missing value, a constant column, a matrix without a sample size or one that is no covariance.
+        A missing value, a constant column, a matrix without a sample size or one that is not a covariance.
 
     Examples
     --------

@@ -10,7 +10,7 @@ def write_whole(path, content: str | bytes) -> str:
     Parameters
     ----------
     path : str or Path
-        A link keeps pointing where it does; what is no plain file (a pipe, a device) is written directly.
+        A link keeps pointing where it does; anything but a plain file (a pipe, a device) is written directly.
     content : str or bytes
         Text is written as UTF-8, line ends as they are.
 

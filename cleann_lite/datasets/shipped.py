@@ -235,7 +235,7 @@ def load_sst2(
 def load_movielens_1m(from_file: str | Path | None = None, accept_licence: bool = False) -> Interactions:
     """A million ratings of films by 6,040 users, as one sequence of films a user.
 
-    Films that a user rated in the same second stand in the order of the file.
+    Films that a user rated in the same second keep the order of the file.
 
     Parameters
     ----------

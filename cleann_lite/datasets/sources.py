@@ -84,7 +84,7 @@ def fetch(name: str, accept_licence: bool = False) -> Path:
     ------
     ValueError
         For an unknown name; before a first download without ``accept_licence=True``, with the terms in
-        the message; when what came is not the file that was expected.
+        the message; if the download fails its checksum.
     ConnectionError
         When the publisher cannot be reached.
     """

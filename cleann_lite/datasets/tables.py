@@ -194,7 +194,7 @@ def _names(name, rows, numbers, header):
 
 
 def _is_header(first, below):
-    """Whether the first line holds names, by what stands below it."""
+    """Whether the first line holds names, judged by the lines below it."""
     width = min(map(len, below))
     columns = [[row[j] for row in below] for j in range(min(width, len(first)))]
     text = [sum(is_name(c) for c in column) * 2 > len(column) for column in columns]

@@ -1,4 +1,4 @@
-"""The course of an edge: Bézier curves around boxes, cut so that their marks stand clear of the nodes.
+"""The course of an edge: Bézier curves around boxes, cut so that their marks keep clear of the nodes.
 
 A curve is an array (3k + 1, 2) of k cubic pieces, in px, y downwards. A box is (centre x, centre y, width,
 height). Every function is pure, and those that run per picture take all edges at once.

@@ -1,7 +1,7 @@
 """Pictures: a PAG as SVG, PNG, DOT and words, and an attention matrix as a heat map.
 
 `draw` is one pure function from a graph to a `Drawing`. Graphviz places the nodes in layers; where they would
-be a tower, or Graphviz is missing, a layout of our own spreads them. The pen is the same.
+be a tower, or Graphviz is missing, a built-in layout spreads them. The pen is the same.
 """
 
 import base64
@@ -166,7 +166,7 @@ def draw(
         Drawn with a dashed frame; nodes of a DiGraph with the attribute ``latent`` are found by themselves.
     edge_labels : dict (node, node) -> text, optional
     max_edges : int or None
-        At most so many edges at once: those that link the sets to the outcome, then those nearest to it; the
+        Largest number of edges shown: those that link the sets to the outcome, then those nearest to it; the
         caption tells what was left out.
     around : node, optional
         Whose surroundings are shown where the graph is too large, if not the outcome's.

@@ -142,7 +142,7 @@ def style() -> str:
 
 
 def page(title, body, css="", script="") -> str:
-    """A page that stands alone: nothing is fetched; without ``script`` nothing runs."""
+    """A page on its own: nothing is fetched; without ``script`` nothing runs."""
     policy = _POLICY + ("; script-src 'unsafe-inline'" if script else "")
     return (
         f'<!doctype html>\n<html lang="en" class="cl-page"><head><meta charset="utf-8">'

@@ -82,7 +82,7 @@ def box_size(label, bold=False):
 
 
 def distances_from(root, n, pairs):
-    """Number of edges from ``root`` to each of n nodes (n where there is no way): breadth-first search."""
+    """Number of edges from ``root`` to each of n nodes (n if it cannot be reached): breadth-first search."""
     near = [[] for _ in range(n)]
     for a, b in pairs:
         near[a].append(b)
@@ -197,7 +197,7 @@ def spread(sizes, pairs, weights=None, aspect=1.7, max_width=820, top=None, uppe
         Width to height that is aimed at; px between the outermost centres that is not surpassed, unless the
         boxes need more room.
     top, upper : int, bool
-        The node that should stand in the upper half, or in the lower.
+        The node that should be in the upper half, or in the lower.
     """
     sizes = np.asarray(sizes, dtype=float).reshape(-1, 2)
     n = len(sizes)

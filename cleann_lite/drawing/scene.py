@@ -1,4 +1,4 @@
-"""From edges to a scene: which boxes, where they stand, how each edge runs, what the legend explains."""
+"""From edges to a scene: which boxes, where they are, how each edge runs, what the legend explains."""
 
 from dataclasses import replace
 
@@ -44,7 +44,7 @@ def boxes_of(given, edges, root, sets, struck, fixed, whole):
 def placed(boxes, edges, centre, root, layout, gap, n):
     """Centre of each box, the curve of each edge, and what placed them: away from the outcome, in layers.
 
-    An outcome at which all edges end in arrowheads stands below its causes, any other centre above the rest.
+    An outcome at which all edges end in arrowheads is below its causes, any other centre above the rest.
     """
     inner = [i for i, box in boxes.items() if box.role != "plain"]
     row = {i: number for number, i in enumerate(inner)}

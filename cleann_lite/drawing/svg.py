@@ -54,7 +54,7 @@ class Box:
     role: str = "word"
     letters: tuple[str, ...] = ()  # of the sets that it belongs to
     struck: bool = False  # a masked word
-    corner: tuple[int, int] = (1, -1)  # where its letters stand: right or left, above or below
+    corner: tuple[int, int] = (1, -1)  # where its letters are: right or left, above or below
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ def circle_centre(tip, way):
 
 
 def letter_centres(box):
-    """Where the letters of a node stand: in a row along the frame, from its corner inwards."""
+    """Where the letters of a node are: in a row along the frame, from its corner inwards."""
     across, down = box.corner
     first = box.x + across * (box.w / 2 - 4)
     return [

@@ -1,7 +1,7 @@
 """What an explorer shows in one state: picture, controls and panels, as plain values for one browser script.
 
 The same script (``static/explorer.js``) draws a `View` in a notebook, where Python answers, and in a page
-that stands alone, where ``static/stored.js`` answers from states that were computed beforehand.
+on its own, where ``static/stored.js`` answers from states that were computed beforehand.
 """
 
 import base64
@@ -13,7 +13,7 @@ from pathlib import Path
 from .draw import Drawing
 from .html import Html, theme
 
-MOST_EDGES = 160  # in one picture: more is no picture, and would weigh too much for a page
+MOST_EDGES = 160  # in one picture: more cannot be read, and would weigh too much for a page
 NEAR_EDGES = 25  # around a word
 MOST_UNPACKED = 250_000  # characters of stored states that a page holds as they are
 STATIC = Path(__file__).resolve().parent / "static"
@@ -32,7 +32,7 @@ class View:
     words, words_title
         The picture as a list of sentences (edges of a graph), and the name of that list.
     panels
-        What stands beside (or ``below``) the picture: dicts whose ``kind`` is text, list, log, chips, bars
+        What is beside (or ``below``) the picture: dicts whose ``kind`` is text, list, log, chips, bars
         or table.
     details, detail
         Key of a node ("n3") or edge ("e1-4") -> what to say when it is pointed at; what to say else.
@@ -88,7 +88,7 @@ class View:
 
 
 def slider(name, label, values, value, text=str, **more):
-    """A slider over given values and the one at which it stands, each shown as ``text`` writes it."""
+    """A slider over given values and its present one, each shown as ``text`` writes it."""
     values = sorted({*values, value})
     item = {"kind": "slider", "name": name, "label": label, "values": values, "texts": [*map(text, values)]}
     return {**item, "value": value, **more}

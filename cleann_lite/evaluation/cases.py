@@ -227,7 +227,7 @@ FAMILIES = {
         f"{kind}-at-equal-sizes-of-{row}" for row in JUDGED for kind in KINDS[:3]
     ],
 }
-# variants that have controls of their own in a report
+# variants with separate controls in a report
 JUDGED = ("cleann-causes", "cleann-adjacent-causes", "cleann-residual-half", "cleann-residual-norms")
 DEFAULT = (
     "cleann", *JUDGED, "at-equal-sizes", "variants-at-equal-sizes", "attention", "leave-one-out", "gradient",

@@ -23,7 +23,7 @@ def draw_inputs(task, data, n, *, model=None, seed=0, films=15, from_file=None, 
     task : "sentiment" or "recommend"
     data : str, path or list
         "sst2" (its development set), "imdb" (its test split), "movielens-1m", "movielens-latest-small",
-        "examples" (those that ship), a file of one's own (.csv with a column ``text``; .txt with a line per
+        "examples" (those that ship), your own file (.csv with a column ``text``; .txt with a line per
         text; .json with a list of texts or histories), or a list.
     n : int
     model

@@ -7,7 +7,7 @@ from .inputs import draw_inputs
 
 
 def look_inside(task: str, *, out=None, n=None, workers=1, cluster=None, alpha=None, **options) -> str:
-    """Run ``cleann-lite evaluate planted | readings | randomised | rungs``, and say what came of it.
+    """Run ``cleann-lite evaluate planted | readings | randomised | rungs``, and print the result.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""How well FCI, ICD and ordered ICD (and one's own learner) recover random graphs with latent variables.
+"""How well FCI, ICD and ordered ICD (and your own learner) recover random graphs with latent variables.
 
 Each random DAG loses some of its variables from sight, a linear Gaussian model is planted in it, and each
 learner sees the correlations of a sample. The truth is the PAG that FCI learns with a perfect test
@@ -133,7 +133,7 @@ LEARNERS: dict[str, Callable] = {
 def learners(methods: Sequence[str | Callable] | None = None) -> dict[str, Callable]:
     """Learners by name; None takes all, with causal-learn where it is installed.
 
-    A learner of one's own is a function from a `Problem` to a PAG (or its marks), or to a pair of that and
+    Your own learner is a function from a `Problem` to a PAG (or its marks), or to a pair of that and
     the number of tests by size of the conditioning set.
     """
     known = dict(LEARNERS)
@@ -202,7 +202,7 @@ class _Worker:
                 }
             except (
                 Exception
-            ) as error:  # a learner of one's own may raise anything: it fails, the others go on
+            ) as error:  # a user's learner may raise anything: it fails, the others go on
                 rows[name] = {"error": f"{type(error).__name__}: {error}"[:200]}
         return {"input": item["input"], "observed": len(problem.observed), "rows": rows}
 
@@ -238,7 +238,7 @@ def benchmark(
     rows = learners(methods)
     unknown = sorted(set(settings) - set(BenchmarkSettings.__dataclass_fields__))
     if unknown:
-        raise ValueError(f"{unknown[0]} is no setting of the benchmark of causal discovery")
+        raise ValueError(f"unknown setting {unknown[0]} of the benchmark of causal discovery")
     plan = BenchmarkSettings(n, tuple(rows), **settings)
     for name, least in (("n", 1), ("seed", 0)):
         if getattr(plan, name) < least:

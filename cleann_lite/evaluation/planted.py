@@ -91,7 +91,7 @@ def _fillers(rng, n):
 
 
 def _scatter(rng, tokens, words):
-    """Each of some columns of words (0: none) at a place of its own, at random."""
+    """Each of some columns of words (0: none) at a different place, at random."""
     places = rng.permuted(np.tile(np.arange(LENGTH), (len(tokens), 1)), axis=1)
     for i, column in enumerate(words):
         rows = np.flatnonzero(column)
@@ -169,7 +169,7 @@ RULES = {
     ),
     "majority": Rule("more of A, B than of C, D", _more, _draw_majority, (A, B, C, D), _yes),
     "negation": Rule("A, or B with a negation C", _negated, _draw_negation, (A, B, C), _yes),
-    "order": Rule("A stands before B", _in_order, _each_with(a=0.85, b=0.85), (A, B), _yes),
+    "order": Rule("A comes before B", _in_order, _each_with(a=0.85, b=0.85), (A, B), _yes),
     "decoy": Rule(
         "A is there; D, which the network attends to for another question, does not matter",
         lambda t: _has(t, A),

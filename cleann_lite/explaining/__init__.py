@@ -1,1 +1,1 @@
-"""From one input to the smallest set of words or films that made the prediction, checked by masking."""
+"""From one input to a small set of words or films that made the prediction, checked by masking."""

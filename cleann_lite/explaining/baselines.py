@@ -1,8 +1,8 @@
 """Other ways to pick the words to mask, with the same result and the same budget as the causal search.
 
 Each method ranks the units once and then masks the first one, the first two, … until the prediction changes
-(attention order, gradients, leave-one-out, random order), or tries every set by size (exhaustive). A method
-of one's own is a function ``(model, encoded) -> scores``, one score per unit.
+(attention order, gradients, leave-one-out, random order), or tries every set by size (exhaustive). Your own
+method is a function ``(model, encoded) -> scores``, one score per unit.
 """
 
 import time

@@ -23,7 +23,7 @@ class ExplanationSet:
     within_graph
         Whether the graph of a head allows it, whatever found it.
     head
-        The head in whose graph the set stands nearest to the outcome; None for a set that no graph allows.
+        The head in whose graph the set is nearest to the outcome; None for a set that no graph allows.
         ``heads`` holds every head whose graph allows it.
     distance
         Sum of the units' distances from the outcome in that head's PDS-tree.
@@ -79,7 +79,7 @@ class Explanation:
     units
         Labels of all units of the input, in reading order.
     nodes
-        Positions of the units that stand in the graphs, in the order of the graphs' nodes.
+        Positions of the units in the graphs, in the order of the graphs' nodes.
     pags
         Head -> PAG over ``nodes`` and, last, the outcome.
     distances
@@ -171,7 +171,7 @@ class Explanation:
         return self.pags[head]
 
     def to_html(self, live: bool = False) -> str:
-        """A page of its own, without network and script; a live one answers by itself from stored states.
+        """A separate page, without network and script; a live one answers by itself from stored states.
 
         Raises
         ------

@@ -124,7 +124,7 @@ def maskable(encoded: Encoded) -> list[int]:
 
 
 def _choose_nodes(encoded, settings, attention):
-    """Units that stand in the graph, and the notes to tell."""
+    """Units of the graph, and the notes to tell."""
     eligible = range(len(encoded.units)) if encoded.eligible is None else encoded.eligible
     eligible = [u for u in eligible if not set(encoded.positions[u]) & set(encoded.outcome_positions)]
     rule, notes = settings.nodes, []
@@ -138,7 +138,7 @@ def _choose_nodes(encoded, settings, attention):
         nodes = [u for u in eligible if is_content_word(encoded.units[u])]
         if eligible and not nodes:
             nodes = eligible
-            notes.append("no content word here: all words stand in the graph")
+            notes.append("no content word here: all words are in the graph")
     else:
         raise ValueError(f"nodes must be 'content', 'all', a function or a list of units: got {rule!r}")
     if len(nodes) > settings.max_nodes:

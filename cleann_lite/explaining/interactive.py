@@ -1,4 +1,4 @@
-"""An explanation that can be played with: the graph around the outcome, the sets, and a mask of one's own.
+"""An explanation that can be played with: the graph around the outcome, the sets, and the reader's mask.
 
 `Asked` puts questions to a model and remembers the answers; `explanation_view` turns the answers of one state
 into a `View`. The explorers show it live, `live` stores its states in a page.
@@ -134,7 +134,7 @@ def change_bars(outputs, masked, label, target, limit=5):
 
 
 def score_text(explanation, mask, flipped, replacement, noun):
-    """How one's own mask compares with the smallest sets that were found."""
+    """How the reader's mask compares with the smallest sets that were found."""
     count = len(mask)
     many = f"{count} {noun}{'s' * (count != 1)}"
     best = len(explanation.sets[0].positions) if explanation.sets else None
@@ -145,7 +145,7 @@ def score_text(explanation, mask, flipped, replacement, noun):
             return f"The smallest sets in the graph have 1 {noun}. Can you find another {noun} that does it?"
         return f"The smallest sets in the graph have {best} {noun}s. Can you do with fewer?"
     if not flipped:
-        return f"You masked {many}: the prediction stands."
+        return f"You masked {many}: the prediction stays."
     if best is None:
         return f"You masked {many} and got “{replacement}”. The graph offered no set: you beat the algorithm."
     if count < best:
@@ -156,7 +156,7 @@ def score_text(explanation, mask, flipped, replacement, noun):
 
 
 def sets_panel(explanation, noun):
-    """The minimal sets as buttons that load them as one's own mask."""
+    """The sets found as buttons that load them as the reader's mask."""
     items = []
     for number, one in enumerate(explanation.sets[:12]):
         letter, units = chr(65 + number), ", ".join(one.units)
@@ -208,7 +208,7 @@ def details_of(pag, drawing, most=4):
 
 
 def explanation_view(asked, state, noun, controls, title):
-    """The picture of one state: graph, sets, one's own mask and what it does."""
+    """The picture of one state: graph, sets, the reader's mask and what it does."""
     input, target = state["input"], state["target"]
     explanation = asked.explanation(input, target, state["head"], state["alpha"], state["prove"])
     encoded = asked.encoded(input, target)

@@ -85,7 +85,7 @@ class Interventions:
         return max(self.max_calls - self.calls, 0)
 
     def read(self, reading: Callable[[Model, Encoded], np.ndarray], passes: int = 1) -> np.ndarray:
-        """What a reading takes from the untouched input, such as its attention, in so many passes."""
+        """What a reading takes from the untouched input, such as its attention, in some passes."""
         self.passes += passes
         return reading(self.model, self.encoded)
 

@@ -1,4 +1,4 @@
-"""An explanation in words and as a page: HTML that stands alone, with no script and no request."""
+"""An explanation in words and as a page: HTML on its own, with no script and no request."""
 
 from itertools import zip_longest
 
@@ -140,7 +140,7 @@ def fragment(explanation) -> str:
 
 
 def page(explanations, title="Why the model said so", states=()) -> str:
-    """Several explanations as one page of its own; those with ``states`` (`live.states`) answer in it."""
+    """Several explanations as one page; those with ``states`` (`live.states`) answer in it."""
     body = "".join(
         f"<article><h2>{i}. {escape(e.prediction)}</h2>{_body(e, alive)}</article>"
         for i, (e, alive) in enumerate(zip_longest(explanations, states), 1)

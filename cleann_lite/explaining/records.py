@@ -31,7 +31,7 @@ def fields_of(text: str) -> dict:
     Raises
     ------
     ValueError
-        One sentence that names the place and what came.
+        One sentence that names the place and what was found there.
     """
     try:
         record = json.loads(text)

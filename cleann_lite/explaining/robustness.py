@@ -131,7 +131,7 @@ def equivalent_corners(attention, value, samples: int = 20, allowed=None, seed: 
     for _ in range(samples):
         direction = rng.normal(size=attention.shape)
         corner = equivalent_attention(attention, value, allowed=allowed, direction=direction)
-        # none in this direction may mean that the attention stands in that corner
+        # none in this direction may mean that the attention is in that corner
         if corner is None and not found and equivalent_attention(attention, value, allowed) is None:
             break
         found.append(attention if corner is None else corner)

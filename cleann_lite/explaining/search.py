@@ -55,7 +55,7 @@ def explain(
     memory: dict | None = None,
     **settings,
 ) -> Explanation:
-    """Find the smallest sets of words (or films) that make a model's prediction, led by its own causal graph.
+    """Find small sets of words (or films) without which a model predicts otherwise, led by its graph.
 
     Parameters
     ----------
@@ -310,7 +310,7 @@ class Search:
                 return f"no set that was tried changes the prediction within {self.settings.max_calls} inputs"
             return "no set that was tried changes the prediction, not even all units together"
         if stopped is Stopped.NO_UNITS:
-            return "no unit of the input stands in the graph"
+            return "no unit of the input is in the graph"
         if stopped is Stopped.NOT_LINKED:
             return "no unit is linked to the outcome in any graph: a larger alpha keeps more edges"
         where = f"no set in the graph{'s' * (count > 1)} of {count} head{'s' * (count > 1)}"

@@ -62,14 +62,14 @@ class GraphSettings:
         None takes ICD, and ordered ICD for decoders.
     outcome_last : bool
         The outcome causes no unit: the prediction is computed from the words, the recommended film comes
-        after the history. A masked word stands among the others while the attention is read, and yet is the
+        after the history. A masked word is among the others while the attention is read, and yet is the
         model's own answer, computed from them: it comes last too. False leaves it to the tests.
     layer : int
         Whose attention is read; -1 is the deepest.
     heads : "all", int or sequence of int
         Each head has its own graph.
     nodes : "content", "all", callable or list
-        Units that stand in the graph: words that are not function words (default), all, those for which a
+        Units of the graph: words that are not function words (default), all, those for which a
         function of the label is true, or those named. The others stay in the input and become latent.
     max_nodes, max_tests : int
         Caps on the units in a graph and on the candidate sets of one size that a graph is learned with.
@@ -238,7 +238,7 @@ def split(settings: dict) -> tuple[GraphSettings, SearchSettings]:
     Raises
     ------
     TypeError
-        A name that is no setting.
+        An unknown setting.
     """
     known = [field.name for kind in (GraphSettings, SearchSettings) for field in fields(kind)]
     for name in settings:
@@ -252,7 +252,7 @@ def split(settings: dict) -> tuple[GraphSettings, SearchSettings]:
 
 
 def check_count(name, value, least=1):
-    """Raise ValueError for a cap that is no whole number from ``least`` on."""
+    """Raise ValueError unless a cap is a whole number of at least ``least``."""
     if not isinstance(value, Integral):
         raise ValueError(f"{name} must be a whole number: got {value!r}")
     if value < least:

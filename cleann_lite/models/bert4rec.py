@@ -8,7 +8,7 @@ is used:
 - positions are counted from the end of the history, where the model reads its prediction;
 - *predict*: history + [MASK], the soft-max over the films that are not in the history. Films masked by
   the search count as seen all the same, so that before and after masking the same films compete;
-- *attention*: the recommended film stands in the place of that [MASK] (the outcome in the input, CLEANN,
+- *attention*: the recommended film takes the place of that [MASK] (the outcome in the input, CLEANN,
   arXiv 2310.20307), so that its row can be read as the outcome of a structural equation model.
 """
 

@@ -129,7 +129,7 @@ class TextClassifier(TextModel):
     def attention(self, encoded: Encoded, layer: int = -1) -> np.ndarray:
         """Attention of one layer with the outcome in place, (heads, tokens, tokens) float64.
 
-        Behind the tokens stands the outcome, where it has none of its own: see `with_outcome`.
+        The outcome follows the tokens, where it has no token itself: see `with_outcome`.
         """
         attention, n = super().attention(encoded, layer), len(encoded.data.ids)
         if encoded.outcome_positions != (n,):

@@ -68,7 +68,7 @@ def load_model(name, *, task=None, threshold=None, device=None):
 
 
 def check_device(device):
-    """Raise ValueError for a device that PyTorch does not find here; None is no device."""
+    """Raise ValueError for a device that PyTorch does not find here; None passes."""
     if device is None:
         return
     import torch

@@ -35,14 +35,14 @@ class Encoded:
     data
         Whatever the model needs to run the input again; private to the model.
     eligible
-        Units that may stand in the graph; the others stay in the input and become latent. None: all.
+        Units that may be in the graph; the others stay in the input and become latent. None: all.
     notes
         Sentences that the user must read, for example what was cut from a long text.
     mixing
         Runs the input, the outcome in place, and tells how each layer mixes its tokens, lowest layer first
         (`cleann_lite.attention.residual`); None where the model cannot say.
     groups
-        Per unit, which text it stands in, where the input is several (a premise and a hypothesis). None: one.
+        Per unit, which text it is in, where the input is several (a premise and a hypothesis). None: one.
     unknown
         Units that the model reads as its unknown word: it cannot tell them apart.
     binary

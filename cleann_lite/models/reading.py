@@ -32,9 +32,9 @@ class Pieces:
     extras
         What else the tokenizer gives a model for each piece (token types): name -> (n,).
     spans
-        Per unit: which text it stands in, its start and its end there.
+        Per unit: which text it is in, its start and its end there.
     slot, masked_slots
-        Where the outcome's piece stands, and the pieces that every prediction masks (masked and next word).
+        Position of the outcome's piece, and the pieces that every prediction masks (masked and next word).
     """
 
     texts: tuple[str, ...]

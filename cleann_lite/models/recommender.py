@@ -205,7 +205,7 @@ class Recommender(ABC):
                 continue
             if FIRST_FILM + index in tokens:
                 tokens.remove(FIRST_FILM + index)
-                notes.append(f"{self.label(index)} stands more than once in the history: the last counts")
+                notes.append(f"{self.label(index)} is in the history more than once: the last counts")
             tokens.append(FIRST_FILM + index)
             watched.add(index)
         if not tokens:

@@ -198,7 +198,7 @@ class TextModel:
         return set(mask) | {u for u, p in enumerate(encoded.positions) if slots & set(p)}
 
     def masked_input(self, encoded: Encoded, mask: Sequence[int]) -> str | tuple[str, ...]:
-        """The text, or the pair, as the model saw it: the mask token stands where these units stood."""
+        """The text, or the pair, as the model saw it, with the mask token in place of these units."""
         texts, _, _ = self.reader.masked(encoded.data, encoded.positions, self._hidden(encoded, mask))
         return texts[0] if len(texts) == 1 else texts
 
@@ -220,7 +220,7 @@ def _vocabulary(model):
 
 
 def with_outcome(attention: np.ndarray, rows: Sequence[int]) -> np.ndarray:
-    """Attention with the outcome appended, where it has no token of its own, (heads, n + 1, n + 1).
+    """Attention with the outcome appended, where it has no token itself, (heads, n + 1, n + 1).
 
     A head that reads the mean of several rows has an outcome whose row is their mean. A head that reads the
     row of one word has an outcome with that row: what the word's token attends to. In the graph the word then

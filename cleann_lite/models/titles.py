@@ -96,7 +96,7 @@ class Catalogue:
     Raises
     ------
     ValueError
-        When ids and titles differ in number, or a film stands twice.
+        When ids and titles differ in number, or a film is listed twice.
 
     Examples
     --------
@@ -112,7 +112,7 @@ class Catalogue:
         self.titles = tuple(natural_title(t) for t in titles)
         self._index_of_id = {movie: k for k, movie in enumerate(self.ids)}
         if len(self._index_of_id) != len(self.ids) or len(set(self.titles)) != len(self.titles):
-            raise ValueError("each film must stand once in the list of films: an id or a title is repeated")
+            raise ValueError("each film must be listed once: an id or a title is repeated")
 
     def __len__(self):
         return len(self.ids)

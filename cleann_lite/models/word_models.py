@@ -32,7 +32,7 @@ class MaskedWordModel(TextModel):
         data, labels, positions, groups, unknown, notes = self.reader.read(input, units)
         written = " ".join(data.texts)
         if target is None and self.mask_token in written and self.mask_token not in labels:
-            raise ValueError(f"{self.mask_token} stands behind what {self.name} reads: shorten the text")
+            raise ValueError(f"{self.mask_token} is beyond what {self.name} reads: shorten the text")
         unit = self._find_unit(labels, target)
         slots = positions[unit]
         if len(slots) > 1:

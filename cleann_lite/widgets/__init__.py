@@ -2,7 +2,7 @@
 
 ==========================  =====================================================================
 `ThresholdExplorer`         one head's attention: alpha, sample size, test and method against the PAG
-`ExplanationExplorer`       a text: the graph around the outcome, the minimal sets, one's own mask
+`ExplanationExplorer`       a text: the graph around the outcome, the sets found, your own mask
 `RecommendationExplorer`    a history of films: top of the list, minimal films, the replacement
 `DiscoveryStepper`          ICD and FCI, one test or rule at a time
 `IdentifiabilityExplorer`   length and value size against the null space of attention

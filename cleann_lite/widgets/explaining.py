@@ -30,7 +30,7 @@ def place_to_explain(model, text, target=None):
 
 
 class MaskingExplorer(Explorer):
-    """What the explorers of texts and of histories share: one's own mask, and the sets as a start."""
+    """What the explorers of texts and of histories share: the reader's mask, and the sets as a start."""
 
     noun = "word"
 
@@ -85,7 +85,7 @@ class MaskingExplorer(Explorer):
         )
 
     def shared_controls(self, state):
-        """Controls of the graph and of one's own mask."""
+        """Controls of the graph and of the reader's mask."""
         heads = self.asked.heads(state["input"], state["target"])
         texts = ("all, the best shown", *[f"only {h}" for h in range(heads)])
         return (
@@ -105,7 +105,7 @@ class MaskingExplorer(Explorer):
 
 
 class ExplanationExplorer(MaskingExplorer):
-    """Explain a text and try to do better: the graph, the minimal sets, and a mask of one's own.
+    """Explain a text and try to do better: the graph, the sets found, and your own mask.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ class ExplanationExplorer(MaskingExplorer):
         The outcome: a class; for a masked-word model the word, or its index. None takes the prediction; for a
         masked-word model the mask token in the text, or else its longest word.
     alpha, head
-        Where the controls stand at first; head counts from 0, "best" searches all.
+        First values of the controls; head counts from 0, "best" searches all.
     """
 
     name = "explanation"

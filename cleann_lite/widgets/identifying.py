@@ -259,7 +259,7 @@ class IdentifiabilityExplorer(Explorer):
     Parameters
     ----------
     n, d_k, d_v : int
-        Where the controls stand at first.
+        First values of the controls.
     seed : int
         Of the random head.
 

@@ -52,7 +52,7 @@ class RecommendationExplorer(MaskingExplorer):
     k : int
         Length of the list.
     alpha, head
-        Where the controls stand at first.
+        First values of the controls.
     """
 
     name = "recommendation"

@@ -254,7 +254,7 @@ class DiscoveryStepper(Explorer):
     Parameters
     ----------
     test : optional
-        A test to search with (``PartialCorrelation``, ``DSeparation`` or one's own); small textbook graphs
+        A test to search with (``PartialCorrelation``, ``DSeparation`` or your own); small textbook graphs
         with a perfect test otherwise.
     labels : sequence of str, optional
         One per variable.

@@ -33,7 +33,7 @@ def grid(explorer):
 
 
 def _spread_out(values, value, most):
-    """At most so many of some values, evenly, that one among them."""
+    """At most `most` of some values, evenly, `value` among them."""
     here, step = values.index(value), -(-len(values) // most)
     return values[here % step :: step]
 

@@ -37,7 +37,7 @@ class GraphSource:
     correlations : array (layers, heads, k, k)
     words : sequence of k str
     ordered : bool
-        The words stand in a causal order (GPT-like models): ordered ICD can be chosen.
+        The words have a causal order (GPT-like models): ordered ICD can be chosen.
     """
 
     def __init__(self, correlations, words, ordered=False):
@@ -286,9 +286,9 @@ class ThresholdExplorer(Explorer):
     n : int
         Effective sample size of the test.
     alpha, sided, method, layer, head
-        Where the controls stand at first; layer and head count from 0, and -1 is the last.
+        First values of the controls; layer and head count from 0, and -1 is the last.
     ordered : bool
-        The words stand in a causal order: ordered ICD can be chosen.
+        The words have a causal order: ordered ICD can be chosen.
 
     Examples
     --------

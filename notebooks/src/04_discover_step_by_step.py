@@ -249,7 +249,7 @@ check("4.c", "b")
 # the *possible d-separating* nodes of x.
 #
 # - **FCI** (Fast Causal Inference) first goes through the neighbours, orients, collects the possible d-separating nodes of x and of y, and tries their subsets, size by size. Then it orients again.
-# - **ICD** (Iterative Causal Discovery) has one stage. In round *r* it tries sets of *r* nodes in which every member has a PDS-path from x (or from y) of at most *r* steps **inside the set**, and may be an ancestor of x or y. After every round it orients anew.
+# - **ICD** (Iterative Causal Discovery) has one stage. In round *r* it tries sets of *r* nodes in which every member has a PDS-path from x (or from y) of at most *r* steps **inside the set**, and, from round 2 on, may be an ancestor of x or y. After every round it orients anew.
 #   So each round begins with a better graph, and stopping after round *r* leaves a PAG that is right as far as sets of *r* variables can tell.
 #
 # ### Exercise 4.4: is the set legal?
@@ -292,7 +292,7 @@ check("4.4", is_legal)
 # %% [markdown]
 # ## Your own ICD
 #
-# You have written all the parts. Put together they are ICD with R0 and the first of the ten rules: the test asks, legal sets say what to ask, R0 and R1 orient after every round.
+# You have written all the parts. Put together they are ICD with R0 and the first of the ten rules: the test asks, legal sets say what to ask (without the condition on ancestors, so a few more are asked), R0 and R1 orient after every round.
 # (Where an exercise is not solved yet, the package's function takes its place.)
 
 # %%
@@ -400,7 +400,7 @@ bars(range(last), series, f"Mean number of tests by size. {', '.join(series)}. I
 #
 # ## In practice
 #
-# - **Data err; the oracle does not.** With a real test two rules may contradict each other. The package lets an arrowhead win within one application, and never depends on how the variables are numbered.
+# - **Data err; the oracle does not.** With a real test two rules may contradict each other. The package lets an arrowhead win within one application, takes back what still contradicts itself at the end (notebook 05), and never depends on how the variables are numbered.
 # - **Order independence**: all edges of one size are tested on the same graph and removed together. `order_independent=False` gives the papers' immediate removal.
 # - **Anytime**: `max_size=1` or `2` gives a coarser graph in a fraction of the time, valid for what was asked.
 # - **Keep the separating sets.** They are the evidence for every missing edge: `pag.separating_set(x, y)`.

@@ -143,8 +143,8 @@ ranked([words[k] for k in order], {f"probability of {encoded.outcome}, with this
 #
 # ## Step 6: stop at the right moment
 #
-# Try the sets of one word. If some of them work, these are the explanations, **all** of them; nothing larger is tried. If none works, go on to sets of two; and so on. If no set works, say so: there
-# is no explanation in this graph, and that is a failure to be counted.
+# Try the sets of one word. If some of them work, these are the explanations, **all** of them; nothing larger is tried. If none works, go on to sets of two; and so on. If no set works, say so: this
+# graph holds no explanation, and that is a failure to be counted.
 #
 # ### Exercise 6.3: the search
 #

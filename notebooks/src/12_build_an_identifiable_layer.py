@@ -75,7 +75,7 @@ check("12.1", layer_free)
 check("12.a", "c")
 
 # %% [markdown]
-# So wide values buy nothing here. Concatenated, every narrow head has free directions of its own. Added, a wide head has fewer or none, if you could look at its output alone; but the layer leaves exactly as many open as before: what head 1 does, head 2 may take back. The same holds for attention that heads can make:
+# So wide values buy nothing here. Concatenated, every narrow head has its own free directions. Added, a wide head has fewer or none, if you could look at its output alone; but the layer leaves exactly as many open as before: what head 1 does, head 2 may take back. The same holds for attention that heads can make:
 # $d_k$ ≤ `d_model` / `heads` in both. Adding heads moves the uncertainty from inside the heads to between them. Small keys are another matter: they help in the count of what heads can make, either way.
 #
 # ## The experiment

@@ -1,4 +1,4 @@
-"""The other four explorers as a reader meets them, each in a notebook of its own."""
+"""The other four explorers as a reader meets them, each in its own notebook."""
 
 import json
 
@@ -101,7 +101,7 @@ def test_explanation_explorer(open_notebook):
     book.page.keyboard.press(" ")
     book.settle()
     assert root.locator(".cl-above [aria-pressed=true]").count() == 1
-    # a minimal set as one's own mask
+    # a minimal set as the reader's mask
     root.get_by_role("button", name="Unmask all").click()
     book.settle()
     sets = root.get_by_role("button", name="Mask set A")

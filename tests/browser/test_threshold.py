@@ -65,7 +65,7 @@ STORM = """async () => {
 
 
 def places_of(root):
-    """Where every word stands."""
+    """Where every word is."""
     boxes = root.locator("[data-node]").all()
     return {box.get_attribute("data-node"): box.locator("rect").last.get_attribute("x") for box in boxes}
 
@@ -145,7 +145,7 @@ def test_a_slider_says_what_is_shown_while_it_is_dragged(open_notebook):
     box = slider.bounding_box()
     mouse.move(box["x"] + 0.3 * box["width"], box["y"] + box["height"] / 2)
     mouse.down()
-    for place in (0.35, 0.4, 0.6, 0.2):  # 50 is no value of the slider once the slider has left it
+    for place in (0.35, 0.4, 0.6, 0.2):  # 50 is not a value of the slider once the slider has left it
         mouse.move(box["x"] + place * box["width"], box["y"] + box["height"] / 2)
         book.settle()
         shown = slider.get_attribute("aria-valuetext").replace(",", "")

@@ -1,7 +1,7 @@
-"""Checks of the course's exercises: what was expected, what came, and the likely cause.
+"""Checks of the course's exercises: what was expected, the answer, and the likely cause.
 
 ``check("1.2", answer)`` compares an answer with the right one and with the mistakes that people make. The
-checks of one notebook stand together in ``notebook_NN``, each a function that raises `WrongAnswer` or returns
+checks of one notebook are in ``notebook_NN``, each a function that raises `WrongAnswer` or returns
 one sentence on what the right answer shows.
 """
 
@@ -15,7 +15,7 @@ __all__ = ["Right", "WrongAnswer", "call", "check", "expect", "expect_each", "nu
 
 
 class WrongAnswer(AssertionError):
-    """An answer that is not right yet: its text says what came, what was expected, and the likely cause."""
+    """An answer that is not right yet; its text gives it, what was expected, and the likely cause."""
 
     def _render_traceback_(self):
         # IPython prints this in place of a traceback: the message is for the reader of the exercise
@@ -23,7 +23,7 @@ class WrongAnswer(AssertionError):
 
 
 class _StillToDo(NotImplementedError):
-    """A stub that still stands: a NotImplementedError whose text comes without a traceback."""
+    """A stub not replaced yet: a NotImplementedError that is shown without a traceback."""
 
     def _render_traceback_(self):
         if str(self).startswith("Question"):
@@ -76,7 +76,7 @@ def check(number, *answers):
     WrongAnswer
         When the answer is not right; the message names the likely cause.
     NotImplementedError
-        When the stub still stands.
+        When the stub has not been replaced.
     ValueError
         When there is no such exercise.
 
@@ -120,7 +120,7 @@ def call(function, *arguments, to=None, none=False):
     *arguments
         What it is called with.
     to
-        Reads what came, such as `numbers`, so that a list, a set and an array count alike. What cannot be
+        Reads the answer, such as `numbers`, so that a list, a set and an array count alike. What cannot be
         read so comes back as it is, for the comparison to show.
     none
         Whether None is an answer.

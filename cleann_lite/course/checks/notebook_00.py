@@ -32,7 +32,7 @@ def mask_word(answer):
             ),
             ("capitals matter here: the rest of the text stays as it is.", masked(TEXT.lower())),
             ("the mask is “[MASK]”, with its brackets.", right.replace("[MASK]", "MASK")),
-            ('the text came back as it was. Does \\b stand in a raw string, r"\\b"?', TEXT),
+            ('the text came back as it was. Is \\b in a raw string, r"\\b"?', TEXT),
         ],
     )
     expect("“C++ or C?” with “.” masked", call(answer, "C++ or C?", "."), "C++ or C?", [

@@ -209,8 +209,8 @@ def common_marks(answer):
         call(answer, [member.copy() for member in members]),
         right,
         [
-            ("where they differ stands a circle, 1, not an empty place.", np.where(right == 1, 0, right)),
-            ("where there is no edge stays 0: all members agree on that.", np.where(right == 0, 1, right)),
+            ("where they differ there is a circle, 1, not an empty place.", np.where(right == 1, 0, right)),
+            ("without an edge the entry stays 0: all members agree on that.", np.where(right == 0, 1, right)),
             ("you kept the first member's mark where they differ.", first),
             ("you kept the last member's mark where they differ.", last),
             (
@@ -219,8 +219,8 @@ def common_marks(answer):
             ),
             ("only two members were compared; all must agree.", np.where(first == last, first, 1)),
             ("these are truth values, where all agree; return marks.", np.ptp(members, axis=0) == 0),
-            ("this is the largest mark; where they differ stands a circle, 1.", np.max(members, axis=0)),
-            ("this is the smallest mark; where they differ stands a circle, 1.", np.min(members, axis=0)),
+            ("this is the largest mark; where they differ there is a circle, 1.", np.max(members, axis=0)),
+            ("this is the smallest mark; where they differ there is a circle, 1.", np.min(members, axis=0)),
             ("this is the mean of the marks; they are names, not amounts.", np.mean(members, axis=0)),
             ("this is the median of the marks; they are names, not amounts.", np.median(members, axis=0)),
         ],

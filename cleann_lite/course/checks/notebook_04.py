@@ -115,7 +115,7 @@ def orient_colliders(answer):
         right,
         [
             (
-                "the arrowhead stands at z: write marks[x, z], not marks[z, x].",
+                "the arrowhead is at z: write marks[x, z], not marks[z, x].",
                 colliders(adjacent, separating, flip=True),
             ),
             (
@@ -197,13 +197,13 @@ def rule_1(answer):
             ("rows and columns have changed places: marks[x, z] is the mark at z.", swapped),
             ("you read marks that this round wrote; read the old matrix, write to the copy.", again),
             ("nothing was oriented.", marks),
-            ("the tail stands at z and the arrowhead at y; yours have changed places.", turned),
+            ("the tail is at z and the arrowhead at y; yours have changed places.", turned),
             (
                 "the mark at z is marks[y, z], the mark at y is marks[z, y]; yours have changed places.",
                 turned,
             ),
             (
-                "any mark may stand at y; only the circle at z is needed.",
+                "any mark may be at y; only the circle at z is needed.",
                 first_rule(marks, circle=lambda m, y, z: m[y, z] == m[z, y] == CIRCLE),
             ),
         ],

@@ -57,7 +57,7 @@ def rank_of(answer):
             ("seen films count as well here; leave them out.", tuple(of_all + 1)),
             ("only seen films were counted; count the unseen ones.", tuple(of_all - above + 1)),
             ("you counted from the worst film up.", tuple(len(UNSEEN) - above)),
-            ("argsort lists films by rank; what stands at place `film` is another film.",
+            ("argsort lists films by rank; the entry at place `film` is another film.",
              tuple(np.argsort(-SCORES)[list(films)] + 1)),
             ("this is the score of the film; count the unseen films that have more.",
              tuple(SCORES[list(films)])),

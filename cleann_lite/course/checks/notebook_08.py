@@ -105,7 +105,7 @@ def longest_step(answer):
                 np.array([(row / shift).min() for shift in shifts]),
             ),
             (
-                "this is where the first weight to reach 0 stands; return how far the way to it is.",
+                "this is the place of the first weight to reach 0; return how far the way to it is.",
                 np.array([np.where(shift < 0, row / -shift, np.inf).argmin() for shift in shifts]),
             ),
             (
@@ -131,7 +131,7 @@ def effective(answer):
         A @ keep,
         [
             ("this is the part that does *not* reach the output, A (I − T T⁺).", A - A @ keep),
-            ("the projection stands on the wrong side: rows of A are multiplied with T.", keep @ A),
+            ("the projection is on the wrong side: rows of A are multiplied with T.", keep @ A),
             ("projected from both sides; only the right side meets T.", keep @ A @ keep),
             ("this is the projection T T⁺ itself; multiply A with it.", keep),
             ("this is the output A T; multiply it with T⁺.", A @ T),
@@ -141,7 +141,7 @@ def effective(answer):
                 A @ with_ones(T) @ np.linalg.pinv(with_ones(T)),
             ),
             (
-                "effective attention is no attention: its rows need not sum to 1; leave them as they are.",
+                "effective attention is not a distribution: its rows need not sum to 1; leave them.",
                 (A @ keep) / (A @ keep).sum(axis=1, keepdims=True),
             ),
             (

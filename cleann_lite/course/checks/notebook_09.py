@@ -72,7 +72,7 @@ def _either():
 
 def bootstrap(answer):
     values = np.array([-2.0, 0.0, -1.0, 1.0, 0.0, -1.0, -3.0, 0.0])
-    # no draw took the last two inputs, so draws of one's own end elsewhere
+    # no draw took the last two inputs, so an answer that draws anew ends elsewhere
     drawn = np.random.default_rng(9).integers(0, len(values) - 2, (2000, len(values)))
     means = values[drawn].mean(axis=1)
     own = np.random.default_rng(0).choice(values, drawn.shape).mean(axis=1)

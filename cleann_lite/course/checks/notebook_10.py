@@ -82,7 +82,7 @@ def without_sink(answer):
                 normalised(row @ row.T),
             ),
             (
-                "the first column was removed; the sink need not stand there. (The mean of a row, axis=1, is "
+                "the first column was removed; the sink need not be there. (The mean of a row, axis=1, is "
                 "the same for all.)",
                 normalised(first @ first.T),
             ),

@@ -41,7 +41,7 @@ class Line {
     this.pending.start ||= start;
     this.onMood("sent");
     if (this.waiting === null) this.flush();
-    else if (this.slow && start) this.tell({ kind: "stop" }); // only what came last is worth an answer
+    else if (this.slow && start) this.tell({ kind: "stop" }); // only the last event is worth an answer
   }
   flush() {
     this.waiting = asked = Math.max(asked, this.model.get("view").sequence) + 1;
