@@ -17,10 +17,13 @@ RECORDED = Path(__file__).resolve().parent.parent / "data" / "recorded"
 
 
 def record(folder):
-    """Write data/recorded/evaluation_TASK.jsonl.gz, inputs in order; the same bytes for the same results."""
+    """Write data/recorded/evaluation_NAME.jsonl.gz (the task, or another model), inputs in order; the same bytes for the same results."""
     settings, records = read_journal(folder)
     text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in (settings, *records))
-    path = RECORDED / f"evaluation_{settings['task']}.jsonl.gz"
+    pocket = settings["model"].startswith("pocket-")
+    parts = [settings["task"] if pocket else settings["model"].split("-")[0]]
+    parts += [Path(settings["data"]).stem] if Path(settings["data"]).suffix else []
+    path = RECORDED / f"evaluation_{'_'.join(parts)}.jsonl.gz"
     write_whole(path, gzip.compress(text.encode(), 9, mtime=0))
     return path, len(records)
 
