@@ -17,7 +17,7 @@ RECORDED = Path(__file__).resolve().parent.parent / "data" / "recorded"
 
 
 def record(folder):
-    """Write data/recorded/evaluation_NAME.jsonl.gz (the task, or another model), inputs in order; the same bytes for the same results."""
+    """Write data/recorded/evaluation_NAME.jsonl.gz, inputs in order; the same bytes for the same results."""
     settings, records = read_journal(folder)
     text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in (settings, *records))
     pocket = settings["model"].startswith("pocket-")
