@@ -1,0 +1,409 @@
+"""Mutation testing: small faults put into the package one at a time; the tests ought to notice each.
+
+A fresh clone without ``../shared`` is made. There the fast tests run once under coverage, which tells which
+test runs which line and how long it takes. A mutant is one change of one expression or statement
+(``changes``), as many from each module, drawn by a seed. A fork of a process that has the libraries loaded
+runs the tests of its line, quickest first, up to the first failure. What nothing kills survives, unless it is
+the same program: ``tests/data/equal_mutants.txt`` lists those, each with its reason.
+
+``python tools/mutate.py [--mutants 500] [--seed 0] [--modules causal/pds …] [--out mutants.jsonl] [--again]``
+"""
+
+import argparse
+import ast
+import copy
+import importlib.machinery
+import json
+import os
+import random
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter, defaultdict
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+EQUAL = ROOT / "tests" / "data" / "equal_mutants.txt"
+# module -> the test files that may decide
+GRAPHS = (
+    "discovery discovery_exact orientation pag_cases pds independence separation mags legality tiers graphs "
+    "exchange stability survivors_causal doctests"
+)
+ATTENTION = "sem words residual identifiability search survivors_explaining doctests"
+EXPLAINING = (
+    "search robustness own_models words survivors_explaining residual protocol readings widgets doctests cli"
+)
+MODULES = [
+    f"{room}/{name}"
+    for room, names in {
+        "causal": "orientation pds discovery search_state independence partial separation mags legality",
+        "attention": "sem words head_reach identifiability",
+        "explaining": "search stages certificate settings interventions head_graphs",
+    }.items()
+    for name in names.split()
+]
+TESTS = {"causal": GRAPHS, "attention": ATTENTION, "explaining": EXPLAINING}
+PRELOAD = (
+    "numpy",
+    "scipy.special",
+    "scipy.stats",
+    "networkx",
+    "pytest",
+    "hypothesis",
+    "torch",
+    "transformers",
+)
+SECONDS = 12.0  # of tests a mutant, at first; survivors get all tests of their line
+SWAPS = {
+    ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
+    ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.In: ast.NotIn, ast.NotIn: ast.In,
+    ast.And: ast.Or, ast.Or: ast.And,
+    ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult, ast.BitAnd: ast.BitOr,
+    ast.BitOr: ast.BitAnd, ast.BitXor: ast.BitOr, ast.FloorDiv: ast.Mult, ast.LShift: ast.RShift,
+}  # fmt: skip
+
+
+# -- mutants ---------------------------------------------------------------------------------------------
+
+
+def changes(node):
+    """The changed forms of one node of a syntax tree."""
+    match node:
+        case ast.Compare(ops=[op]) if type(op) in SWAPS:
+            yield ast.Compare(node.left, [SWAPS[type(op)]()], node.comparators)
+            if isinstance(op, ast.Lt | ast.LtE | ast.Gt | ast.GtE):
+                yield ast.UnaryOp(ast.Not(), node)
+        case ast.Compare(ops=ops):
+            for i, op in enumerate(ops):
+                yield ast.Compare(node.left, [*ops[:i], SWAPS[type(op)](), *ops[i + 1 :]], node.comparators)
+        case ast.BoolOp():
+            yield ast.BoolOp(SWAPS[type(node.op)](), node.values)
+            for i in range(len(node.values)):
+                rest = node.values[:i] + node.values[i + 1 :]
+                yield rest[0] if len(rest) == 1 else ast.BoolOp(node.op, rest)
+        case ast.UnaryOp(op=ast.Not() | ast.Invert() | ast.USub()):
+            yield node.operand
+        case ast.BinOp() if type(node.op) in SWAPS:
+            yield ast.BinOp(node.left, SWAPS[type(node.op)](), node.right)
+            if isinstance(node.op, ast.BitAnd | ast.BitOr):
+                yield node.left
+                yield node.right
+        case ast.Constant(value=bool() as value):
+            yield ast.Constant(not value)
+        case ast.Constant(value=int() as value):
+            yield ast.Constant(value + 1)
+            yield ast.Constant(value - 1)
+        case ast.Constant(value=float() as value):
+            yield ast.Constant(value * 2 or 1.0)
+        case ast.If() | ast.While():
+            changed = copy.copy(node)
+            changed.test = ast.UnaryOp(ast.Not(), node.test)
+            yield changed
+        case ast.IfExp():
+            yield node.body
+            yield node.orelse
+        case ast.Break():
+            yield ast.Continue()
+        case ast.Continue():
+            yield ast.Break()
+            yield ast.Pass()
+        case ast.Return(value=ast.expr() as value) if not (isinstance(value, ast.Constant)):
+            yield ast.Return(ast.Constant(None))
+        case ast.AugAssign() | ast.Raise():
+            yield ast.Pass()
+        case ast.Expr(value=ast.Call()):
+            yield ast.Pass()
+        case ast.Assign(targets=[ast.Attribute() | ast.Subscript()]):
+            yield ast.Pass()
+        case ast.Call(func=ast.Name(id="min" | "max" | "any" | "all" as name)):
+            other = {"min": "max", "max": "min", "any": "all", "all": "any"}[name]
+            yield ast.Call(ast.Name(other, ast.Load()), node.args, node.keywords)
+
+
+class Sites(ast.NodeVisitor):
+    """Where the tree can be changed: (path of fields to the node, line, function, the node)."""
+
+    def __init__(self):
+        self.found, self.path, self.inside = [], [], []
+
+    def visit(self, node):
+        if isinstance(node, ast.Assert | ast.Import | ast.ImportFrom | ast.JoinedStr):
+            return
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__all__":
+            return
+        named = isinstance(node, ast.FunctionDef | ast.ClassDef)
+        if named:
+            self.inside.append(node.name)
+        if hasattr(node, "lineno"):
+            for number, _ in enumerate(changes(node)):
+                self.found.append((tuple(self.path), number, node.lineno, ".".join(self.inside)))
+        for field, value in ast.iter_fields(node):
+            if field in ("annotation", "returns", "decorator_list") or (isinstance(node, ast.Raise)):
+                continue
+            for i, item in enumerate(value) if isinstance(value, list) else [(None, value)]:
+                if isinstance(item, ast.AST):
+                    self.path.append((field, i))
+                    self.visit(item)
+                    self.path.pop()
+        if named:
+            self.inside.pop()
+
+
+def mutated(source, path, number):
+    """The changed tree, and the change in words."""
+    tree = ast.parse(source)
+    parent, node = None, tree
+    for field, i in path:
+        parent, node = node, getattr(node, field) if i is None else getattr(node, field)[i]
+    new = list(changes(node))[number]
+    words = f"{_head(node)} -> {_head(new)}"
+    field, i = path[-1]
+    if i is None:
+        setattr(parent, field, new)
+    else:
+        getattr(parent, field)[i] = new
+    return ast.fix_missing_locations(tree), words
+
+
+def _head(node):
+    """The first line of a node's source."""
+    node = ast.If(node.test, [ast.Pass()], []) if isinstance(node, ast.If | ast.While) else node
+    return ast.unparse(ast.fix_missing_locations(node)).splitlines()[0]
+
+
+def mutants_of(module, folder):
+    """Every mutant of a module: key in words, line, path and number."""
+    source = (folder / "cleann_lite" / f"{module}.py").read_text(encoding="utf-8")
+    sites = Sites()
+    sites.visit(ast.parse(source))
+    for path, number, line, function in sites.found:
+        tree_words = mutated(source, path, number)[1]
+        yield {
+            "key": f"{module} {function}: {tree_words}",
+            "module": module,
+            "line": line,
+            "path": path,
+            "number": number,
+        }
+
+
+# -- tests -----------------------------------------------------------------------------------------------
+
+
+class Durations:
+    """A pytest plugin: seconds of each passed test."""
+
+    def __init__(self):
+        self.seconds, self.bad = defaultdict(float), set()
+
+    def pytest_runtest_logreport(self, report):
+        self.seconds[report.nodeid] += report.duration
+        if not report.passed:
+            self.bad.add(report.nodeid)
+
+
+def run_pytest(arguments, plugins=()):
+    """One pytest run in this process; its exit code."""
+    import hypothesis
+    import pytest
+
+    quick = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
+    hypothesis.settings.register_profile("mutate", database=None, derandomize=True, phases=quick)
+    hypothesis.settings.load_profile("mutate")
+    options = [
+        "-x",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:xdist",
+        "-p",
+        "no:nbmake",
+        "--no-header",
+        "--tb=no",
+    ]
+    return int(pytest.main([*options, *arguments], plugins=list(plugins)))
+
+
+def forked(work, cpu_seconds, log=os.devnull):
+    """Run ``work()`` in a fork with a limit of processor seconds; its exit code, or 'time'."""
+    pid = os.fork()
+    if not pid:
+        code = 70
+        try:
+            out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            os.dup2(out, 1), os.dup2(out, 2)
+            resource.setrlimit(resource.RLIMIT_CPU, (int(cpu_seconds) + 1, int(cpu_seconds) + 3))
+            resource.setrlimit(resource.RLIMIT_DATA, (6 << 30, 6 << 30))
+            code = work()
+        finally:
+            os._exit(code)
+    end = time.monotonic() + 20 * cpu_seconds  # for one that sleeps
+    while True:
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status) if os.WIFEXITED(status) else "time"
+        if time.monotonic() > end:
+            os.kill(pid, 9)
+            os.waitpid(pid, 0)
+            return "time"
+        time.sleep(0.02)
+
+
+def record_coverage(clone, room, file):
+    """Which test runs which line of a room, and the seconds of each test."""
+
+    def work():
+        durations = Durations()
+        names = [f"tests/test_{name}.py" for name in TESTS[room].split()]
+        names = [name for name in names if Path(name).exists()]
+        modules = [f"--cov=cleann_lite.{m.replace('/', '.')}" for m in MODULES if m.startswith(room)]
+        marks = ["-m", "not slow and not browser and not notebook"]
+        run_pytest(
+            [*names, *marks, *modules, "--cov-context=test", "--cov-report=", "--maxfail=1000"], [durations]
+        )
+        import coverage
+
+        data = coverage.CoverageData(clone / ".coverage")
+        data.read()
+        lines = {}
+        for path in data.measured_files():
+            module = "/".join(Path(path).with_suffix("").parts[-2:])
+            lines[module] = {
+                line: sorted({context.split("|")[0] for context in contexts} - {""})
+                for line, contexts in data.contexts_by_lineno(path).items()
+            }
+        seconds = {k: v for k, v in durations.seconds.items() if k not in durations.bad}
+        file.write_text(json.dumps({"lines": lines, "seconds": seconds, "bad": sorted(durations.bad)}))
+        return 0
+
+    code = forked(work, 1200, f"{file}.log")
+    if code != 0 or not file.exists():
+        sys.exit(f"the tests of {room} did not run in the clone: {code}; see {file}.log")
+
+
+def tests_of(mutant, known, limit):
+    """The tests that run a mutant's line, quickest first, up to a limit of seconds in all."""
+    seconds = known["seconds"]
+    covering = known["lines"].get(mutant["module"], {}).get(str(mutant["line"]), [])
+    covering = [test for test in covering if test in seconds]
+    if not covering:  # run on import, or at the start of a file's tests
+        covering = list(seconds)
+    doctest = [t for t in seconds if t.endswith(f"[cleann_lite.{mutant['module'].replace('/', '.')}]")]
+    chosen, total = [], 0.0
+    for test in dict.fromkeys([*doctest, *sorted(covering, key=seconds.get)]):
+        total += seconds[test]
+        if total > limit and chosen:
+            break
+        chosen.append(test)
+    return chosen, min(total, limit)
+
+
+def judge(mutant, clone, known, limit):
+    """'killed', 'time' (a kill too) or 'survived'."""
+    name = "cleann_lite." + mutant["module"].replace("/", ".")
+    path = clone / "cleann_lite" / f"{mutant['module']}.py"
+    tree, _ = mutated(path.read_text(encoding="utf-8"), mutant["path"], mutant["number"])
+    tests, seconds = tests_of(mutant, known, limit)
+
+    def work():
+        code = compile(tree, str(path), "exec")
+        usual = importlib.machinery.SourceFileLoader.get_code
+        importlib.machinery.SourceFileLoader.get_code = lambda self, full: (
+            code if full == name else usual(self, full)
+        )
+        return run_pytest([f"--basetemp={clone.parent / 'scratch'}", *tests])
+
+    code = forked(work, 15 + 4 * seconds)
+    return {0: "survived", 5: "survived", "time": "time"}.get(code, "killed"), len(tests)
+
+
+# -- all together ----------------------------------------------------------------------------------------
+
+
+def equal_mutants():
+    """Key -> reason, of the mutants that are the same program."""
+    if not EQUAL.exists():
+        return {}
+    lines = [line.split(" # ", 1) for line in EQUAL.read_text(encoding="utf-8").splitlines() if " # " in line]
+    return {key.strip(): reason.strip() for key, reason in lines}
+
+
+def table(results):
+    """Killed, equal and surviving mutants of each module, in words."""
+    equal, rows = equal_mutants(), defaultdict(Counter)
+    for r in results:
+        kind = "equal" if r["key"] in equal and r["verdict"] == "survived" else r["verdict"]
+        rows[r["module"]]["killed" if kind == "time" else kind] += 1
+    print(f"{'module':28} mutants  equal  killed  survived  rate")
+    total = Counter()
+    for module, c in [*rows.items(), ("all", total)]:
+        if module != "all":
+            total.update(c)
+        real = c["killed"] + c["survived"]
+        counts = f"{c.total():7} {c['equal']:6} {c['killed']:7} {c['survived']:9}"
+        print(f"{module:28} {counts}  {c['killed'] / max(1, real):.1%}")
+    for r in results:
+        if r["verdict"] == "survived" and r["key"] not in equal:
+            print(f"survived: {r['key']} (line {r['line']})")
+
+
+def main(arguments=None):
+    """Draw the mutants, judge them, print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--mutants", type=int, default=500)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--modules", nargs="+", default=MODULES)
+    parser.add_argument("--out", type=Path, default=Path("mutants.jsonl"))
+    parser.add_argument("--again", action="store_true", help="judge only the survivors in --out")
+    options = parser.parse_args(arguments)
+    out = options.out.resolve()
+    before = [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
+    folder = Path(tempfile.mkdtemp(prefix="mutate-"))
+    clone = folder / "clone"
+    subprocess.check_call(["git", "clone", "--quiet", "--depth", "1", f"file://{ROOT}", str(clone)])
+    os.chdir(clone)
+    sys.path[:0] = [str(clone), str(clone / "tests")]
+    os.environ.update(OMP_NUM_THREADS="1", TOKENIZERS_PARALLELISM="false", PYTHONPATH=str(clone))
+    for name in PRELOAD:
+        __import__(name)
+    every = [m for module in options.modules for m in mutants_of(module, clone)]
+    if options.again:
+        survivors = {r["key"] for r in before if r["verdict"] == "survived"} - set(equal_mutants())
+        chosen = [m for m in every if m["key"] in survivors]
+        before = [r for r in before if r["key"] not in survivors]
+        out.write_text("".join(json.dumps(r) + "\n" for r in before))
+    else:
+        judged = {r["key"] for r in before}
+        share, chosen = -(-options.mutants // len(options.modules)), []
+        for module in options.modules:  # as many of each
+            of_module = [m for m in every if m["module"] == module]
+            chosen += random.Random(options.seed).sample(of_module, min(share, len(of_module)))
+        chosen = [m for m in chosen if m["key"] not in judged]
+    chosen = list({m["key"]: m for m in chosen}.values())
+    print(f"{len(chosen)} of {len(every)} mutants, seed {options.seed}", flush=True)
+    known = {}
+    for room in sorted({m["module"].split("/")[0] for m in chosen}):
+        record_coverage(clone, room, folder / f"{room}.json")
+        known[room] = json.loads((folder / f"{room}.json").read_text())
+        bad = ", ".join(known[room]["bad"][:3])
+        seconds = known[room]["seconds"].values()
+        print(f"{room}: {len(seconds)} tests, {sum(seconds):.0f} s; left out: {bad}", flush=True)
+    with out.open("a") as file:
+        for m in chosen:
+            tests = known[m["module"].split("/")[0]]
+            verdict, n_tests = judge(m, clone, tests, SECONDS)
+            if verdict == "survived" and options.again:
+                verdict, n_tests = judge(m, clone, tests, 1e9)
+            m |= {"verdict": verdict, "tests": n_tests}
+            file.write(json.dumps(m) + "\n")
+            file.flush()
+    shutil.rmtree(folder, ignore_errors=True)
+    table([json.loads(line) for line in out.read_text().splitlines()])
+
+
+if __name__ == "__main__":
+    main()
