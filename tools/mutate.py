@@ -124,7 +124,7 @@ def changes(node):
 
 
 class Sites(ast.NodeVisitor):
-    """Where the tree can be changed: (path of fields to the node, line, function, the node)."""
+    """Where a tree can be changed: path of fields to the node, number of the change, line, and in words."""
 
     def __init__(self):
         self.found, self.path, self.inside = [], [], []
@@ -138,8 +138,9 @@ class Sites(ast.NodeVisitor):
         if named:
             self.inside.append(node.name)
         if hasattr(node, "lineno"):
-            for number, _ in enumerate(changes(node)):
-                self.found.append((tuple(self.path), number, node.lineno, ".".join(self.inside)))
+            for number, new in enumerate(changes(node)):
+                words = f"{'.'.join(self.inside)}: {_head(node)} -> {_head(new)}"
+                self.found.append((tuple(self.path), number, node.lineno, words))
         for field, value in ast.iter_fields(node):
             if field in ("annotation", "returns", "decorator_list") or (isinstance(node, ast.Raise)):
                 continue
@@ -153,19 +154,18 @@ class Sites(ast.NodeVisitor):
 
 
 def mutated(source, path, number):
-    """The changed tree, and the change in words."""
+    """The tree with one change."""
     tree = ast.parse(source)
     parent, node = None, tree
     for field, i in path:
         parent, node = node, getattr(node, field) if i is None else getattr(node, field)[i]
     new = list(changes(node))[number]
-    words = f"{_head(node)} -> {_head(new)}"
     field, i = path[-1]
     if i is None:
         setattr(parent, field, new)
     else:
         getattr(parent, field)[i] = new
-    return ast.fix_missing_locations(tree), words
+    return ast.fix_missing_locations(tree)
 
 
 def _head(node):
@@ -179,15 +179,8 @@ def mutants_of(module, folder):
     source = (folder / "cleann_lite" / f"{module}.py").read_text(encoding="utf-8")
     sites = Sites()
     sites.visit(ast.parse(source))
-    for path, number, line, function in sites.found:
-        tree_words = mutated(source, path, number)[1]
-        yield {
-            "key": f"{module} {function}: {tree_words}",
-            "module": module,
-            "line": line,
-            "path": path,
-            "number": number,
-        }
+    for path, number, line, words in sites.found:
+        yield {"key": f"{module} {words}", "module": module, "line": line, "path": path, "number": number}
 
 
 # -- tests -----------------------------------------------------------------------------------------------
@@ -306,7 +299,7 @@ def judge(mutant, clone, known, limit):
     """'killed', 'time' (a kill too) or 'survived'."""
     name = "cleann_lite." + mutant["module"].replace("/", ".")
     path = clone / "cleann_lite" / f"{mutant['module']}.py"
-    tree, _ = mutated(path.read_text(encoding="utf-8"), mutant["path"], mutant["number"])
+    tree = mutated(path.read_text(encoding="utf-8"), mutant["path"], mutant["number"])
     tests, seconds = tests_of(mutant, known, limit)
 
     def work():
