@@ -22,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter, defaultdict
 from pathlib import Path
 
@@ -232,7 +233,10 @@ def forked(work, cpu_seconds, log=os.devnull):
             resource.setrlimit(resource.RLIMIT_CPU, (int(cpu_seconds) + 1, int(cpu_seconds) + 3))
             resource.setrlimit(resource.RLIMIT_DATA, (6 << 30, 6 << 30))
             code = work()
+        except BaseException:
+            traceback.print_exc()
         finally:
+            sys.stdout.flush(), sys.stderr.flush()
             os._exit(code)
     end = time.monotonic() + 20 * cpu_seconds  # for one that sleeps
     while True:
