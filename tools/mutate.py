@@ -216,6 +216,8 @@ def run_pytest(arguments, plugins=()):
         "no:xdist",
         "-p",
         "no:nbmake",
+        "-W",
+        "ignore::pytest.PytestAssertRewriteWarning",
         "--no-header",
         "--tb=no",
     ]
