@@ -1,0 +1,283 @@
+"""What mutation testing found unguarded in the rooms of attention and explaining; see tools/mutate.py.
+
+Each test compares with a definition written out here, on inputs of a kind that the other tests leave out.
+"""
+
+import json
+from itertools import combinations
+from math import comb
+
+import numpy as np
+import pytest
+
+import cleann_lite as cl
+from cleann_lite.attention.sem import words_attention
+from cleann_lite.explaining.certificate import certify
+from cleann_lite.explaining.head_graphs import HeadGraphs, candidates
+from cleann_lite.explaining.interventions import Interventions
+from cleann_lite.explaining.settings import Stopped
+from cleann_lite.explaining.stages import all_sets, by_effect, parts
+from tests.linear_model import LinearModel
+from tests.test_pds import by_definition, random_marks
+
+WORDS = [f"w{i}" for i in range(12)]
+
+
+def run_of(weights, bias=0.0, **options):
+    """A run over words of these weights; the outcome is "yes" where bias and weights say so."""
+    model = LinearModel(dict(zip(WORDS, weights, strict=False)), bias=bias)
+    return Interventions(model, model.encode(" ".join(WORDS[: len(weights)])), **options)
+
+
+# -- attention -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_positions_outside_every_word_stay_each_by_itself(seed):
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(3, 9))
+    attention = rng.dirichlet(np.ones(n), n)
+    left_out = {n - 1} if seed % 2 else {0, n - 1}  # the last too, as [SEP] is
+    inside = [p for p in rng.permutation(n).tolist() if p not in left_out]
+    cut = int(rng.integers(1, len(inside))) if len(inside) > 1 else 1
+    groups = [group for group in (inside[:cut], inside[cut:]) if group]
+    merged = words_attention(attention, groups)
+    everyone = [*groups, *([p] for p in sorted(left_out))]
+    assert merged.shape == (len(everyone),) * 2
+    for i, queries in enumerate(everyone):
+        for j, keys in enumerate(everyone):
+            want = np.mean([sum(attention[q, k] for k in keys) for q in queries])
+            assert merged[i, j] == pytest.approx(want)
+
+
+# -- graphs of heads -------------------------------------------------------------------------------------
+
+
+def heads_with_one_unlinked(rng, n_units):
+    """Three graphs over units and the outcome; in one of them nothing is linked to the outcome."""
+    pags = {}
+    unlinked = int(rng.integers(3))
+    for head in range(3):
+        marks = random_marks(rng, n_units + 1, 0.5)
+        if head == unlinked:
+            marks[-1], marks[:, -1] = 0, 0
+        pags[head] = cl.PAG(marks)
+    return pags, unlinked
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_a_head_without_a_link_to_the_outcome_allows_no_set(seed):
+    rng = np.random.default_rng(seed)
+    nodes = tuple(sorted(rng.choice(12, 5, replace=False).tolist()))
+    pags, unlinked = heads_with_one_unlinked(rng, 5)
+    graphs = HeadGraphs(pags, nodes)
+    tree = {h: by_definition(pag.marks, 5, range(5)) for h, pag in pags.items()}
+    want_distances = {h: {nodes[i]: d for i, d in by.items()} for h, by in tree.items()}
+    assert graphs.distances == want_distances and graphs.distances[unlinked] == {}
+    assert graphs.reach == max(map(len, tree.values()))
+    for size in (1, 2, 3):
+        want = {}
+        for head, pag in pags.items():
+            for members in combinations(range(5), size):
+                if set(by_definition(pag.marks, 5, members)) == set(members):
+                    units = tuple(nodes[i] for i in members)
+                    want.setdefault(units, []).append((sum(tree[head][i] for i in members), head))
+        found, cut = candidates(pags, nodes, size, 1000)
+        assert not cut
+        assert {u: (d, sorted(heads)) for u, (d, heads) in found.items()} == {
+            u: (min(by)[0], sorted(h for _, h in by)) for u, by in want.items()
+        }
+        assert [by[0] for by in found.values()] == sorted(by[0] for by in found.values())
+        for members in combinations(nodes, size):
+            place, by = graphs.place(members), sorted(want.get(members, []))
+            assert place["within_graph"] == bool(by)
+            assert place["heads"] == tuple(sorted(head for _, head in by))
+            assert (place["distance"], place["head"]) == (by[0] if by else (None, None))
+        outside = next(u for u in range(12) if u not in nodes)
+        assert graphs.place((outside, nodes[0]))["within_graph"] is False
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_explain_with_a_head_without_a_link(seed):
+    rng = np.random.default_rng(seed)
+    pags, _ = heads_with_one_unlinked(rng, 6)
+    waiting = list(pags.values())
+    model = LinearModel(dict(zip(WORDS, rng.normal(0.3, 1, 6), strict=False)), bias=0.3, seed=seed)
+    found = cl.explain(
+        model, " ".join(WORDS[:6]), search="cleann", learner=lambda *_: waiting.pop(0), nodes="all"
+    )
+    encoded = model.encode(" ".join(WORDS[:6]))
+    want = set()
+    for size in range(1, 6):
+        legal = {
+            members
+            for pag in pags.values()
+            for members in combinations(range(6), size)
+            if set(by_definition(pag.marks, 6, members)) == set(members)
+        }
+        want = {m for m in legal if model.predict(encoded, [m])[0].argmax() != encoded.target}
+        if want:
+            break
+    assert {one.positions for one in found.sets} == want
+    assert (found.stopped is Stopped.FOUND) == bool(want)
+
+
+@pytest.mark.parametrize("most", [1, 2, 5, 10, 11])
+def test_the_nearest_sets_of_each_head_are_kept(most):
+    marks = np.zeros((6, 6), int)
+    marks[:5, 5], marks[5, :5] = 2, 3  # five units, each an arrow into the outcome
+    effects = {unit: float(unit) for unit in range(5)}
+    found, cut = candidates({0: cl.PAG(marks)}, range(5), 2, most, effects)
+    assert (len(found), cut) == (min(most, 10), most < 10)
+    if most == 1:
+        assert list(found) == [(3, 4)]  # of ties the units of largest effect
+
+
+# -- what is run, and what it costs ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("budget", [0, 1, 5, 8, 9, 10, 30, 44, 54, 55, 56, 100, 174, 175, 300])
+@pytest.mark.parametrize("known", [0, 4])
+def test_a_proof_runs_all_smaller_sets_or_those_of_the_likeliest_units(budget, known):
+    weights = [1.0 + i / 100 for i in range(10)]
+    tries = run_of(weights, bias=-0.1)  # nothing but all ten changes the outcome
+    tries.run([(i,) for i in range(known)])
+    before = set(tries.known_of_size(1, 2, 3))
+    proof = certify(tries, range(10), 4, budget)
+    assert proof.needed == 10 + 45 + 120
+    room, whole = budget, bool(budget)
+    strongest = sorted(range(10), key=lambda unit: -tries.effect((unit,)))
+    for size in (1, 2, 3):
+        ran = set(tries.known_of_size(size)) - before
+        pool = {m for m in combinations(range(10), size) if m not in before} if whole else set()
+        if len(pool) > room:
+            whole = False
+            if size == 1:  # nothing is known yet of who is strong
+                assert len(ran) <= max(budget // 4, len(before)) and ran <= pool
+                pool = ran
+            else:
+                kept = max(k for k in range(11) if comb(k, size) <= budget // 4)
+                pool &= set(combinations(sorted(strongest[:kept]), size))
+        assert ran <= pool and len(ran) == min(len(pool), room)
+        room -= len(ran)
+    assert proof.holds is (True if whole else None)
+
+
+def test_a_proof_ends_at_the_first_size_that_holds_a_smaller_set():
+    tries = run_of([0.1, 0.1, 2.0, 0.1], bias=-1.0)
+    proof = certify(tries, range(4), 3, 100)
+    assert (proof.holds, proof.smaller, proof.needed) == (False, ((2,),), 4 + 6)
+    assert tries.known_of_size(2) == []
+    assert certify(tries, range(4), 1, 100).holds is True  # nothing is smaller than one unit
+
+
+def test_the_cap_and_the_room_count_the_untouched_input():
+    tries = run_of([1.0] * 6, bias=-0.5, max_calls=4)
+    assert (tries.calls, tries.passes, tries.room) == (1, 1, 3)
+    tries.run([(0,), (1,), (0,)])
+    assert (tries.calls, tries.room, tries.exhausted) == (3, 1, False)
+    tries.run([(1,), (2,)])
+    assert (tries.calls, tries.room, tries.exhausted) == (4, 0, False)
+    tries.run([(2,), (1,)])
+    assert not tries.exhausted  # both are known
+    assert tries.run([(3,), (2,)]) == [] and tries.exhausted
+    assert not tries.known((3,)) and np.isnan(tries.remaining((3,))) and tries.effect((3,)) == 0
+    assert tries.known_of_size(1) == [(0,), (1,), (2,)]
+
+
+@pytest.mark.parametrize("until_first", [False, True])
+def test_batches_end_at_a_success_only_if_asked(until_first):
+    weights = [3.0] + [0.1] * 11
+    tries = run_of(weights, bias=-2.0, batch_size=4)
+    flips = tries.run([(i,) for i in range(12)], until_first=until_first)
+    assert flips == [(0,)]
+    assert tries.calls == 1 + (4 if until_first else 12)
+    few = run_of(weights, bias=-2.0)
+    few.run([(i,) for i in range(12)], until_first=True)
+    assert few.calls == 1 + 8  # batches of eight where the first success ends it
+
+
+def test_answers_of_a_shared_memory_count_and_save_their_seconds():
+    memory = {}
+    first = run_of([1.0, 1.0], bias=-0.5, memory=memory)
+    first.run([(0,), (1,)])
+    second = run_of([1.0, 1.0], bias=-0.5, memory=memory)
+    assert second.saved == 0 and second.calls == 1
+    second.run([(0,), (0, 1)])
+    assert second.calls == 3
+    assert second.saved == memory[(0,)].seconds > 0
+    assert second.model.rows_run == 2  # the untouched input and (0, 1)
+
+
+def test_all_pairs_use_half_the_room_and_stop_at_a_batch_that_succeeds():
+    tries = run_of([1.0] * 10, bias=-0.1, max_calls=21)
+    assert all_sets(tries, range(10), 2) == [] and tries.calls == 1 + 10
+    tries = run_of([1.0] * 10, bias=-0.1, max_calls=6)
+    assert all_sets(tries, range(10), 1) == [] and tries.calls == 6 and tries.exhausted
+    tries = run_of([1.0] * 10, bias=-0.1, max_calls=2)
+    all_sets(tries, range(10), 2)
+    assert tries.calls == 2  # at least one
+    tries = run_of([5.0] + [0.1] * 9, bias=-4.0, batch_size=3)
+    assert all_sets(tries, range(10), 1) == [(0,)] and tries.calls == 1 + 3
+
+
+def test_sets_are_ordered_by_what_their_parts_did():
+    tries = run_of([1.0, 3.0, 2.0, 0.0], bias=-0.1)
+    tries.run([(i,) for i in range(4)])
+    assert by_effect(tries, [(0, 3), (1, 2), (0, 1), (2, 3)]) == [(1, 2), (0, 1), (2, 3), (0, 3)]
+    # three units: by their pairs where these were run, else by the stronger unit of the pair
+    tries.run([(0, 3)])
+    effect = tries.effect
+    for members in ((0, 1, 3), (0, 2, 3), (1, 2, 3)):
+        assert not any(tries.known(pair) for pair in combinations(members, 2) if pair != (0, 3))
+    strength = {
+        (0, 1, 3): effect((0, 3)) + 2 * effect((1,)),
+        (0, 2, 3): effect((0, 3)) + 2 * effect((2,)),
+        (1, 2, 3): 2 * effect((1,)) + effect((2,)),
+    }
+    assert by_effect(tries, strength) == sorted(strength, key=lambda m: -strength[m])
+
+
+def test_long_sentences_are_cut_into_parts():
+    labels = [*["so"] * 95, ".", "Good", "."]
+    assert [len(part) for part in parts(labels, range(98))] == [40, 40, 16, 2]
+    assert [unit for part in parts(labels, range(98)) for unit in part] == list(range(98))
+    assert parts(labels, range(94, 98)) == [[94, 95], [96, 97]]
+
+
+# -- records ---------------------------------------------------------------------------------------------
+
+
+def test_an_explanation_without_one_of_its_fields_is_refused_by_name():
+    model = LinearModel({"a": 2.0, "b": 1.0}, bias=-1.0)
+    found = cl.explain(model, "a b c", alpha=0.9, nodes="all")
+    record = json.loads(found.to_json())
+    assert found.sets
+    for name in set(record) - {"format"}:
+        less = {k: v for k, v in record.items() if k != name}
+        with pytest.raises(ValueError, match=f"an object with '{name}'"):
+            cl.Explanation.from_json(json.dumps(less))
+    for name in set(record["sets"][0]) - {"words"}:
+        less = record | {"sets": [{k: v for k, v in record["sets"][0].items() if k != name}]}
+        with pytest.raises(ValueError, match=rf"sets\[0\] must be an object with '{name}'"):
+            cl.Explanation.from_json(json.dumps(less))
+    less = record | {"sets": [{k: v for k, v in record["sets"][0].items() if k != "words"}]}
+    assert cl.Explanation.from_json(json.dumps(less)).sets[0] == found.sets[0]
+
+
+def test_a_pag_in_json_needs_its_marks_and_no_more():
+    pag = cl.learn_pag(
+        cl.PartialCorrelation(np.corrcoef(np.random.default_rng(0).normal(size=(3, 9))), 9, alpha=0.9),
+        tiers=[[0, 1], [2]],
+        labels=["a", "b", "c"],
+    )
+    record = json.loads(pag.to_json())
+    bare = cl.PAG.from_json(json.dumps({"marks": record["marks"]}))
+    assert bare == cl.PAG(pag.marks)
+    assert (bare.labels, bare.tiers, bare.p_values, bare.undone) == (None, None, None, 0)
+    assert (bare.status, bare.selection_bias, bare.notes) == (cl.PAG(pag.marks).status, False, ())
+    for name in set(record) - {"marks"}:
+        less = cl.PAG.from_json(json.dumps({k: v for k, v in record.items() if k != name}))
+        assert (less.marks == pag.marks).all()
+    with pytest.raises(ValueError, match="field 'marks'"):
+        cl.PAG.from_json(json.dumps({k: v for k, v in record.items() if k != "marks"}))
