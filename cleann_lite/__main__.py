@@ -15,12 +15,11 @@ DEMO_REVIEWS = ("plain-02", "plain-01", "negated-01", "mixed-04", "long-02")
 
 
 def main(arguments=None) -> int:
-    """Run one command and return its exit code: 0, or 2 with one clear sentence on bad input."""
-    parser = _parser()
-    options = parser.parse_args(arguments)
-    _let_streams_write_anything(options)
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    """Run one command; its exit code: 0, 2 with one clear sentence on bad input, or 130 after Ctrl-C."""
     try:
+        options = _parser().parse_args(arguments)
+        _let_streams_write_anything(options)
+        logging.basicConfig(level=logging.WARNING, format="%(message)s")
         return options.run(options) or 0
     except ValueError as error:
         print(f"cleann-lite: {error}", file=sys.stderr)
@@ -202,6 +201,8 @@ def _check_alpha(alpha):
 
 def _explain(options):
     _check_alpha(options.alpha)
+    if options.text == "-" and (sys.stdin is None or sys.stdin.closed):
+        raise ValueError("standard input is closed: give the text itself, or pipe it in")
     text = sys.stdin.read() if options.text == "-" else options.text
     if not text.strip():
         raise ValueError("the text is empty: at least one word is needed")
@@ -212,7 +213,7 @@ def _explain(options):
         raise ValueError(f"{options.model} is a recommender: use cleann-lite recommend --history …")
     found = _search(model, text, options)
     print(found.to_json(indent=2) if options.json else _terminal(found))
-    _write_page(options, found)
+    return _write_page(options, found)
 
 
 def _recommend(options):
@@ -235,7 +236,7 @@ def _recommend(options):
         print("Recommended:")
         print("\n".join(f"  {i:2}. {title}  ({score:.1%})" for i, (title, score) in enumerate(films, 1)))
         print(f"\n{_terminal(found)}")
-    _write_page(options, found)
+    return _write_page(options, found)
 
 
 def _learn(options):
@@ -244,12 +245,22 @@ def _learn(options):
 
 
 def _write_page(options, found):
-    """The page of an explanation, after its answer was printed: that is not lost with the page."""
+    """The page of an explanation, after its answer was printed: that is not lost with the page.
+
+    Returns the exit code: 130 where Ctrl-C ended the search, which keeps what it had found.
+    """
     if options.html:
         from .datasets.files import write_whole
 
         told = write_whole(options.html, found.to_html())
         print(f"\nPage: {told}", file=sys.stderr if options.json else sys.stdout)
+    return 130 * _was_interrupted(found)
+
+
+def _was_interrupted(found):
+    from .explaining.settings import Stopped
+
+    return found.stopped is Stopped.INTERRUPTED
 
 
 def _terminal(found):
@@ -290,6 +301,8 @@ def _demo(options):
 
 
 def _print_demo(text, found):
+    if _was_interrupted(found):
+        raise KeyboardInterrupt
     shown = text if len(text) < 300 else text[:280].rsplit(" ", 1)[0] + " …"
     print(f"{'─' * 78}\n{shown}\n\n{_terminal(found)}\n")
 

@@ -3,8 +3,10 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -220,6 +222,110 @@ def test_an_error_of_the_system_without_a_file_is_told(capsys, monkeypatch):
 
     monkeypatch.setattr("cleann_lite.models.loading.load_model", offline)
     assert refused(capsys, "explain", REVIEW) == "cleann-lite: the line went dead\n"
+
+
+# -- the terminal ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("where", "arguments"),
+    [
+        ("cleann_lite.models.loading.load_model", ["explain", REVIEW]),
+        ("cleann_lite.models.loading.load_model", ["recommend", "--history", "Heat (1995)"]),
+        ("cleann_lite.models.loading.load_model", ["demo"]),
+        ("cleann_lite.evaluation.experiment.evaluate", ["evaluate", "sentiment"]),
+        ("cleann_lite.evaluation.learners.benchmark", ["evaluate", "discovery"]),
+        ("cleann_lite.evaluation.inside.look_inside", ["evaluate", "planted"]),
+        ("cleann_lite.__main__.learn", ["learn", "c.csv"]),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else None,
+)
+def test_an_interrupt_is_one_line_and_130(capsys, monkeypatch, where, arguments):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(where, interrupted)
+    assert run(capsys, *arguments) == (130, "", "cleann-lite: interrupted\n")
+
+
+def test_an_interrupted_search_tells_what_it_found_and_ends_with_130(capsys, monkeypatch, tmp_path):
+    from cleann_lite.explaining.interventions import Interventions
+
+    usual = Interventions.run
+
+    def interrupted(self, masks, until_first=False):
+        usual(self, masks, until_first)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Interventions, "run", interrupted)
+    code, out, err = run(capsys, "explain", REVIEW)
+    assert (code, err) == (130, "") and "note: the search was interrupted" in out
+    page = tmp_path / "demo.html"
+    code, out, err = run(capsys, "demo", "--page", str(page))
+    assert (code, err) == (130, "cleann-lite: interrupted\n") and not page.exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+def test_control_c_while_reading_standard_input():
+    code = "import sys; from cleann_lite.__main__ import main; print('ready', flush=True); sys.exit(main())"
+    child = subprocess.Popen(
+        [sys.executable, "-c", code, "explain", "-"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert child.stdout.readline() == "ready\n"
+    time.sleep(0.5)
+    child.send_signal(signal.SIGINT)
+    out, err = child.communicate(timeout=60)
+    assert (child.returncode, out, err) == (130, "", "cleann-lite: interrupted\n")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell of POSIX closes the stream")
+def test_closed_standard_input_is_told():
+    command = f"{sys.executable} -m cleann_lite explain - <&-"
+    told = subprocess.run(["sh", "-c", command], capture_output=True, text=True)
+    assert (told.returncode, told.stdout) == (2, "")
+    assert told.stderr == "cleann-lite: standard input is closed: give the text itself, or pipe it in\n"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a pseudo-terminal of POSIX")
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["explain", "--help"], ["explain", "A dull film \U0001f44d"], ["learn", "none.csv"]],
+    ids=["help", "help of a command", "an explanation", "a refusal"],
+)
+def test_a_terminal_of_forty_columns_without_colour_in_the_c_locale(arguments):
+    import fcntl
+    import pty
+    import struct
+    import termios
+
+    theirs, ours = pty.openpty()
+    fcntl.ioctl(ours, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 40, 0, 0))
+    plain = {"NO_COLOR": "1", "COLUMNS": "40", "LANG": "C", "LC_ALL": "C", "TERM": "xterm-256color"}
+    ascii_only = {"PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    command = [sys.executable, "-m", "cleann_lite", *arguments]
+    child = subprocess.Popen(
+        command, stdin=ours, stdout=ours, stderr=ours, env={**os.environ, **plain, **ascii_only}
+    )
+    os.close(ours)
+    shown = b""
+    while True:
+        try:
+            part = os.read(theirs, 4096)
+        except OSError:  # the child closed its end
+            break
+        shown += part
+        if not part:
+            break
+    os.close(theirs)
+    assert child.wait(timeout=60) == (2 if arguments[0] == "learn" else 0)
+    lines = shown.decode("ascii").splitlines()  # nothing that this terminal cannot show
+    assert lines and not any("\x1b" in line or "Traceback" in line for line in lines)
+    if arguments == ["--help"]:
+        assert max(map(len, lines)) <= 40
 
 
 def test_version(capsys):

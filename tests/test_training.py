@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import sys
 from collections import Counter, OrderedDict
 from itertools import pairwise
 
@@ -175,6 +176,84 @@ def test_a_damaged_checkpoint_is_named(tmp_path):
     (tmp_path / CHECKPOINT).write_bytes(b"cut")
     with pytest.raises(ValueError, match="is damaged; give --restart"):
         _run(tmp_path)
+
+
+def test_best_weights_that_are_gone_or_cut_are_named_before_the_run_goes_on(tmp_path):
+    for harm, told in (
+        (lambda path: path.unlink(), "best.safetensors is missing; give --restart"),
+        (
+            lambda path: path.write_bytes(path.read_bytes()[:-50]),
+            "best.safetensors is damaged; give --restart",
+        ),
+    ):
+        with pytest.raises(KeyboardInterrupt):
+            _run(tmp_path, kill_at=13)
+        harm(tmp_path / BEST)
+        with pytest.raises(ValueError, match=told) as caught:
+            _run(tmp_path)
+        assert "\n" not in str(caught.value)
+        (tmp_path / CHECKPOINT).unlink()
+    _run(tmp_path)
+    other = torch.nn.Linear(2, 2)
+    with pytest.raises(ValueError, match=r"is of another model .*; give --restart"):
+        loop.load_weights(other, tmp_path / BEST)
+
+
+def test_a_full_disk_is_told_and_leaves_the_last_checkpoint(tmp_path, monkeypatch):
+    with pytest.raises(KeyboardInterrupt):
+        _run(tmp_path, kill_at=7)
+    whole = (tmp_path / CHECKPOINT).read_bytes()
+    kept = sorted(path.name for path in tmp_path.iterdir())
+
+    def full(tensors, path, metadata):
+        path.write_bytes(b"half of it")
+        raise loop.SafetensorError("I/O error: No space left on device (os error 28)")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "save_file", full)
+        told = r"bytes\) cannot be written: .*No space left on device.*; run again to resume$"
+        with pytest.raises(ValueError, match=told):
+            _run(tmp_path)
+    assert (tmp_path / CHECKPOINT).read_bytes() == whole
+    assert sorted(path.name for path in tmp_path.iterdir()) == kept
+    _run(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("{", "must be JSON such as"),
+        ("[1]", "must be JSON such as"),
+        ('{"hidden": 96}', "got 'hidden'"),
+        ('{"hidden_size": "96"}', "hidden_size must be a whole number: got '96'"),
+        ('{"dropout": true}', "dropout must be a number: got True"),
+        ('{"mask_rates": 0.5}', "mask_rates must be two numbers: got 0.5"),
+    ],
+)
+def test_settings_that_are_none_are_told(text, told, tmp_path, capsys):
+    assert main(["pocket-bert4rec", "--smoke", "--runs", str(tmp_path), "--settings", text]) == 2
+    said = capsys.readouterr().err
+    assert told in said and said.count("\n") == 1
+
+
+def test_an_interrupted_run_says_how_to_go_on(tmp_path, monkeypatch, capsys):
+    def interrupted(args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("training.gpt.run", interrupted)
+    monkeypatch.setattr("training.gpt.evaluate", interrupted)
+    assert main(["pocket-gpt", "--runs", str(tmp_path)]) == 130
+    assert capsys.readouterr().err == "interrupted; run again to resume at the last checkpoint\n"
+    assert main(["evaluate", "pocket-gpt"]) == 130
+    assert capsys.readouterr().err == "interrupted\n"
+
+
+def test_training_says_what_it_needs(tmp_path, monkeypatch, capsys):
+    assert main(["pocket-masked-word", "--data", str(tmp_path)]) == 2
+    assert capsys.readouterr().err.startswith("--data must hold imdb/imdb_train.csv.gz: nothing at ")
+    monkeypatch.setitem(sys.modules, "training.gpt", None)
+    assert main(["pocket-gpt"]) == 2
+    assert capsys.readouterr().err.startswith("training needs training.gpt, which pip install")
 
 
 @pytest.mark.parametrize("width", [128, 192])

@@ -2,9 +2,10 @@
 
 A fresh clone without ``../shared`` is made. There the fast tests run once under coverage, which tells which
 test runs which line and how long it takes. A mutant is one change of one expression or statement
-(``changes``), as many from each module, drawn by a seed. A fork of a process that has the libraries loaded
-runs the tests of its line, quickest first, up to the first failure. What nothing kills survives, unless it is
-the same program: ``tests/data/equal_mutants.txt`` lists those, each with its reason.
+(``changes``), as many from each module, drawn by a seed. A fork of a pytest run that has collected everything
+takes the changed code into the living functions and runs the tests of its line, quickest first, up to the first
+failure; what runs on import (a constant, a default) takes a fork that has imported nothing yet. What no test
+kills survives, unless it is the same program: ``tests/data/equal_mutants.txt`` lists those, with the reason.
 
 ``python tools/mutate.py [--mutants 500] [--seed 0] [--modules causal/pds …] [--out mutants.jsonl] [--again]``
 """
@@ -12,7 +13,9 @@ the same program: ``tests/data/equal_mutants.txt`` lists those, each with its re
 import argparse
 import ast
 import copy
+import gc
 import importlib.machinery
+import inspect
 import json
 import os
 import random
@@ -23,6 +26,7 @@ import sys
 import tempfile
 import time
 import traceback
+import types
 from collections import Counter, defaultdict
 from pathlib import Path
 
@@ -57,7 +61,8 @@ PRELOAD = (
     "torch",
     "transformers",
 )
-SECONDS = 12.0  # of tests a mutant, at first; survivors get all tests of their line
+FAST = ["-m", "not slow and not browser and not notebook"]
+SECONDS = 6.0  # of tests a mutant, at first; survivors get all tests of their line
 SWAPS = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
     ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.In: ast.NotIn, ast.NotIn: ast.In,
@@ -207,20 +212,8 @@ def run_pytest(arguments, plugins=()):
     quick = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
     hypothesis.settings.register_profile("mutate", database=None, derandomize=True, phases=quick)
     hypothesis.settings.load_profile("mutate")
-    options = [
-        "-x",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "no:xdist",
-        "-p",
-        "no:nbmake",
-        "-W",
-        "ignore::pytest.PytestAssertRewriteWarning",
-        "--no-header",
-        "--tb=no",
-    ]
+    options = "-x -q -p no:cacheprovider -p no:xdist -p no:nbmake --no-header --tb=no".split()
+    options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
     return int(pytest.main([*options, *arguments], plugins=list(plugins)))
 
 
@@ -253,39 +246,42 @@ def forked(work, cpu_seconds, log=os.devnull):
 
 
 def record_coverage(clone, room, file):
-    """Which test runs which line of a room, and the seconds of each test."""
+    """Which test runs which line of a room, and the seconds of each test; kept in a file."""
+    known = json.loads(file.read_text()) if file.exists() else {"lines": {}, "seconds": {}, "bad": []}
+    names = [f"tests/test_{name}.py" for name in TESTS[room].split()]
+    have = {test.split("::")[0] for test in (*known["seconds"], *known["bad"])}
+    names = [name for name in names if Path(name).exists() and name not in have]
+    if not names:
+        return known
 
     def work():
-        durations = Durations()
-        names = [f"tests/test_{name}.py" for name in TESTS[room].split()]
-        names = [name for name in names if Path(name).exists()]
-        modules = [f"--cov=cleann_lite.{m.replace('/', '.')}" for m in MODULES if m.startswith(room)]
-        marks = ["-m", "not slow and not browser and not notebook"]
-        run_pytest(
-            [*names, *marks, *modules, "--cov-context=test", "--cov-report=", "--maxfail=1000"], [durations]
-        )
         import coverage
 
+        durations = Durations()
+        modules = [f"--cov=cleann_lite.{m.replace('/', '.')}" for m in MODULES if m.startswith(room)]
+        run_pytest(
+            [*names, *FAST, *modules, "--cov-context=test", "--cov-report=", "--maxfail=1000"], [durations]
+        )
         data = coverage.CoverageData(clone / ".coverage")
         data.read()
-        lines = {}
         for path in data.measured_files():
-            module = "/".join(Path(path).with_suffix("").parts[-2:])
-            lines[module] = {
-                line: sorted({context.split("|")[0] for context in contexts} - {""})
-                for line, contexts in data.contexts_by_lineno(path).items()
-            }
-        seconds = {k: v for k, v in durations.seconds.items() if k not in durations.bad}
-        file.write_text(json.dumps({"lines": lines, "seconds": seconds, "bad": sorted(durations.bad)}))
+            lines = known["lines"].setdefault("/".join(Path(path).with_suffix("").parts[-2:]), {})
+            for line, contexts in data.contexts_by_lineno(path).items():
+                tests = {context.split("|")[0] for context in contexts} - {""}
+                lines[str(line)] = sorted(tests | set(lines.get(str(line), ())))
+        known["seconds"] |= {k: v for k, v in durations.seconds.items() if k not in durations.bad}
+        known["bad"] += sorted(durations.bad)
+        file.write_text(json.dumps(known))
         return 0
 
     code = forked(work, 1200, f"{file}.log")
     if code != 0 or not file.exists():
         sys.exit(f"the tests of {room} did not run in the clone: {code}; see {file}.log")
+    return json.loads(file.read_text())
 
 
 def tests_of(mutant, known, limit):
-    """The tests that run a mutant's line, quickest first, up to a limit of seconds in all."""
+    """The tests that run a mutant's line, quickest first, up to a limit of seconds in all; their seconds."""
     seconds = known["seconds"]
     covering = known["lines"].get(mutant["module"], {}).get(str(mutant["line"]), [])
     covering = [test for test in covering if test in seconds]
@@ -301,23 +297,96 @@ def tests_of(mutant, known, limit):
     return chosen, min(total, limit)
 
 
-def judge(mutant, clone, known, limit):
-    """'killed', 'time' (a kill too) or 'survived'."""
-    name = "cleann_lite." + mutant["module"].replace("/", ".")
-    path = clone / "cleann_lite" / f"{mutant['module']}.py"
-    tree = mutated(path.read_text(encoding="utf-8"), mutant["path"], mutant["number"])
-    tests, seconds = tests_of(mutant, known, limit)
+def functions_of(code):
+    """The functions of a module's code that stand in no other, by name and line."""
+    found = {}
+    for part in code.co_consts:
+        if isinstance(part, types.CodeType):
+            if part.co_flags & inspect.CO_OPTIMIZED:
+                found[part.co_qualname, part.co_firstlineno] = part
+            else:  # the body of a class
+                found |= functions_of(part)
+    return found
 
-    def work():
-        code = compile(tree, str(path), "exec")
-        usual = importlib.machinery.SourceFileLoader.get_code
-        importlib.machinery.SourceFileLoader.get_code = lambda self, full: (
-            code if full == name else usual(self, full)
-        )
-        return run_pytest([f"--basetemp={clone.parent / 'scratch'}", *tests])
 
-    code = forked(work, 15 + 4 * seconds)
-    return {0: "survived", 5: "survived", "time": "time"}.get(code, "killed"), len(tests)
+class Judge:
+    """Says of each mutant whether its tests notice: 'killed', 'time' (a kill too) or 'survived'."""
+
+    def __init__(self, clone, known, told):
+        self.clone, self.known, self.told = clone, known, told
+        self.failed = False
+
+    def _changed(self, mutant):
+        path = self.clone / "cleann_lite" / f"{mutant['module']}.py"
+        source = path.read_text(encoding="utf-8")
+        tree = mutated(source, mutant["path"], mutant["number"])
+        usual, changed = (compile(text, str(path), "exec") for text in (source, tree))
+        before, after = functions_of(usual), functions_of(changed)
+        return changed, {key: code for key, code in after.items() if code != before[key]}
+
+    def _of(self, mutant, limit):
+        return tests_of(mutant, self.known[mutant["module"].split("/")[0]], limit)
+
+    def on_import(self, mutant):
+        """Whether the change runs when the module is imported: then it needs a process of its own."""
+        return not self._changed(mutant)[1]
+
+    def by_import(self, mutant, limit):
+        """The verdict on a change that runs on import."""
+        name = "cleann_lite." + mutant["module"].replace("/", ".")
+        code, _ = self._changed(mutant)
+        tests, seconds = self._of(mutant, limit)
+
+        def work():
+            usual = importlib.machinery.SourceFileLoader.get_code
+            importlib.machinery.SourceFileLoader.get_code = lambda self, full: (
+                code if full == name else usual(self, full)
+            )
+            return run_pytest([f"--basetemp={self.clone.parent / 'scratch'}", *tests])
+
+        self._tell(mutant, forked(work, 15 + 4 * seconds), tests)
+
+    def _tell(self, mutant, code, tests):
+        verdict = {0: "survived", 5: "survived", "time": "time"}.get(code, "killed")
+        self.told(mutant | {"verdict": verdict, "tests": len(tests)})
+
+    # from here on as a plugin of pytest: the mutants in living functions, one fork each
+
+    def pytest_runtest_logreport(self, report):
+        self.failed |= report.failed
+
+    def pytest_runtestloop(self, session):
+        living = {}
+        for thing in gc.get_objects():
+            if isinstance(thing, types.FunctionType):
+                code = thing.__code__
+                living.setdefault((code.co_filename, code.co_qualname, code.co_firstlineno), []).append(thing)
+        items = {item.nodeid: item for item in session.items}
+        for mutant in self.mutants:
+            tests, seconds = self._of(mutant, self.limit)
+            chosen = [items[test] for test in tests if test in items]
+            _, changed = self._changed(mutant)
+
+            def work(chosen=chosen, changed=changed, mutant=mutant):
+                path = str(self.clone / "cleann_lite" / f"{mutant['module']}.py")
+                for (name, line), code in changed.items():
+                    for function in living[path, name, line]:
+                        function.__code__ = code
+                for item, after in zip(chosen, [*chosen[1:], None], strict=True):
+                    item.config.hook.pytest_runtest_protocol(item=item, nextitem=after)
+                    if self.failed:
+                        return 1
+                return 0
+
+            self._tell(mutant, forked(work, 5 + 4 * seconds), tests)
+        return True
+
+    def in_functions(self, mutants, limit):
+        """The verdicts on changes inside functions."""
+        self.mutants, self.limit = mutants, limit
+        rooms = {mutant["module"].split("/")[0] for mutant in mutants}
+        files = {test.split("::")[0] for room in rooms for test in self.known[room]["seconds"]}
+        run_pytest([f"--basetemp={self.clone.parent / 'scratch'}", *FAST, *sorted(files)], [self])
 
 
 # -- all together ----------------------------------------------------------------------------------------
@@ -357,6 +426,7 @@ def main(arguments=None):
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--modules", nargs="+", default=MODULES)
     parser.add_argument("--out", type=Path, default=Path("mutants.jsonl"))
+    parser.add_argument("--maps", type=Path, help="folder where the lines of each test are kept")
     parser.add_argument("--again", action="store_true", help="judge only the survivors in --out")
     options = parser.parse_args(arguments)
     out = options.out.resolve()
@@ -385,21 +455,24 @@ def main(arguments=None):
     chosen = list({m["key"]: m for m in chosen}.values())
     print(f"{len(chosen)} of {len(every)} mutants, seed {options.seed}", flush=True)
     known = {}
+    maps = options.maps or folder
     for room in sorted({m["module"].split("/")[0] for m in chosen}):
-        record_coverage(clone, room, folder / f"{room}.json")
-        known[room] = json.loads((folder / f"{room}.json").read_text())
-        bad = ", ".join(known[room]["bad"][:3])
+        known[room] = record_coverage(clone, room, maps.resolve() / f"{room}.json")
         seconds = known[room]["seconds"].values()
-        print(f"{room}: {len(seconds)} tests, {sum(seconds):.0f} s; left out: {bad}", flush=True)
+        print(f"{room}: {len(seconds)} tests, {sum(seconds):.0f} s", flush=True)
     with out.open("a") as file:
-        for m in chosen:
-            tests = known[m["module"].split("/")[0]]
-            verdict, n_tests = judge(m, clone, tests, SECONDS)
-            if verdict == "survived" and options.again:
-                verdict, n_tests = judge(m, clone, tests, 1e9)
-            m |= {"verdict": verdict, "tests": n_tests}
-            file.write(json.dumps(m) + "\n")
+
+        def told(result):
+            file.write(json.dumps(result) + "\n")
             file.flush()
+
+        judge, limit = Judge(clone, known, told), 1e9 if options.again else SECONDS
+        random.Random(options.seed).shuffle(chosen)
+        inside = [m for m in chosen if not judge.on_import(m)]
+        for m in chosen:
+            if m not in inside:
+                judge.by_import(m, limit)
+        judge.in_functions(inside, limit)
     shutil.rmtree(folder, ignore_errors=True)
     table([json.loads(line) for line in out.read_text().splitlines()])
 

@@ -8,8 +8,6 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-from cleann_lite.models.loading import check_device
-
 # name -> the module that trains it, with add_arguments(parser, name), run(args) and evaluate(args)
 MODELS = {
     "pocket-masked-word": "masked_word",
@@ -23,7 +21,7 @@ MODELS = {
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; 2 with one clear sentence where the input is at fault."""
+    """Run one command; 2 with one clear sentence where the input is at fault, 130 after Ctrl-C."""
     argv = sys.argv[1:] if argv is None else argv
     evaluates = argv[:1] == ["evaluate"]
     if evaluates:
@@ -32,7 +30,22 @@ def main(argv: list[str] | None = None) -> int:
         names = " | ".join(MODELS)
         sys.stderr.write(f"usage: python -m training [evaluate] {{{names}}} [--help]\n")
         return 0 if argv[:1] in (["-h"], ["--help"]) else 2
-    module = import_module(f".{MODELS[argv[0]]}", __package__)
+    try:
+        return _run(argv, evaluates)
+    except KeyboardInterrupt:
+        again = "" if evaluates else "; run again to resume at the last checkpoint"
+        sys.stderr.write(f"interrupted{again}\n")
+        return 130
+
+
+def _run(argv: list[str], evaluates: bool) -> int:
+    try:
+        from cleann_lite.models.loading import check_device
+
+        module = import_module(f".{MODELS[argv[0]]}", __package__)
+    except ModuleNotFoundError as error:
+        sys.stderr.write(f'training needs {error.name}, which pip install "cleann-lite[models]" brings\n')
+        return 2
     args = _parser(argv[0], evaluates, module).parse_args(argv[1:])
     args.name = argv[0]
     try:

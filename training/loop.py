@@ -17,6 +17,7 @@ import re
 import sys
 import time
 from collections.abc import Callable
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
@@ -118,10 +119,9 @@ def train(
     state = {"step": 0, "score": -math.inf, "best": 0, "seconds": 0.0, "checks": []}
     path = folder / CHECKPOINT
     if path.exists() and not restart:
-        try:
-            state = _load(path, model, optimizers, settings)
-        except SafetensorError:
-            raise ValueError(f"{path} is damaged; give --restart") from None
+        state = _load(path, model, optimizers, settings)
+        with _opened(folder / BEST):  # said now, not after the last step
+            pass
     started, running = time.monotonic() - state["seconds"], []
     quick = sys.stderr.isatty()
     bar = tqdm(
@@ -226,12 +226,34 @@ def _moments(model: nn.Module, optimizers: list[torch.optim.Optimizer]) -> dict[
 def _save(path: Path, tensors: dict[str, Tensor], state: dict) -> None:
     whole = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
     partial = path.with_suffix(".partial")
-    save_file(whole, partial, metadata={"state": json.dumps(state)})
-    os.replace(partial, path)
+    try:
+        save_file(whole, partial, metadata={"state": json.dumps(state)})
+        os.replace(partial, path)
+    except (OSError, SafetensorError) as error:  # safetensors has an error of its own for a full disk
+        partial.unlink(missing_ok=True)
+        size = sum(t.nbytes for t in whole.values())
+        raise ValueError(f"{path} ({size:,} bytes) cannot be written: {error}; run again to resume") from None
+
+
+@contextmanager
+def _opened(path: Path):
+    """A checkpoint to read from; a sentence where it is missing or damaged."""
+    try:
+        opened = safe_open(path, "pt")
+    except FileNotFoundError:
+        raise ValueError(f"{path} is missing; give --restart") from None
+    except SafetensorError:
+        raise ValueError(f"{path} is damaged; give --restart") from None
+    try:
+        with opened as file:
+            yield file
+    except (SafetensorError, KeyError, TypeError, RuntimeError) as error:
+        told = str(error).splitlines()[0]
+        raise ValueError(f"{path} is of another model ({told}); give --restart") from None
 
 
 def _load(path: Path, model: nn.Module, optimizers: list[torch.optim.Optimizer], settings: Settings) -> dict:
-    with safe_open(path, "pt") as file:
+    with _opened(path) as file:
         state = json.loads(file.metadata()["state"])
         wanted = json.loads(json.dumps(asdict(settings)))
         # A setting that a run does not know yet had its default.
@@ -261,6 +283,6 @@ def _restore(file, model: nn.Module, optimizers: list[torch.optim.Optimizer], st
 
 def load_weights(model: nn.Module, path: Path) -> None:
     """Copy the weights of a checkpoint into a model of the same shape."""
-    with safe_open(path, "pt") as file, torch.no_grad():
+    with _opened(path) as file, torch.no_grad():
         for name, tensor in _weights(model).items():
             tensor.copy_(file.get_tensor(name))

@@ -304,9 +304,30 @@ def run(args) -> None:
     BERT4Rec(network, split.films).save(args.out or datasets.data_path("models", args.name))
 
 
+def changed(recipe: Recipe, text: str) -> Recipe:
+    """The recipe with changes from JSON, each of the kind that it replaces."""
+    try:
+        changes = json.loads(text)
+    except ValueError:
+        changes = None
+    if not isinstance(changes, dict):
+        raise ValueError(f'--settings must be JSON such as {{"hidden_size": 96}}: got {text}')
+    known = vars(recipe)
+    for name, value in changes.items():
+        if name not in known:
+            raise ValueError(f"--settings knows {', '.join(known)}: got {name!r}")
+        kind = type(known[name])
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        pair = isinstance(value, list) and len(value) == 2
+        if not {int: type(value) is int, float: number, tuple: pair}[kind]:
+            needed = {int: "a whole number", float: "a number", tuple: "two numbers"}[kind]
+            raise ValueError(f"--settings: {name} must be {needed}: got {value!r}")
+    return replace(recipe, **changes)
+
+
 def prepared(args, recipe: Recipe) -> tuple[Recipe, Split]:
     """The recipe with the changes of the command line, and the films."""
-    recipe = replace(recipe, **json.loads(args.settings or "{}"))
+    recipe = changed(recipe, args.settings or "{}")
     if args.smoke:
         recipe = replace(recipe, batch=64, checks=2)
     if args.smoke or args.epochs:
