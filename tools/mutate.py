@@ -3,9 +3,10 @@
 A fresh clone without ``../shared`` is made. There the fast tests run once under coverage, which tells which
 test runs which line and how long it takes. A mutant is one change of one expression or statement
 (``changes``), as many from each module, drawn by a seed. A fork of a pytest run that has collected everything
-takes the changed code into the living functions and runs the tests of its line, quickest first, up to the first
-failure; what runs on import (a constant, a default) takes a fork that has imported nothing yet. What no test
-kills survives, unless it is the same program: ``tests/data/equal_mutants.txt`` lists those, with the reason.
+takes the changed code into the living functions and runs the tests of its line, quickest first, up to the
+first failure; what runs on import (a constant, a default) takes a fork that has imported nothing yet. What no
+test kills survives, unless it is the same program: ``tests/data/equal_mutants.txt`` lists those, with the
+reason.
 
 ``python tools/mutate.py [--mutants 500] [--seed 0] [--modules causal/pds …] [--out mutants.jsonl] [--again]``
 """
@@ -212,9 +213,9 @@ def run_pytest(arguments, plugins=()):
     quick = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
     hypothesis.settings.register_profile("mutate", database=None, derandomize=True, phases=quick)
     hypothesis.settings.load_profile("mutate")
-    options = "-x -q -p no:cacheprovider -p no:xdist -p no:nbmake --no-header --tb=no".split()
-    options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
-    return int(pytest.main([*options, *arguments], plugins=list(plugins)))
+    without = [option for name in ("cacheprovider", "xdist", "nbmake") for option in ("-p", f"no:{name}")]
+    quiet = ["-x", "-q", "--no-header", "--tb=no", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
+    return int(pytest.main([*without, *quiet, *arguments], plugins=list(plugins)))
 
 
 def forked(work, cpu_seconds, log=os.devnull):
