@@ -3,6 +3,7 @@
 import argparse
 import json
 import logging
+import os
 import sys
 from pathlib import Path
 
@@ -199,11 +200,19 @@ def _check_alpha(alpha):
         raise ValueError(f"alpha must lie between 0 and 1: got {alpha:g}")
 
 
+def _as_typed(text):
+    """What was typed, where a locale that is not UTF-8 hands over escaped bytes."""
+    try:
+        return os.fsencode(text).decode()
+    except UnicodeError:
+        return text
+
+
 def _explain(options):
     _check_alpha(options.alpha)
     if options.text == "-" and (sys.stdin is None or sys.stdin.closed):
         raise ValueError("standard input is closed: give the text itself, or pipe it in")
-    text = sys.stdin.read() if options.text == "-" else options.text
+    text = sys.stdin.read() if options.text == "-" else _as_typed(options.text)
     if not text.strip():
         raise ValueError("the text is empty: at least one word is needed")
     from .models.loading import load_model
@@ -218,7 +227,7 @@ def _explain(options):
 
 def _recommend(options):
     _check_alpha(options.alpha)
-    history = [title.strip() for title in options.history.split(";") if title.strip()]
+    history = [title.strip() for title in _as_typed(options.history).split(";") if title.strip()]
     if not history:
         raise ValueError('the history is empty: name at least one film, as in --history "The Matrix (1999)"')
     from .models.loading import load_model

@@ -387,7 +387,7 @@ class Judge:
         self.mutants, self.limit = mutants, limit
         rooms = {mutant["module"].split("/")[0] for mutant in mutants}
         files = {test.split("::")[0] for room in rooms for test in self.known[room]["seconds"]}
-        run_pytest([f"--basetemp={self.clone.parent / 'scratch'}", *FAST, *sorted(files)], [self])
+        return run_pytest([f"--basetemp={self.clone.parent / 'scratch'}", *FAST, *sorted(files)], [self])
 
 
 # -- all together ----------------------------------------------------------------------------------------
@@ -469,11 +469,12 @@ def main(arguments=None):
 
         judge, limit = Judge(clone, known, told), 1e9 if options.again else SECONDS
         random.Random(options.seed).shuffle(chosen)
-        inside = [m for m in chosen if not judge.on_import(m)]
-        for m in chosen:
-            if m not in inside:
-                judge.by_import(m, limit)
-        judge.in_functions(inside, limit)
+        on_import = [m for m in chosen if judge.on_import(m)]
+        inside = [m for m in chosen if m not in on_import]
+        if inside:  # in a fork, since this process must not import what the others will change
+            forked(lambda: judge.in_functions(inside, limit), 10**6, f"{out}.log")
+        for m in on_import:
+            judge.by_import(m, limit)
     shutil.rmtree(folder, ignore_errors=True)
     table([json.loads(line) for line in out.read_text().splitlines()])
 
