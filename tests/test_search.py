@@ -144,7 +144,7 @@ def test_all_legal_sets_of_the_smallest_size_are_reported_and_no_other(seed):
 class WithGradients(LinearModel):
     """A vote whose gradients are exact."""
 
-    def attributions(self, encoded, method="gradient-x-input", steps=32):
+    def attributions(self, encoded, method="gradient-x-input", steps=32, masked=None):
         return encoded.data * (1 if encoded.target else -1)
 
 

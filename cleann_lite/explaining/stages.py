@@ -20,7 +20,6 @@ WIDTH, BRANCH = 2, 8  # sets kept by the beam, and units tried on each, per step
 LONG = 120  # units: more are searched along an order, not set by set
 MOST_GROUPED = 40  # units in a sentence of a long text
 POINTS = 4  # at which gradients are read for that order
-MOST_PARTS = 64  # in which a set is pruned at once
 
 
 def legal_sets(tries: Interventions, graphs: HeadGraphs, sizes: Iterable[int], most: int):
@@ -102,7 +101,8 @@ def beam(tries: Interventions, units: Sequence[int], start: Iterable[Units], lar
         ]
         flips = tries.run(dict.fromkeys(grown))
         if flips:
-            return [pruned(tries, min(flips, key=tries.remaining))]
+            strongest = min(flips, key=tries.remaining)
+            return [pruned(tries, sorted(strongest, key=order.index, reverse=True))]
         best = _best(tries, grown)
     return []
 
@@ -115,29 +115,22 @@ def _best(tries, sets):
 def pruned(tries: Interventions, units: Sequence[int]) -> Units:
     """Take out what a set that changes the prediction can spare: at the end every unit is needed.
 
-    Delta debugging, with many parts at once: of those that can be spared one by one, as many go together as
-    may; then parts of parts, down to single units, until none can.
+    One unit after the other is left out, round and round, until none could be since the last that was (delta
+    debugging at its finest grain).
+
+    Parameters
+    ----------
+    units
+        The set, those that are likely to be spared first.
     """
-    kept = list(units)
-    size = -(-len(kept) // MOST_PARTS)
-    while len(kept) > 1 and not tries.exhausted:
-        spared = _spared(tries, kept, [kept[i : i + size] for i in range(0, len(kept), size)])
-        if not spared and size == 1:
-            break
-        kept = [unit for unit in kept if unit not in spared]
-        size = min(-(-size // 2), -(-len(kept) // MOST_PARTS))
+    kept, needed = list(units), 0
+    while len(kept) > 1 and needed < len(kept) and not tries.exhausted:
+        first, *rest = kept
+        if tries.run([rest]):
+            kept, needed = rest, 0
+        else:
+            kept, needed = [*rest, first], needed + 1
     return tuple(sorted(kept))
-
-
-def _spared(tries, kept, parts):
-    """Units of some parts that can be left out together, those first that change least."""
-    rests = {tuple(sorted(set(kept) - set(part))): part for part in parts}
-    free = [rests[rest] for rest in sorted(tries.run(filter(None, rests)), key=tries.remaining)]
-
-    def without(count):
-        return set().union(*free[: len(free) - count])
-
-    return without(least(lambda count: bool(tries.run([set(kept) - without(count)])), -1, len(free) - 1))
 
 
 def least(works: Callable[[int], bool], fails: int, known: int) -> int:
@@ -153,7 +146,8 @@ def least(works: Callable[[int], bool], fails: int, known: int) -> int:
 
 def everything(tries: Interventions, units: Sequence[int]) -> list[Units]:
     """Mask every unit; if that changes the prediction, what is needed of it."""
-    return [pruned(tries, units) for _ in tries.run([units])]
+    order = sorted(units, key=lambda unit: -tries.effect((unit,)))
+    return [pruned(tries, shortest_start(tries, order)[::-1]) for _ in tries.run([units])]
 
 
 # --- long texts ---------------------------------------------------------------------------------------
@@ -174,9 +168,8 @@ def parts(labels: Sequence[str], units: Sequence[int]) -> list[list[int]]:
 def long_text(tries: Interventions, units: Sequence[int], attended: Sequence[int]) -> list[Units]:
     """The shortest beginning of an order of the units that changes the prediction, pruned.
 
-    The order is that of integrated gradients, from a few points of the way to the masked input, where the
-    model has gradients; else, or where that leads nowhere, sentences by effect and in each the units that the
-    outcome attends to most.
+    The order is that of integrated gradients, where the model has gradients; else, or where that leads
+    nowhere, sentences by effect and in each the units that the outcome attends to most.
 
     Parameters
     ----------
@@ -188,22 +181,34 @@ def long_text(tries: Interventions, units: Sequence[int], attended: Sequence[int
     list of tuple of int
         One set, of which every unit is needed; empty if no beginning changes the prediction.
     """
-    for order in _orders(tries, units, attended):
-        if start := shortest_start(tries, order):
-            return [pruned(tries, start)]
-    return []
+    has_gradients = isinstance(tries.model, HasGradients)
+    start = (has_gradients and by_gradients(tries, units)) or by_sentences(tries, units, attended)
+    return [pruned(tries, start[::-1])] if start else []
 
 
-def _orders(tries, units, attended):
-    if isinstance(tries.model, HasGradients):
-        scores = tries.read(
-            lambda model, encoded: model.attributions(encoded, "integrated-gradients", POINTS), POINTS
-        )
-        yield sorted((unit for unit in units if scores[unit] > 0), key=lambda unit: -scores[unit])
+def by_gradients(tries: Interventions, units: Sequence[int]) -> Sequence[int]:
+    """Units by integrated gradients on the way to all of them masked, cut to the shortest start that works.
+
+    From there on the way leads to that start masked, as long as it gets much shorter.
+    """
+
+    def ordered(masked, points):
+        scores = tries.read(lambda m, e: m.attributions(e, "integrated-gradients", points, masked), points)
+        return sorted(masked, key=lambda unit: -scores[unit])
+
+    start, longer = shortest_start(tries, ordered(units, POINTS)), units
+    while len(start) < 0.9 * len(longer) and len(start) > 1:
+        order, longer = ordered(start, POINTS // 2), start
+        start = order[: least(lambda count: bool(tries.run([order[:count]])), 0, len(order))]  # noqa: B023
+    return start
+
+
+def by_sentences(tries: Interventions, units: Sequence[int], attended: Sequence[int]) -> Sequence[int]:
+    """Units by the effect of their sentence, cut to the shortest start that works."""
     sentences = parts(tries.encoded.units, units)
     tries.run(sentences)
     effect = {unit: tries.effect(sentence) for sentence in sentences for unit in sentence}
-    yield sorted(attended, key=lambda unit: -effect[unit])  # within a sentence as they are
+    return shortest_start(tries, sorted(attended, key=lambda unit: -effect[unit]))  # within one as they are
 
 
 def shortest_start(tries: Interventions, order: Sequence[int]) -> Sequence[int]:

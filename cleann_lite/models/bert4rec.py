@@ -113,22 +113,30 @@ class BERT4Rec(Recommender):
         return attentions[layer][0].double().cpu().numpy()
 
     @one_at_a_time
-    def attributions(self, encoded: Encoded, method: str = "gradient-x-input", steps: int = 32) -> np.ndarray:
+    def attributions(
+        self,
+        encoded: Encoded,
+        method: str = "gradient-x-input",
+        steps: int = 32,
+        masked: Sequence[int] | None = None,
+    ) -> np.ndarray:
         """Score of each film of the history for the outcome, by gradients at its embedding: (films,) float64.
 
         The outcome is its log-probability over unseen films. ``method`` is "gradient-x-input" (Shrikumar et
-        al. 2016) or "integrated-gradients" (Sundararajan et al. 2017) from the history with every film
-        masked, ``steps`` points of the midpoint rule; [MASK] stands for a film even where masking removes it.
+        al. 2016) or "integrated-gradients" (Sundararajan et al. 2017) from the history with the films
+        ``masked`` (None: all), ``steps`` points of the midpoint rule; [MASK] stands for a film even where masking removes it.
         """
         shares = {"gradient-x-input": [1.0], "integrated-gradients": (np.arange(steps) + 0.5) / steps}
         if method not in shares:
             raise ValueError(f"method must be one of {', '.join(shares)}: got {method!r}")
         places = self.network.config.max_position_embeddings
         n = len(encoded.data.tokens)
-        rows = torch.tensor([[*encoded.data.tokens, MASK], [MASK] * (n + 1)], device=self.network.device)
+        hidden = set(range(n) if masked is None else masked)
+        blank = [MASK if place in hidden else token for place, token in enumerate(encoded.data.tokens)]
+        rows = torch.tensor([[*encoded.data.tokens, MASK], [*blank, MASK]], device=self.network.device)
         with torch.no_grad():
-            films, masked = self.network.get_input_embeddings()(rows)
-        start = torch.zeros_like(films) if method == "gradient-x-input" else masked
+            films, hidden = self.network.get_input_embeddings()(rows)
+        start = torch.zeros_like(films) if method == "gradient-x-input" else hidden
         total = torch.zeros_like(films)
         for share in shares[method]:
             point = (start + share * (films - start)).requires_grad_()

@@ -130,8 +130,18 @@ class ReadsIds(Protocol):
 class HasGradients(Protocol):
     """A model that scores its units by gradients."""
 
-    def attributions(self, encoded: Encoded, method: str = "gradient-x-input", steps: int = 32) -> np.ndarray:
-        """Score of each unit for the outcome, (units,) float64."""
+    def attributions(
+        self,
+        encoded: Encoded,
+        method: str = "gradient-x-input",
+        steps: int = 32,
+        masked: Sequence[int] | None = None,
+    ) -> np.ndarray:
+        """Score of each unit for the outcome, (units,) float64.
+
+        "integrated-gradients" takes ``steps`` points on the way from the input with the units ``masked``
+        (None: all of them) to the input itself.
+        """
         ...
 
 

@@ -163,17 +163,23 @@ class TextModel:
         return (attention.softmax(-1) if self.seen.before_softmax else attention).numpy()
 
     @one_at_a_time
-    def attributions(self, encoded: Encoded, method: str = "gradient-x-input", steps: int = 32) -> np.ndarray:
+    def attributions(
+        self,
+        encoded: Encoded,
+        method: str = "gradient-x-input",
+        steps: int = 32,
+        masked: Sequence[int] | None = None,
+    ) -> np.ndarray:
         """Score of each unit for the outcome by gradients at the input embeddings, (units,) float64.
 
         ``method`` is "gradient-x-input" (Shrikumar et al. 2016) or "integrated-gradients" (Sundararajan et
-        al. 2017, baseline: every unit masked, ``steps`` points of the midpoint rule).
+        al. 2017, baseline: the units ``masked``, None for all; ``steps`` points of the midpoint rule).
         """
         shares = {"gradient-x-input": [1.0], "integrated-gradients": (np.arange(steps) + 0.5) / steps}
         if method not in shares:
             raise ValueError(f"method must be one of {sorted(shares)}: got {method!r}")
-        everything = range(len(encoded.units))
-        rows = torch.as_tensor(self._masked_ids(encoded, [(), tuple(everything)]), device=self.device)
+        masked = range(len(encoded.units)) if masked is None else masked
+        rows = torch.as_tensor(self._masked_ids(encoded, [(), tuple(masked)]), device=self.device)
         embed = self.model.get_input_embeddings()
         others = {k: torch.as_tensor(v[None], device=self.device) for k, v in encoded.data.extras.items()}
         others["attention_mask"] = torch.ones_like(rows[:1])
