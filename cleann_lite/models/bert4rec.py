@@ -124,7 +124,8 @@ class BERT4Rec(Recommender):
 
         The outcome is its log-probability over unseen films. ``method`` is "gradient-x-input" (Shrikumar et
         al. 2016) or "integrated-gradients" (Sundararajan et al. 2017) from the history with the films
-        ``masked`` (None: all), ``steps`` points of the midpoint rule; [MASK] stands for a film even where masking removes it.
+        ``masked`` (None: all), ``steps`` points of the midpoint rule; [MASK] stands for a film even where
+        masking removes it.
         """
         shares = {"gradient-x-input": [1.0], "integrated-gradients": (np.arange(steps) + 0.5) / steps}
         if method not in shares:
