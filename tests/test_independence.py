@@ -1,13 +1,15 @@
+import math
 from itertools import combinations
 
 import numpy as np
 import pytest
 from scipy import stats
 
+from cleann_lite.causal.asked import Asked
+from cleann_lite.causal.bitsets import as_bits
 from cleann_lite.causal.discovery import learn_pag
 from cleann_lite.causal.g_squared import GSquared
 from cleann_lite.causal.independence import PartialCorrelation, PValueTest
-from cleann_lite.causal.separation import as_bits
 
 
 @pytest.fixture
@@ -44,7 +46,15 @@ def test_every_way_of_asking_gives_the_same_answer(correlation):
     one, other = PartialCorrelation(correlation, 60, 0.1), PartialCorrelation(correlation, 60, 0.1)
     sets = [as_bits(s) for size in range(4) for s in combinations(range(2, 9), size)]
     singly = [one.independent(0, 1, [z for z in range(9) if s >> z & 1]) for s in sets]
-    assert other.independent_each([1] * len(sets), [0] * len(sets), sets) == singly
+    at_once = []
+    for size in range(4):
+        members = np.array([*combinations(range(2, 9), size)], dtype=int).reshape(math.comb(7, size), size)
+        ends = np.ones(len(members), dtype=int)
+        for _ in range(2):  # the same question counts once
+            independent, solvable = other.answer_each(ends, 0 * ends, members)
+        at_once += independent.tolist()
+        assert solvable.all()
+    assert at_once == singly
     assert other.n_tests == one.n_tests == len(sets) and other.tests_by_size() == one.tests_by_size()
     for size in (1, 2, 3):
         same = [s for s in sets if s.bit_count() == size]
@@ -84,17 +94,33 @@ def test_the_same_question_counts_once(correlation):
     assert test.n_tests == 2 and test.tests_by_size() == [1, 0, 1]
 
 
-def test_another_level_shares_p_values(correlation):
+def test_another_level_counts_anew(correlation):
     test = PartialCorrelation(correlation, 60, 0.01)
     p = test.p_value(0, 1, [2, 3])
     other = test.with_alpha(p / 2)
-    assert (
-        other.n_tests == 0
-        and other.independent(0, 1, [2, 3])
-        and not test.with_alpha(p).independent(0, 1, [2, 3])
-    )
-    other.partial_correlations = None  # must not be needed
-    assert other.p_value(0, 1, [2, 3]) == p
+    assert other.n_tests == 0 and other.independent(0, 1, [2, 3]) and other.n_tests == 1
+    assert other.p_value(0, 1, [2, 3]) == p and not test.with_alpha(p).independent(0, 1, [2, 3])
+
+
+@pytest.mark.parametrize("n", [5, 70])
+def test_distinct_questions_are_counted_like_a_set_of_them(n):
+    rng, asked, plain = np.random.default_rng(n), Asked(n), set()
+    for _ in range(60):
+        size = int(rng.integers(0, 4))
+        drawn = np.array([rng.permutation(min(n, 12))[: size + 2] for _ in range(20)])
+        x, y, members = drawn[:, :2].min(1), drawn[:, :2].max(1), np.sort(drawn[:, 2:], axis=1)
+        odd = members.sum(axis=1) % 3 > 0
+        asked.tick(x, y, members, odd)
+        plain |= {(a, b, tuple(z)) for a, b, z in zip(x.tolist(), y.tolist(), members.tolist(), strict=True)}
+    sizes = [len(z) for _, _, z in plain]
+    assert asked.counts() == [sizes.count(size) for size in range(4)]
+    small = {
+        (a, b, tuple(z))
+        for x, y, sets in asked.small()
+        for a, b, z in zip(x.tolist(), y.tolist(), sets.tolist(), strict=True)
+    }
+    assert small == {question for question in plain if len(question[2]) < 2}
+    assert asked.unsolvable() == sum(len(z) > 1 and sum(z) % 3 == 0 for _, _, z in plain)
 
 
 def test_singular_blocks_are_dependent_and_counted():

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle_cases import SHARED, dag_of, oracle_cases
 
+from cleann_lite.causal.bitsets import as_bits
 from cleann_lite.causal.mags import (
     a_member,
     is_mag,
@@ -18,7 +19,7 @@ from cleann_lite.causal.mags import (
 )
 from cleann_lite.causal.orientation import pag_of_mag
 from cleann_lite.causal.random_graphs import random_latent_dag
-from cleann_lite.causal.separation import DAGSeparation, MixedSeparation, as_bits
+from cleann_lite.causal.separation import DAGSeparation, MixedSeparation
 
 needs_shared = pytest.mark.skipif(not SHARED.exists(), reason="needs ../shared")
 

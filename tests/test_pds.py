@@ -3,8 +3,8 @@ from itertools import combinations, pairwise, permutations
 import numpy as np
 import pytest
 
+from cleann_lite.causal.bitsets import as_bits, bits
 from cleann_lite.causal.pds import PDSGraph, TooManySets, pds_distances, pds_sets
-from cleann_lite.causal.separation import as_bits, bits
 
 # 0 <-> 1, 0 <-> 2, 1 <-> 3, 2 <-> 3, 3 <-> 4
 SQUARE = np.zeros((5, 5), int)

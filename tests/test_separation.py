@@ -4,8 +4,21 @@ import networkx as nx
 import numpy as np
 import pytest
 
+from cleann_lite.causal.bitsets import (
+    as_bits,
+    as_words,
+    bits,
+    bits_as_rows,
+    counts,
+    from_words,
+    join,
+    packed,
+    reachable,
+    rows_as_bits,
+    unpacked,
+)
 from cleann_lite.causal.random_graphs import random_dag
-from cleann_lite.causal.separation import DAGSeparation, as_bits, bits, bits_as_rows, rows_as_bits
+from cleann_lite.causal.separation import DAGSeparation
 
 
 @pytest.mark.parametrize("n", [6, 20, 70])
@@ -31,3 +44,17 @@ def test_sets_and_rows_are_each_others_inverse(n):
     assert [list(bits(members)) for members in rows_as_bits(rows)] == [
         np.flatnonzero(r).tolist() for r in rows
     ]
+    words, sets = packed(rows), rows_as_bits(rows)
+    assert (unpacked(words, n) == rows).all() and (as_words(sets, n) == words).all()
+    assert from_words(words) == sets and counts(words).tolist() == rows.sum(axis=1).tolist()
+
+
+@pytest.mark.parametrize("n", [20, 127, 128, 129, 200])
+@pytest.mark.parametrize("share", [0.0, 0.004, 0.02, 0.6])
+def test_relations_of_any_size_are_joined_and_closed(n, share):
+    rng = np.random.default_rng(n)
+    first, second = rng.random((n, n)) < share, rng.random((n, n)) < 0.05
+    assert (join(first, second) == (first.astype(int) @ second > 0)).all()
+    assert (join(second, first) == (second.astype(int) @ first > 0)).all()
+    closure = nx.transitive_closure(nx.from_numpy_array(first, create_using=nx.DiGraph), reflexive=True)
+    assert (reachable(first) == nx.to_numpy_array(closure, range(n), weight=None).astype(bool)).all()

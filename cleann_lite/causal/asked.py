@@ -1,16 +1,22 @@
-"""Which tests with no or one conditioning variable were asked: counted in bits, by pair."""
+"""Which tests were asked: each counts once, however often it comes back.
+
+Questions with no or one conditioning variable come by the million and are marked in bits; larger ones are
+kept as hashes of 64 bits (Zobrist: one random word per variable, joined by exclusive or). That two of ten
+million questions share one, and count as one, has a chance of one in 400,000.
+"""
 
 from collections.abc import Iterator
 
 import numpy as np
 
-_ONES = np.array([byte.bit_count() for byte in range(256)], dtype=np.uint8)
+from .bitsets import counts
 
 
-class AskedSingles:
-    """Distinct questions (x, y | nothing) and (x, y | z) with x < y.
+class Asked:
+    """Distinct questions (x, y | a set) with x < y among n variables.
 
-    A pair gets its n bits when it is first asked about with a z: memory grows with the pairs that were.
+    A pair gets its n bits when it is first asked about with one variable: memory grows with the pairs that
+    were.
     """
 
     def __init__(self, n: int):
@@ -19,33 +25,61 @@ class AskedSingles:
         self.row = np.full((n, n), -1, dtype=np.int32)
         self.bits = np.zeros((0, (n + 7) // 8), dtype=np.uint8)
         self.used = 0
+        # the word of a variable as x, as y and as a member
+        self.words = np.random.default_rng(0).integers(0, 2**64, (3, n), dtype=np.uint64)
+        # size -> (hashes, whether the test could be solved): distinct ones first, then those of late
+        self._larger: dict[int, list[tuple[np.ndarray, np.ndarray]]] = {}
 
     def tick_pairs(self, x: np.ndarray, y: np.ndarray) -> None:
         """Note (x[i], y[i]) as asked."""
         self.pairs[np.minimum(x, y), np.maximum(x, y)] = True
 
-    def tick(self, x: np.ndarray, y: np.ndarray, asked: np.ndarray) -> None:
+    def tick_singles(self, x: np.ndarray, y: np.ndarray, asked: np.ndarray) -> None:
         """Note (x[i], y[i] | z) as asked for every z of asked[i], (m, n) bool; each pair comes once."""
-        rows = self._rows(x, y)
+        rows = self._rows(x, y, once=True)
         self.bits[rows] |= np.packbits(asked, axis=1)
 
-    def tick_one(self, x: int, y: int, given: int) -> None:
-        """Note one question, its set held as an integer of at most one member."""
-        if not given:
-            self.pairs[x, y] = True
+    def tick(self, x: np.ndarray, y: np.ndarray, members: np.ndarray, solvable: np.ndarray) -> None:
+        """Note questions with sets of one size, (m, size), and whether the test could be solved."""
+        size = members.shape[1]
+        if not len(x):
             return
-        z = given.bit_length() - 1
-        row = self.row[x, y]
-        if row < 0:
-            row = self._rows(np.array([x]), np.array([y]))[0]
-        self.bits[row, z >> 3] |= 128 >> (z & 7)
+        if size == 0:
+            self.tick_pairs(x, y)
+        elif size == 1:
+            z = members[:, 0]
+            rows = self._rows(x, y)
+            flat = self.bits.reshape(-1)
+            np.bitwise_or.at(flat, rows * self.bits.shape[1] + (z >> 3), (128 >> (z & 7)).astype(np.uint8))
+        else:
+            hashes = self.words[0][x] ^ self.words[1][y]
+            for column in members.T:
+                hashes ^= self.words[2][column]
+            held = self._larger.setdefault(size, [(np.empty(0, np.uint64), np.empty(0, bool))])
+            held.append((hashes, solvable))
+            if sum(len(part) for part, _ in held[1:]) > max(len(held[0][0]), 100_000):
+                self._distinct(size)
 
-    def counts(self) -> tuple[int, int]:
-        """How many questions of either size were asked."""
-        return int(self.pairs.sum()), int(_ONES[self.bits[: self.used]].sum(dtype=np.int64))
+    def _distinct(self, size: int) -> tuple[np.ndarray, np.ndarray]:
+        held = self._larger[size]
+        if len(held) > 1:
+            hashes, first = np.unique(np.concatenate([part for part, _ in held]), return_index=True)
+            held[:] = [(hashes, np.concatenate([solvable for _, solvable in held])[first])]
+        return held[0]
 
-    def questions(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """All questions in portions: x, y and the conditioning sets, (m, 0) or (m, 1)."""
+    def counts(self) -> list[int]:
+        """How many questions of each size were asked."""
+        found = {0: int(self.pairs.sum()), 1: int(counts(self.bits[: self.used]).sum())}
+        found |= {size: len(self._distinct(size)[0]) for size in self._larger}
+        largest = max((size for size, count in found.items() if count), default=-1)
+        return [found.get(size, 0) for size in range(largest + 1)]
+
+    def unsolvable(self) -> int:
+        """How many of the larger questions could not be solved."""
+        return sum(int(np.count_nonzero(~self._distinct(size)[1])) for size in self._larger)
+
+    def small(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Questions with no or one variable in portions: x, y and the sets, (m, 0) or (m, 1)."""
         x, y = np.nonzero(self.pairs)
         yield x, y, np.empty((len(x), 0), dtype=np.intp)
         x, y = np.nonzero(self.row >= 0)
@@ -57,13 +91,16 @@ class AskedSingles:
             which, z = np.nonzero(asked)
             yield x[portion][which], y[portion][which], z[:, None]
 
-    def _rows(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    def _rows(self, x: np.ndarray, y: np.ndarray, once: bool = False) -> np.ndarray:
+        """The row of each pair; ``once`` says that no pair comes twice."""
         rows = self.row[x, y]
         new = np.flatnonzero(rows < 0)
         if new.size:
-            rows[new] = np.arange(self.used, self.used + new.size)
+            pairs = x[new] * self.n + y[new]
+            at = np.arange(len(pairs)) if once else np.unique(pairs, return_inverse=True)[1]
+            rows[new] = self.used + at
             self.row[x[new], y[new]] = rows[new]
-            self.used += new.size
+            self.used += int(at.max()) + 1
             if self.used > len(self.bits):
                 more = max(self.used, len(self.bits) * 3 // 2) - len(self.bits)
                 self.bits = np.concatenate([self.bits, np.zeros((more, self.bits.shape[1]), np.uint8)])

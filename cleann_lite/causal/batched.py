@@ -10,13 +10,13 @@ What comes back with each answer is a p-value, NaN where the test has none (a sc
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from itertools import chain
+from itertools import chain, compress
 from numbers import Real
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from .separation import as_bits, bits
+from .bitsets import as_bits, bits
 
 # p-values kept for sizes above 1.
 _REMEMBERED = 300_000
@@ -140,13 +140,16 @@ class BatchedTest:
             largest.append(float(most))
         return found, largest
 
-    def independent_each(self, x: Sequence[int], y: Sequence[int], sets: Sequence[int]) -> list[bool]:
-        """Whether x[i] and y[i] are independent given sets[i]."""
-        return [self.answer(*question)[0] for question in zip(x, y, sets, strict=True)]
+    def answer_each(self, x: np.ndarray, y: np.ndarray, members: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Many questions with sets of one size, members (m, size).
 
-    def unsolvable_each(self, x: Sequence[int], y: Sequence[int], sets: Sequence[int]) -> np.ndarray:
-        """(m,) bool: whether no test can tell."""
-        return np.zeros(len(sets), dtype=bool)
+        Returns
+        -------
+        (m,) bool each: whether x[i] and y[i] are independent given members[i], whether the test can tell.
+        """
+        questions = zip(x.tolist(), y.tolist(), map(as_bits, members.tolist()), strict=True)
+        independent = np.array([self.answer(*question)[0] for question in questions], dtype=bool)
+        return independent, np.ones(len(independent), dtype=bool)
 
 
 class OneByOne(BatchedTest):
@@ -184,8 +187,9 @@ class Recorded(BatchedTest):
     def strengths(self, variables):
         return self.test.strengths(variables)
 
-    def unsolvable_each(self, x, y, sets):
-        return self.test.unsolvable_each(x, y, sets)
+    def answer_each(self, x, y, members):
+        independent, _ = super().answer_each(x, y, members)
+        return independent, self.test.answer_each(x, y, members)[1]
 
 
 class PValueTest(BatchedTest):
@@ -272,49 +276,46 @@ class PValueTest(BatchedTest):
         return strengths(self, variables)
 
     def first_separating(self, queries):
-        queries = [(x, y, sets) if x < y else (y, x, sets) for x, y, sets in queries]
-        found: list[int | None] = [None] * len(queries)
-        largest = [math.nan] * len(queries)
+        ends = np.array([(x, y) if x < y else (y, x) for x, y, _ in queries], dtype=np.intp).reshape(-1, 2)
+        found, largest = np.full(len(ends), -1), np.full(len(ends), np.nan)
         # first a few candidates of every pair, then more of the pairs that are left
         start, width, left = 0, 32, [i for i, (_, _, sets) in enumerate(queries) if sets]
         while left:
             parts = [queries[i][2][start : start + width] for i in left]
-            lengths = [len(part) for part in parts]
-            x, y = (np.repeat([queries[i][end] for i in left], lengths) for end in (0, 1))
+            lengths = np.array([len(part) for part in parts])
+            begin = np.cumsum(lengths) - lengths
+            x, y = np.repeat(ends[left], lengths, axis=0).T
             keys = self._keys(x, y, list(chain.from_iterable(parts)))
             p = self._p_asked(x, y, keys)
-            separates = p > self.alpha
-            starts = np.cumsum([0, *lengths[:-1]])
-            most = np.maximum.reduceat(p, starts).tolist()
-            any_separates = np.maximum.reduceat(separates, starts).tolist()
-            end = 0
-            for i, length, highest, some in zip(left, lengths, most, any_separates, strict=True):
-                begin, end = end, end + length
-                if some:
-                    length = int(separates[begin:end].argmax()) + 1
-                    found[i], largest[i] = start + length - 1, float(p[begin + length - 1])
-                elif not highest <= largest[i]:
-                    largest[i] = highest
-                self._tick_off(keys[begin : begin + length])
+            # of each pair the position of the first candidate that separates, a large number if there is none
+            place = np.arange(len(p)) - np.repeat(begin, lengths)
+            first = np.minimum.reduceat(np.where(p > self.alpha, place, len(p)), begin)
+            some = first < lengths
+            at = np.array(left)
+            found[at[some]] = start + first[some]
+            largest[at] = np.fmax(largest[at], np.maximum.reduceat(p, begin))
+            largest[at[some]] = p[begin[some] + first[some]]
+            self._tick_off(keys, place <= np.repeat(first, lengths))
             start, width = start + width, width * 8
-            left = [i for i in left if found[i] is None and len(queries[i][2]) > start]
-        return found, largest
+            left = [i for i in at[~some].tolist() if len(queries[i][2]) > start]
+        return [None if i < 0 else i for i in found.tolist()], largest.tolist()
 
-    def independent_each(self, x, y, sets):
+    def answer_each(self, x, y, members):
         x, y = np.minimum(x, y), np.maximum(x, y)
-        keys = self._keys(x, y, sets)
+        keys = self._keys(x, y, [as_bits(row) for row in members.tolist()])
         self._tick_off(keys)
-        return (self._p_asked(x, y, keys) > self.alpha).tolist()
+        return self._p_asked(x, y, keys) > self.alpha, np.ones(len(x), dtype=bool)
 
-    def _keys(self, x, y, sets) -> list[int]:
+    def _keys(self, x, y, sets):
+        """Questions, x[i] < y[i] given sets[i], as what ``_p_asked`` and ``_tick_off`` take."""
         n_pairs, pairs = self.n_variables**2, (x * self.n_variables + y).tolist()
         return [given * n_pairs + pair for given, pair in zip(sets, pairs, strict=True)]
 
-    def _tick_off(self, keys: list[int]) -> None:
-        """Count questions as asked."""
-        self._asked.update(keys)
+    def _tick_off(self, keys, asked: np.ndarray | None = None) -> None:
+        """Count questions as asked, all or some."""
+        self._asked.update(keys if asked is None else compress(keys, asked.tolist()))
 
-    def _p_asked(self, x: np.ndarray, y: np.ndarray, keys: list[int]) -> np.ndarray:
+    def _p_asked(self, x: np.ndarray, y: np.ndarray, keys) -> np.ndarray:
         """p-values of questions, looked up or computed together."""
         known, n_pairs = self._p_values, self.n_variables**2
         p = np.array([known.get(key, -1.0) for key in keys])
@@ -375,8 +376,8 @@ def as_batched(test: IndependenceTest) -> BatchedTest:
     ...
     ...     def independent(self, x, y, given=()):
     ...         return {x, y} == {0, 2} and 1 in given
-    >>> as_batched(Chain()).independent_each([0, 0], [2, 2], [0, 0b10])
-    [False, True]
+    >>> as_batched(Chain()).answer(0, 2, 0b10)
+    (True, nan)
     """
     if isinstance(test, BatchedTest):
         return test

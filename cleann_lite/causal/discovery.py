@@ -34,12 +34,13 @@ from itertools import chain, combinations
 import numpy as np
 
 from .batched import IndependenceTest, as_batched
-from .graphs import PAG, Mark, possibly_directed, reachable
+from .bitsets import bits, join, packed, reachable, rows_as_bits
+from .graphs import PAG, Mark, possibly_directed
 from .nodes import checked_nodes, checked_rank, checked_tiers, numbers
 from .orientation import unoriented
 from .pds import PDSGraph, TooManySets
-from .search_state import Candidates, Search, Step
-from .separation import bits, rows_as_bits
+from .search_state import Candidates, Search
+from .steps import Step
 
 __all__ = ["Step", "learn_pag"]
 
@@ -220,18 +221,13 @@ def possible_d_sep(search: Search) -> Callable[[int, int], tuple[int, int]]:
     The skeleton may still have edges too many, so an arrowhead of R0 is believed only when both its edges
     stand given the separating set (Colombo et al. Annals of Statistics 40, 2012, lemma 3.1).
     """
-    marks = unoriented(search.skeleton, search.rank)
-    adjacent = rows_as_bits(search.skeleton)
-    triples = [
-        (x, z, y, separator)
-        for (x, y), separator in search.separators.items()
-        for z in bits(adjacent[x] & adjacent[y] & ~separator)
-    ]
-    first = search.independent_each([(x, z, separator) for x, z, _, separator in triples])
-    second = search.independent_each([(z, y, separator) for _, z, y, separator in triples])
-    for (x, z, y, _), apart_x, apart_y in zip(triples, first, second, strict=True):
-        if not (apart_x or apart_y):
-            marks[x, z] = marks[y, z] = Mark.ARROW
+    marks, near = unoriented(search.skeleton, search.rank), packed(search.skeleton)
+    x, y = np.nonzero(np.triu(search.separators.known & join(search.skeleton, search.skeleton)))
+    between = near[x] & near[y] & ~search.separators.words(x, y)
+    for part, which, z, separator in search.outside(x, y, between):
+        a, b = x[part][which], y[part][which]
+        stand = ~search.answer_each(a, z, separator)[0] & ~search.answer_each(z, b, separator)[0]
+        marks[a[stand], z[stand]] = marks[b[stand], z[stand]] = Mark.ARROW
     graph = PDSGraph(marks)
     ancestors = _possible_ancestors(marks, search.selection_bias)
 
@@ -322,7 +318,12 @@ class _Trees:
         """Find the legal sets of all (root, allowed) at once, unless edges go one by one."""
         if self.search.order_independent:
             # an edge has at most two trees, so no edges' candidates are missed below the cap
-            growing = [tree for tree in trees if self.graph.neighbors[tree[0]] & tree[1]]
+            near = [self.graph.neighbors[root] & allowed for root, allowed in trees]
+            # neighbours alone are legal sets; an edge has two trees, whose sets may be the same
+            least = sum(math.comb(nodes.bit_count(), size) for nodes in near)
+            if least > 2 * (self.search.max_tests - self.search.n_candidates):
+                raise TooManySets
+            growing = [tree for tree, nodes in zip(trees, near, strict=True) if nodes]
             self.graph.grow(growing, size, 2 * self.search.max_tests)
 
     def nearest_first(self, x: int, y: int, size: int, allowed: int, roots: tuple[int, ...]) -> list[int]:

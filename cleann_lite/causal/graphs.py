@@ -24,6 +24,7 @@ from functools import cached_property
 
 import numpy as np
 
+from .bitsets import reachable
 from .exchange import Exchange
 from .legality import legality_of
 from .marks import (
@@ -36,7 +37,6 @@ from .marks import (
     SearchStatus,
     distinct,
     possibly_directed,
-    reachable,
 )
 
 __all__ = [
@@ -50,7 +50,6 @@ __all__ = [
     "SearchStatus",
     "distinct",
     "possibly_directed",
-    "reachable",
 ]
 
 

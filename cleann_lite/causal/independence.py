@@ -9,7 +9,8 @@ given Z, so ``p = 2 (1 − Φ(…))``; they count as independent when p > α.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from numbers import Real
 from typing import Protocol, runtime_checkable
 
@@ -17,10 +18,11 @@ import networkx as nx
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from .asked import AskedSingles
+from .asked import Asked
 from .batched import IndependenceTest, PValueTest
+from .bitsets import as_bits, members_of
 from .partial import PIVOT, checked_correlation, partial_correlations
-from .separation import DAGSeparation, as_bits, bits, members_of
+from .separation import DAGSeparation
 
 __all__ = ["DSeparation", "IndependenceTest", "PValueTest", "PartialCorrelation"]
 
@@ -147,7 +149,7 @@ class PartialCorrelation(PValueTest):
             raise ValueError("n_samples must be below 1e300")
         self.n_samples = n_samples
         self.one_sided = bool(one_sided)
-        self._singles = AskedSingles(self.n_variables)
+        self._asked_so_far = Asked(self.n_variables)
 
     @classmethod
     def from_data(cls, data, alpha: float = 0.01, one_sided: bool = False) -> "PartialCorrelation":
@@ -182,12 +184,11 @@ class PartialCorrelation(PValueTest):
         return cls(correlation, len(table), alpha, one_sided, names)
 
     def with_alpha(self, alpha: float) -> "PartialCorrelation":
-        """The same test at another level, counted separately; p-values computed so far are shared."""
+        """The same test at another level, counted separately."""
         other = type(self).__new__(type(self))
         other.__dict__.update(self.__dict__)
         PValueTest.__init__(other, self.n_variables, alpha, self.names)
-        other._p_values = self._p_values
-        other._singles = AskedSingles(self.n_variables)
+        other._asked_so_far = Asked(self.n_variables)
         return other
 
     def p_values(self, x, y, sets) -> np.ndarray:
@@ -220,12 +221,6 @@ class PartialCorrelation(PValueTest):
     def strength(self, x, y):
         return abs(float(self.correlation[x, y]))
 
-    def compute_each(self, x, y, sets):
-        p = np.empty(len(sets))
-        for same, members in self._by_size(sets):
-            p[same] = self.p_values(x[same], y[same], members)
-        return p
-
     def too_few_samples(self, size):
         return self.n_samples if self.n_samples - size - 3 <= 0 else None
 
@@ -234,102 +229,105 @@ class PartialCorrelation(PValueTest):
         np.fill_diagonal(strength, 0)
         return strength
 
-    def unsolvable_each(self, x, y, sets) -> np.ndarray:
-        """(m,) bool: whether the block of x[i], y[i] and sets[i] cannot be solved, or |r| = 1."""
+    def answer_each(self, x, y, members):
         x, y = np.minimum(x, y), np.maximum(x, y)
-        suspect = np.flatnonzero(self._p_asked(x, y, self._keys(x, y, sets)) == 0)  # no others can be
-        singular = np.zeros(len(sets), dtype=bool)
-        for those, members in self._by_size([sets[i] for i in suspect.tolist()]):
-            those = suspect[those]
-            singular[those] = np.isnan(self.partial_correlations(x[those], y[those], members))
-        return singular
+        r = self.partial_correlations(x, y, members)
+        solvable = ~np.isnan(r)
+        self._asked_so_far.tick(x, y, members, solvable)
+        size = members.shape[1]
+        return self._below(r, self._critical(size), size), solvable
 
-    def _by_size(self, sets: Sequence[int]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """For each size: the positions of the sets of this size, and their members."""
-        sizes = np.array([members.bit_count() for members in sets])
+    def _keys(self, x, y, sets):
+        # to compute is quicker than to look up, so a question is: x, y, members, solvable once that is known
+        sizes = np.array([given.bit_count() for given in sets])
+        parts = []
         for size in np.unique(sizes).tolist():
-            same = np.flatnonzero(sizes == size)
-            yield same, members_of([sets[i] for i in same.tolist()], self.n_variables, size)
+            those = np.flatnonzero(sizes == size)
+            members = members_of([sets[i] for i in those.tolist()], self.n_variables, size)
+            parts.append(_Questions(those, x[those], y[those], members))
+        return parts
+
+    def _p_asked(self, x, y, keys):
+        p = np.empty(len(x))
+        for part in keys:
+            r = self.partial_correlations(part.x, part.y, part.members)
+            part.solvable = ~np.isnan(r)
+            p[part.those] = self._p_of(r, part.members.shape[1])
+        return p
+
+    def _tick_off(self, keys, asked=None):
+        for part in keys:
+            some = slice(None) if asked is None else asked[part.those]
+            questions = part.x[some], part.y[some], part.members[some], part.solvable[some]
+            self._asked_so_far.tick(*questions)
 
     @property
     def n_singular(self) -> int:
-        n = self.n_variables
-        larger = list(self._asked)
-        pairs = np.array([key % (n * n) for key in larger], dtype=np.intp)
-        found = int(self.unsolvable_each(pairs // n, pairs % n, [key // (n * n) for key in larger]).sum())
-        for x, y, sets in self._singles.questions():
+        found = self._asked_so_far.unsolvable()
+        for x, y, sets in self._asked_so_far.small():
             found += int(np.isnan(self.partial_correlations(x, y, sets)).sum())
         return found
 
-    def _tick_off(self, keys: list[int]) -> None:
-        n = self.n_variables
-        for key in keys:
-            given = key // (n * n)
-            if given & (given - 1):
-                self._asked.add(key)
-            else:  # none or one variable: millions of these are counted in arrays
-                self._singles.tick_one(key // n % n, key % n, given)
-
     def separating_singles(self, x, y, near, variables):
+        variables = np.asarray(variables)
         x, y = variables[x], variables[y]
         x, y = np.minimum(x, y), np.maximum(x, y)
         n = self.n_variables
         every = np.array_equal(variables, np.arange(n))
-        columns = slice(None) if every else variables
-        correlation = self.correlation
-        # √(1 − ρ²), 0 where it cannot be divided by
+        correlation = self.correlation.take(variables, axis=1)
+        size = np.abs(correlation)
+        # √(1 − ρ²), NaN where it cannot be divided by
         rest = 1.0 - correlation * correlation
-        rest = np.sqrt(np.where(rest > PIVOT, rest, 0.0))
+        rest = np.sqrt(np.where(rest > PIVOT, rest, np.nan))
         critical = self._critical(1)
         found, p = np.full(len(x), -1), np.full(len(x), np.nan)
         rows = max(1, _CHUNK // max(1, len(variables)))
         for c in (slice(start, start + rows) for start in range(0, len(x), rows)):
-            c_x, c_y = correlation[x[c]][:, columns], correlation[y[c]][:, columns]
             # |ρ_xy − ρ_xz ρ_yz| < critical · √((1 − ρ_xz²)(1 − ρ_yz²)): independent given z
-            left = correlation[x[c], y[c]][:, None] - c_x * c_y
-            scale = rest[x[c]][:, columns] * rest[y[c]][:, columns]
-            r = np.divide(left, scale, out=np.full(left.shape, np.nan), where=scale > 0)
-            separates = near[c] & self._below(r, critical, 1)
-            strength = np.minimum(np.abs(c_x), np.abs(c_y))
+            r = correlation[x[c]]
+            r *= correlation[y[c]]
+            np.subtract(self.correlation[x[c], y[c]][:, None], r, out=r)
+            scale = rest[x[c]]
+            scale *= rest[y[c]]
+            r /= scale
+            separates = self._below(r, critical, 1)
+            separates &= near[c]
+            strength = size[x[c]]
+            np.minimum(strength, size[y[c]], out=strength)
             best = np.where(separates, strength, -1.0).argmax(axis=1)
             each = np.arange(len(best))
             some = separates[each, best]
             found[c] = np.where(some, best, -1)
-            reach = np.where(some, strength[each, best], -1.0)
-            asked = near[c] & (strength >= reach[:, None])
-            self._singles.tick(x[c], y[c], asked if every else _widened(asked, variables, n))
-            r_told = r[each, best]
+            asked = strength >= np.where(some, strength[each, best], -1.0)[:, None]
+            asked &= near[c]
+            wide = asked if every else _widened(asked, variables, n)
+            self._asked_so_far.tick_singles(x[c], y[c], wide)
+            told = r[each, best]
             kept = np.flatnonzero(~some)
             value = r[kept] if self.one_sided else np.abs(r[kept])
-            r_told[kept] = np.where(near[c][kept] & ~np.isnan(value), value, np.inf).min(
-                axis=1, initial=np.inf
-            )
-            p[c] = self._p_of(r_told, 1)
-            p[c][~near[c].any(axis=1)] = np.nan
+            asked = near[c][kept]
+            told[kept] = np.where(asked & ~np.isnan(value), value, np.inf).min(axis=1, initial=np.inf)
+            p[c] = self._p_of(told, 1)
+            p[c.start + kept[~asked.any(axis=1)]] = np.nan
         return found, p
 
     def independent_pairs(self, variables):
         x, y = np.triu_indices(len(variables), 1)
         block = self.correlation[np.ix_(variables, variables)]
-        self._singles.tick_pairs(variables[x], variables[y])
+        self._asked_so_far.tick_pairs(variables[x], variables[y])
         p = self._p_of(np.where(np.abs(block) < 1, block, np.nan), 0)
         independent = p > self.alpha
         np.fill_diagonal(p, np.nan)
         return independent, p
 
     def tests_by_size(self) -> list[int]:
-        counts = super().tests_by_size()
-        for size, asked in enumerate(self._singles.counts()):
-            if asked:
-                counts += [0] * (size + 1 - len(counts))
-                counts[size] = asked
-        return counts
+        return self._asked_so_far.counts()
 
     def _p_value(self, x, y, given):
-        if given & (given - 1):
-            return super()._p_value(x, y, given)
-        self._singles.tick_one(x, y, given)  # quicker to compute than to look up
-        return self.compute(x, y, tuple(bits(given)))
+        keys = self._keys(np.array([x]), np.array([y]), [given])
+        p = float(self._p_asked(np.array([x]), np.array([y]), keys)[0])
+        self._tick_off(keys)
+        return p
 
     def _critical(self, size: int) -> float:
         """|r| below which p > alpha."""
@@ -338,11 +336,12 @@ class PartialCorrelation(PValueTest):
     def _below(self, r: np.ndarray, critical: float, size: int) -> np.ndarray:
         """Whether p > alpha, by comparing |r| with its critical value; NaN counts as dependent."""
         value = r if self.one_sided else np.abs(r)
-        independent = value < critical
+        independent = value < critical - 1e-9
         if self.one_sided:
             independent &= r > -1
-        close = np.flatnonzero(np.abs(value - critical) < 1e-9)
-        if close.size:
+        maybe = value < critical + 1e-9
+        if np.count_nonzero(maybe) > np.count_nonzero(independent):
+            close = np.flatnonzero(maybe & ~independent)
             independent.flat[close] = self._p_of(r.flat[close], size) > self.alpha
         return independent
 
@@ -359,6 +358,17 @@ class PartialCorrelation(PValueTest):
             least = f"{size} conditioning variables need n_samples above {size + 3}"
             raise ValueError(f"{least}: got {self.n_samples}")
         return freedom
+
+
+@dataclass
+class _Questions:
+    """Questions with sets of one size, and where they stand among all."""
+
+    those: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+    members: np.ndarray
+    solvable: np.ndarray | None = None
 
 
 def _widened(asked: np.ndarray, variables: np.ndarray, n: int) -> np.ndarray:

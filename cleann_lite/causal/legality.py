@@ -22,9 +22,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from .marks import Legality, Mark, reachable
-from .orientation import join, pag_of_mag
-from .separation import bits, rows_as_bits
+from .bitsets import bits, join, reachable, rows_as_bits
+from .marks import Legality, Mark
+from .orientation import pag_of_mag
 
 # Above this the check takes longer than most searches.
 LARGEST = 600

@@ -16,9 +16,10 @@ from itertools import combinations
 import networkx as nx
 import numpy as np
 
-from .graphs import PAG, Mark, reachable
+from .bitsets import as_bits, reachable
+from .graphs import PAG, Mark
 from .legality import a_member
-from .separation import DAGSeparation, MixedSeparation, as_bits
+from .separation import DAGSeparation, MixedSeparation
 
 
 def mag_of_dag(dag: nx.DiGraph, observed: Sequence, selection: Sequence = ()) -> np.ndarray:

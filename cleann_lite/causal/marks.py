@@ -104,27 +104,6 @@ def distinct(words):
     return labels
 
 
-def reachable(step: np.ndarray) -> np.ndarray:
-    """Reflexive transitive closure of a relation.
-
-    Parameters
-    ----------
-    step
-        (n, n) bool.
-
-    Returns
-    -------
-    (n, n) bool: entry [i, j] is True when j can be reached from i in zero or more steps.
-    """
-    closure = step | np.eye(len(step), dtype=bool)
-    while True:
-        dense = closure.astype(np.float32)
-        longer = dense @ dense > 0
-        if (longer == closure).all():
-            return closure
-        closure = longer
-
-
 def possibly_directed(marks: np.ndarray, selection_bias: bool = False) -> np.ndarray:
     """The steps of a possibly directed path: u *—* v with no arrowhead at u and no tail at v.
 

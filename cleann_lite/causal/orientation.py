@@ -26,96 +26,13 @@ repeats one of the separating set, cannot be asked about and stays unconfirmed.
 """
 
 from collections.abc import Callable, Mapping
-from functools import cached_property
 
 import numpy as np
 
-from .marks import Mark
-from .separation import MixedSeparation, bits, bits_as_rows, rows_as_bits
-from .separators import Separators, as_words, from_words
-
-# plain integers: numpy compares them faster than members of an enumeration
-NONE, CIRCLE, ARROW, TAIL = (np.int8(mark) for mark in Mark)
-
-
-def join(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Composition of two relations: [α, γ] is True when some β has first[α, β] and second[β, γ]."""
-    return first.astype(np.float32) @ second.astype(np.float32) > 0
-
-
-class Relations:
-    """The relations that the rules read, all of one graph; each is worked out when a rule asks for it."""
-
-    def __init__(self, marks: np.ndarray, separators: Separators, opened: "Opened | None" = None):
-        self.marks, self.separators, self.opened = marks, separators, opened
-        self.n = len(marks)
-        self.into = marks == ARROW
-        self.circle = marks == CIRCLE
-        self._sets: dict[int, list[int]] = {}
-
-    @cached_property
-    def tail(self) -> np.ndarray:
-        return self.marks == TAIL
-
-    @cached_property
-    def apart(self) -> np.ndarray:
-        apart = self.marks == NONE
-        np.fill_diagonal(apart, False)
-        return apart
-
-    @cached_property
-    def directed(self) -> np.ndarray:
-        return self.into & self.tail.T
-
-    @cached_property
-    def tail_circle(self) -> np.ndarray:
-        """[α, β]: α —o β."""
-        return self.circle & self.tail.T
-
-    @cached_property
-    def circle_arrow(self) -> np.ndarray:
-        """[α, β]: α o→ β."""
-        return self.into & self.circle.T
-
-    @cached_property
-    def circle_circle(self) -> np.ndarray:
-        """[α, β]: α o—o β."""
-        return self.circle & self.circle.T
-
-    @cached_property
-    def possibly_directed(self) -> np.ndarray:
-        """[α, β]: a step from α to β may lie on a possibly directed path."""
-        return (self.into | self.circle) & ~self.into.T
-
-    @cached_property
-    def parents(self) -> np.ndarray:
-        """[γ, α]: α → γ."""
-        return self.directed.T
-
-    @cached_property
-    def arrows_at(self) -> np.ndarray:
-        """[β, α]: α *→ β."""
-        return self.into.T
-
-    def sets(self, relation: np.ndarray) -> list[int]:
-        """Row α of one of these relations as the set of its β."""
-        if id(relation) not in self._sets:
-            self._sets[id(relation)] = rows_as_bits(relation)
-        return self._sets[id(relation)]
-
-    def separator(self, x: int, y: int) -> int | None:
-        """The separating set of two nodes, or None if it is unknown."""
-        return self.separators.get((x, y) if x < y else (y, x))
-
-    def nothing(self) -> np.ndarray:
-        return np.zeros((self.n, self.n), dtype=bool)
-
-    def confirmed(self, triples: list[tuple[int, int, int]]) -> list[int]:
-        """For each (α, β, colliders outside Sepset(α, β)): those that the second look confirms."""
-        if self.opened is None:
-            return [colliders for _, _, colliders in triples]
-        return self.opened(triples)
-
+from .bitsets import as_words, bits, bits_as_rows, join, packed, rows_as_bits, unpacked
+from .relations import ARROW, CIRCLE, NONE, TAIL, Opened, Relations
+from .separation import MixedSeparation
+from .separators import Separators
 
 # Each rule returns (arrowheads, tails): [α, β] True asks for that mark at β on α *—* β.
 Proposal = tuple[np.ndarray, np.ndarray]
@@ -123,21 +40,21 @@ Proposal = tuple[np.ndarray, np.ndarray]
 
 def rule_0(g: Relations) -> Proposal:
     """R0. α *—* γ *—* β, α and β not adjacent, γ not in Sepset(α, β) ⟹ α *→ γ ←* β."""
-    adjacent, into = g.marks > 0, g.into
+    adjacent = g.marks > 0
+    alpha, beta = np.nonzero(np.triu(g.known & join(adjacent, adjacent)))
     # a known order of the variables may already say that both edges point at γ, and then there is no news
-    separated = np.argwhere(np.triu(g.separators.empty & join(adjacent, adjacent)))
-    x, y, sepset = g.separators.larger()
-    x, y = np.concatenate([separated[:, 0], x]), np.concatenate([separated[:, 1], y])
-    near, known = as_words(rows_as_bits(adjacent), g.n), as_words(rows_as_bits(into), g.n)
-    outside = near[x] & near[y] & ~(known[x] & known[y])
-    outside[len(separated) :] &= ~sepset
-    some = np.flatnonzero(outside.any(axis=1))
-    triples = list(zip(x[some].tolist(), y[some].tolist(), from_words(outside[some]), strict=True))
-    arrows = [0] * g.n
-    for (alpha, beta, _), gamma in zip(triples, g.confirmed(triples), strict=True):
-        arrows[alpha] |= gamma
-        arrows[beta] |= gamma
-    return bits_as_rows(arrows, g.n), g.nothing()
+    near, known = packed(adjacent), packed(g.into)
+    gammas = near[alpha] & near[beta] & ~(known[alpha] & known[beta]) & ~g.separators.words(alpha, beta)
+    some = gammas.any(axis=1)
+    alpha, beta = alpha[some], beta[some]
+    gammas = g.confirmed(alpha, beta, gammas[some])
+    arrows = np.zeros_like(near)
+    for ends in (alpha, beta):
+        order = np.argsort(ends, kind="stable")
+        starts = np.flatnonzero(np.diff(ends[order], prepend=-1))
+        if starts.size:
+            arrows[ends[order[starts]]] |= np.bitwise_or.reduceat(gammas[order], starts, axis=0)
+    return unpacked(arrows, g.n), g.nothing()
 
 
 def rule_1(g: Relations) -> Proposal:
@@ -169,33 +86,60 @@ def rule_4(g: Relations) -> Proposal:
     """
     arrows, tails = g.nothing(), g.nothing()
     candidates = g.circle.T & join(g.into, g.directed)  # [β, γ]: some α has β *→ α → γ
-    for beta, gamma in np.argwhere(candidates).tolist():
-        for alpha in bits(g.sets(g.into)[beta] & g.sets(g.parents)[gamma]):
-            for theta in bits(_discriminating_ends(g, alpha, beta, gamma)):
-                separator = g.separator(theta, gamma)
-                if separator is None:
-                    continue
-                if separator >> beta & 1:
+    known = g.sets(g.known)
+    for gamma in np.flatnonzero(candidates.any(axis=0)).tolist():
+        parents, separated_by = g.sets(g.parents)[gamma], _separated_by(g, gamma)
+        paths = []
+        for beta in np.flatnonzero(candidates[:, gamma]).tolist():
+            for alpha in bits(g.sets(g.into)[beta] & parents):
+                ends = _discriminating_ends(g, alpha, beta, gamma) & known[gamma]
+                if ends & separated_by[beta]:
                     tails[gamma, beta] = arrows[beta, gamma] = True
-                elif g.confirmed([(theta, gamma, 1 << beta)])[0]:
-                    arrows[alpha, beta] = arrows[gamma, beta] = arrows[beta, gamma] = True
+                if ends & ~separated_by[beta]:
+                    paths.append((alpha, beta, ends & ~separated_by[beta]))
+        if not paths:
+            continue
+        asked: dict[int, int] = {}  # β -> θ
+        for _, beta, ends in paths:
+            asked[beta] = asked.get(beta, 0) | ends
+        confirmed = dict(zip(asked, _confirmed_at(g, gamma, asked), strict=True))
+        for alpha, beta, ends in paths:
+            if ends & confirmed[beta]:
+                arrows[alpha, beta] = arrows[gamma, beta] = arrows[beta, gamma] = True
     return arrows, tails
+
+
+def _separated_by(g: Relations, gamma: int) -> list[int]:
+    """For each β: the θ that β and others separate from γ."""
+    everyone = np.arange(g.n)
+    return rows_as_bits(unpacked(g.separators.words(everyone, np.full(g.n, gamma)), g.n).T)
+
+
+def _confirmed_at(g: Relations, gamma: int, asked: dict[int, int]) -> list[int]:
+    """For each β: those θ of asked[β] for which a second look confirms β as a collider between θ and γ."""
+    wanted = np.zeros((g.n, g.n), dtype=bool)  # [θ, β]
+    wanted[:, list(asked)] = bits_as_rows(list(asked.values()), g.n).T
+    theta = np.flatnonzero(wanted.any(axis=1))
+    wanted[theta] = unpacked(g.confirmed(theta, np.full(len(theta), gamma), packed(wanted[theta])), g.n)
+    return rows_as_bits(wanted[:, list(asked)].T)
 
 
 def _discriminating_ends(g: Relations, alpha: int, beta: int, gamma: int) -> int:
     """Every θ at the far end of a discriminating path ⟨θ, …, α, β, γ⟩."""
-    arrows_at, into, parents = g.sets(g.arrows_at), g.sets(g.into), g.sets(g.parents)[gamma]
+    arrows_at, into, apart = g.sets(g.arrows_at), g.sets(g.into), g.sets(g.apart)[gamma]
+    parents = g.sets(g.parents)[gamma] & ~(1 << beta)
     ends = 0
     seen = waiting = 1 << alpha
     while waiting:
-        node = (waiting & -waiting).bit_length() - 1
-        waiting &= waiting - 1
+        low = waiting & -waiting
+        waiting ^= low
+        node = low.bit_length() - 1
         before = arrows_at[node]  # node is a collider: the path comes in over an arrowhead
-        ends |= before & g.sets(g.apart)[gamma]
-        onward = before & into[node] & parents & ~seen & ~(1 << beta)  # colliders and parents of γ in turn
+        ends |= before
+        onward = before & into[node] & parents & ~seen  # colliders and parents of γ in turn
         seen |= onward
         waiting |= onward
-    return ends
+    return ends & apart
 
 
 def rule_5(g: Relations) -> Proposal:
@@ -292,8 +236,6 @@ ARROWHEAD_RULES = {"R1": rule_1, "R2": rule_2, "R3": rule_3, "R4": rule_4}
 SELECTION_RULES = {"R5": rule_5, "R6": rule_6, "R7": rule_7}
 TAIL_RULES = {"R8": rule_8, "R9": rule_9, "R10": rule_10}
 
-# (α, β, γs as a set) … -> for each, the γ that added to Sepset(α, β) make α and β dependent
-Opened = Callable[[list[tuple[int, int, int]]], list[int]]
 Listener = Callable[[str, np.ndarray, np.ndarray], None]  # (rule, marks before, marks after)
 
 
@@ -386,9 +328,8 @@ def pag_of_mag(mag: np.ndarray, selection_bias: bool = True, rank: np.ndarray | 
            [0, 2, 0]], dtype=int8)
     """
     mag = np.asarray(mag, dtype=np.int8)
-    anterior = MixedSeparation(mag).anterior
     x, y = np.nonzero(np.triu(mag == NONE, 1))
+    anterior, single = as_words(MixedSeparation(mag).anterior, len(mag)), packed(np.eye(len(mag), dtype=bool))
     separators = Separators(len(mag))
-    pairs = zip(x.tolist(), y.tolist(), strict=True)
-    separators.add(x, y, [(anterior[i] | anterior[j]) & ~(1 << i | 1 << j) for i, j in pairs])
+    separators.add(x, y, (anterior[x] | anterior[y]) & ~(single[x] | single[y]))
     return orient(mag > 0, separators, rank, selection_bias)

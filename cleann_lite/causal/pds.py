@@ -24,8 +24,8 @@ from operator import or_
 
 import numpy as np
 
+from .bitsets import as_bits, bits, bits_as_rows, rows_as_bits
 from .marks import Mark
-from .separation import as_bits, bits, bits_as_rows, rows_as_bits
 
 _REMEMBERED = 500_000  # searches kept by one graph
 _FEW = 16  # searches below this are quicker one by one
@@ -47,7 +47,6 @@ class PDSGraph:
         self.neighbors = rows_as_bits(marks > 0)
         # arrows_at[v]: the nodes u with an arrowhead at v on u *-> v
         self.arrows_at = rows_as_bits(int(Mark.ARROW) == marks.T)
-        self._beyond: dict[tuple[int, int], int] = {}
         # (root, inside) -> (nodes reached, whether the search went to its end)
         self._reached: dict[tuple[int, int], tuple[int, bool]] = {}
         # (root, allowed) -> (distances, the nodes that they are known for)
@@ -60,20 +59,19 @@ class PDSGraph:
         fewer = PDSGraph.__new__(PDSGraph)
         fewer.n, fewer.neighbors = self.n, neighbors
         fewer.arrows_at = [a & b for a, b in zip(self.arrows_at, neighbors, strict=True)]
-        fewer._beyond, fewer._reached, fewer._distances, fewer._grown = {}, {}, {}, {}
+        fewer._reached, fewer._distances, fewer._grown = {}, {}, {}
         return fewer
 
     def beyond(self, previous: int, current: int) -> int:
-        """Where a PDS-path that came from ``previous`` may go on from ``current``."""
-        key = (previous, current)
-        found = self._beyond.get(key)
-        if found is None:
-            found = self.neighbors[previous] & self.neighbors[current]  # triangles
-            if self.arrows_at[current] >> previous & 1:
-                found |= self.arrows_at[current]  # colliders
-            found &= ~(1 << previous)
-            self._beyond[key] = found
-        return found
+        """Where PDS-paths may go on from ``current`` that came from the nodes ``previous``."""
+        adjacent, arrows = 0, self.arrows_at[current]
+        colliders = previous & arrows
+        for node in bits(previous):
+            adjacent |= self.neighbors[node]
+        found = self.neighbors[current] & adjacent  # triangles
+        if colliders & (colliders - 1):
+            return found | arrows
+        return found | (arrows & ~colliders if colliders else 0)
 
     def reached(self, root: int, inside: int, wanted: int = -1) -> int:
         """Nodes at the end of a PDS-path from root whose inner nodes all lie in ``inside``.
@@ -85,26 +83,21 @@ class PDSGraph:
         reached, finished = self._reached.get(key, (0, False))
         if finished or not wanted & ~reached:
             return reached
-        outside_root = ~(1 << root)
-        inside &= outside_root
+        inside &= ~(1 << root)
         reached = self.neighbors[root]
-        waiting = [(root, node) for node in bits(reached & inside)]
-        seen = set(waiting)
-        while waiting and wanted & ~reached:
-            previous, current = waiting.pop()
+        arrived = dict.fromkeys(bits(reached & inside), 1 << root)  # node -> where from, not yet followed
+        followed: dict[int, int] = {}  # node -> where to
+        while arrived and wanted & ~reached:
+            current, previous = arrived.popitem()
             onward = self.beyond(previous, current)
             reached |= onward
-            onward &= inside
-            while onward:
-                low = onward & -onward
-                onward ^= low
-                state = (current, low.bit_length() - 1)
-                if state not in seen:
-                    seen.add(state)
-                    waiting.append(state)
-        reached &= outside_root
+            onward &= inside & ~followed.get(current, 0)
+            followed[current] = followed.get(current, 0) | onward
+            for node in bits(onward):
+                arrived[node] = arrived.get(node, 0) | 1 << current
+        reached &= ~(1 << root)
         if len(self._reached) < _REMEMBERED:
-            self._reached[key] = (reached, not waiting)
+            self._reached[key] = (reached, not arrived)
         return reached
 
     def legal(self, root: int, members: int) -> bool:
@@ -118,26 +111,21 @@ class PDSGraph:
         """
         allowed &= ~(1 << root)
         found: dict[int, int] = {}
-        level = [(root, node) for node in bits(self.neighbors[root] & allowed)]
-        seen = set(level)
+        arrived = dict.fromkeys(bits(self.neighbors[root] & allowed), 1 << root)  # node -> where from
+        followed: dict[int, int] = {}  # node -> where to
         reached = length = 0
-        while level and wanted & ~reached:
+        while arrived and wanted & ~reached:
             length += 1
-            next_level = []
-            for _, current in level:
-                if not reached >> current & 1:
-                    reached |= 1 << current
-                    found[current] = length
-            for previous, current in level if wanted & ~reached else ():
-                onward = self.beyond(previous, current) & allowed
-                while onward:
-                    low = onward & -onward
-                    onward ^= low
-                    state = (current, low.bit_length() - 1)
-                    if state not in seen:
-                        seen.add(state)
-                        next_level.append(state)
-            level = next_level
+            for node in arrived:
+                if not reached >> node & 1:
+                    reached |= 1 << node
+                    found[node] = length
+            level, arrived = arrived, {}
+            for current, previous in level.items() if wanted & ~reached else ():
+                onward = self.beyond(previous, current) & allowed & ~followed.get(current, 0)
+                followed[current] = followed.get(current, 0) | onward
+                for node in bits(onward):
+                    arrived[node] = arrived.get(node, 0) | 1 << current
         return found
 
     def distance_sums(self, root: int, allowed: int, sets: list[int]) -> list[int]:
@@ -186,7 +174,7 @@ class PDSGraph:
             if not questions:
                 continue
             onward = arrived[current]
-            for node in bits(self.beyond(previous, current)):
+            for node in bits(self.beyond(1 << previous, current)):
                 new = questions & ~onward[node]
                 if new:
                     onward[node] |= new

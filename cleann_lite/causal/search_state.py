@@ -1,7 +1,7 @@
 """The state of a causal search: a skeleton, the separating sets found so far, and how candidates are tested.
 
 The recipes that decide *which* sets are candidates are in ``discovery``. Here nodes are numbered 0 … k−1 and
-a set of nodes is one integer (``separation``); ``nodes`` translates to the variables of the test.
+a set of nodes is one integer (``bitsets``); ``nodes`` translates to the variables of the test.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -12,50 +12,19 @@ from itertools import repeat
 import numpy as np
 
 from .batched import BatchedTest, Recorded
+from .bitsets import as_bits, as_words, bits, bits_as_rows, counts, packed, rows_as_bits, unpacked
 from .graphs import PAG, Mark, SearchStatus
 from .legality import NOTE, legal_marks
 from .orientation import orient
 from .pds import TooManySets
-from .separation import as_bits, bits, bits_as_rows, rows_as_bits
 from .separators import NamedSeparators, Separators
+from .steps import Step
 
 _TOGETHER = 4_000_000  # entries of a table of candidates: some megabytes
 
 Edge = tuple[int, int]
 # an edge -> its candidate sets, held as integers, in the order of testing
 Candidates = Callable[[int, int], Iterable[int]]
-
-
-@dataclass(frozen=True)
-class Step:
-    """One step of a search, for teaching.
-
-    Attributes
-    ----------
-    kind
-        "level" (a new size), "test", "remove" (the edge x *—* y) or "orient" (the mark at y on x *—* y).
-    size
-        Size of the conditioning set; of an orientation, the size up to which sets were tried.
-    x, y
-        Variables.
-    given
-        Conditioning set of a test; separating set of a removal.
-    independent
-        What the test said.
-    rule
-        "R0" … "R10", or "legality" where a contradictory mark was undone.
-    mark
-        The mark that the rule wrote.
-    """
-
-    kind: str
-    size: int
-    x: int | None = None
-    y: int | None = None
-    given: tuple[int, ...] = ()
-    independent: bool | None = None
-    rule: str | None = None
-    mark: Mark | None = None
 
 
 @dataclass
@@ -110,7 +79,9 @@ class Search:
         self.trees = None  # of the PAG so far, kept by the recipes
         self.n_candidates = 0
         self._marks: np.ndarray | None = None
-        self._looked: dict[Edge, tuple[int, int]] = {}
+        # of a pair the nodes that a second look was taken at, and those found to open it
+        self._row = np.full((self.k, self.k), -1, dtype=np.int32)
+        self._looked = self._found = np.zeros((0, self.separators.n_words), dtype=np.uint64)
         self._renumbered = self.nodes != tuple(range(self.k))
         if self.trace is not None:
             self.test = Recorded(self.test, self._told)
@@ -138,7 +109,7 @@ class Search:
         self._report(0, n_pairs, n_pairs)
         independent, self.p_values = self.test.independent_pairs(self.variables)
         x, y = np.nonzero(np.triu(independent, 1))
-        self.remove(x, y, [0] * len(x))
+        self.remove(x, y)
 
     def delete_separated_by_one(self, near: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> None:
         """Delete every edge that one node near it separates; ``near(x, y)`` is (edges, k) bool."""
@@ -164,10 +135,16 @@ class Search:
             found[c], p = self.test.separating_singles(x[c], y[c], candidates, self.variables)
             self._keep_p(x[c], y[c], p, found[c] >= 0)
             if not self.order_independent and found[c][0] >= 0:
-                self.remove(x[c], y[c], [1 << int(found[c][0])])
+                self.remove(x[c], y[c], self._single(found[c]))
         if self.order_independent:
             some = np.flatnonzero(found >= 0)
-            self.remove(x[some], y[some], [1 << z for z in found[some].tolist()])
+            self.remove(x[some], y[some], self._single(found[some]))
+
+    def _single(self, z: np.ndarray) -> np.ndarray:
+        """(m, words) sets of one node each."""
+        sets = np.zeros((len(z), self.separators.n_words), dtype=np.uint64)
+        sets[np.arange(len(z)), z >> 6] = np.uint64(1) << (z & 63).astype(np.uint64)
+        return sets
 
     @staticmethod
     def _near(near, x, y) -> np.ndarray:
@@ -221,62 +198,80 @@ class Search:
         separated = np.zeros(len(queries), dtype=bool)
         separated[some] = True
         self._keep_p(x, y, np.array(p), separated)
-        self.remove(x[some], y[some], [queries[i][2][found[i]] for i in some])
+        self.remove(x[some], y[some], as_words([queries[i][2][found[i]] for i in some], self.k))
 
     def _keep_p(self, x: np.ndarray, y: np.ndarray, p: np.ndarray, separated: np.ndarray) -> None:
         p = np.where(separated, p, np.fmax(p, self.p_values[x, y]))
         self.p_values[x, y] = self.p_values[y, x] = p
 
-    def opened(self, triples: list[tuple[int, int, int]]) -> list[int]:
-        """For each (x, y, nodes): those that make x and y dependent when added to their separating set.
+    def opened(self, x: np.ndarray, y: np.ndarray, nodes: np.ndarray) -> np.ndarray:
+        """Of nodes[i], (m, words): those that added to their separating set make x[i] and y[i] dependent.
 
-        None where the samples are too few to ask, or where the block cannot be solved: no test can tell.
+        None where the samples are too few to ask, or where the block cannot be solved: no test can tell. Each
+        pair comes once.
         """
-        pairs, added, questions = [], [], []
-        for x, y, nodes in triples:
-            pair = (x, y) if x < y else (y, x)
-            pairs.append(pair)
-            looked, found = self._looked.get(pair, (0, 0))
-            new = nodes & ~looked
-            if new:
-                separator = self.separators[pair]
-                if self.test.too_few_samples(separator.bit_count() + 1) is None:
-                    self._looked[pair] = looked | new, found | new
-                    added += [(pair, z) for z in bits(new)]
-                    questions += [(x, y, separator | 1 << z) for z in bits(new)]
-        if questions:
-            x, y, sets = self._of_the_test(questions)
-            closed = np.array(self.test.independent_each(x, y, sets)) | self.test.unsolvable_each(x, y, sets)
-            for i in np.flatnonzero(closed).tolist():
-                pair, z = added[i]
-                looked, found = self._looked[pair]
-                self._looked[pair] = looked, found & ~(1 << z)
-        return [
-            nodes & self._looked.get(pair, (0, 0))[1]
-            for pair, (_, _, nodes) in zip(pairs, triples, strict=True)
-        ]
+        rows = self._looked_row(x, y)
+        new = nodes & ~self._looked[rows]
+        some = np.flatnonzero(new.any(axis=1))
+        if some.size:
+            self._looked[rows[some]] |= new[some]
+            x, y = x[some], y[some]
+            for part, which, node, given in self.outside(x, y, new[some]):
+                if self.test.too_few_samples(given.shape[1] + 1) is None:
+                    more = np.sort(np.column_stack([given, node]), axis=1)
+                    independent, solvable = self.answer_each(x[part][which], y[part][which], more)
+                    opened = np.zeros((len(part), self.k), dtype=bool)
+                    opened[which, node] = solvable & ~independent
+                    self._found[rows[some[part]]] |= packed(opened)
+        return nodes & self._found[rows]
 
-    def independent_each(self, questions: list[tuple[int, int, int]]) -> list[bool]:
-        """What the test says of each (x, y, given)."""
-        return self.test.independent_each(*self._of_the_test(questions)) if questions else []
+    def outside(self, x: np.ndarray, y: np.ndarray, nodes: np.ndarray):
+        """Each of nodes[i], (m, words), with the separating set of x[i] and y[i].
 
-    def _of_the_test(self, questions: list[tuple[int, int, int]]):
-        """x, y and sets of many questions, in the numbers of the test."""
-        x, y, sets = zip(*questions, strict=True)
+        Yields, in portions of separating sets of one size: positions i, and for each node its place among
+        these, the node, and the members of the separating set.
+        """
+        separators = self.separators.words(x, y)
+        sizes = counts(separators)
+        step = 1 + _TOGETHER // (4 * self.k + 1)
+        for size in np.unique(sizes).tolist():
+            same = np.flatnonzero(sizes == size)
+            for part in (same[start : start + step] for start in range(0, len(same), step)):
+                which, node = np.nonzero(unpacked(nodes[part], self.k))
+                members = np.nonzero(unpacked(separators[part], self.k))[1].reshape(len(part), size)
+                yield part, which, node, members[which]
+
+    def answer_each(self, x: np.ndarray, y: np.ndarray, members: np.ndarray):
+        """What the test says of x[i] and y[i] given members[i], and whether it can tell."""
+        given = self.variables[members]
         if self._renumbered:
-            x, y = [self.nodes[i] for i in x], [self.nodes[i] for i in y]
-            sets = [self._variables(given) for given in sets]
-        return x, y, sets
+            given = np.sort(given, axis=1)
+        return self.test.answer_each(self.variables[x], self.variables[y], given)
 
-    def remove(self, x: np.ndarray, y: np.ndarray, sets: Sequence[int]) -> None:
-        """Delete edges and keep what separates their ends."""
+    def _looked_row(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Where the second looks at each pair are kept."""
+        rows = self._row[x, y]
+        new = np.flatnonzero(rows < 0)
+        if new.size:
+            x, y = x[new], y[new]
+            pairs, at = np.unique(np.minimum(x, y) * self.k + np.maximum(x, y), return_inverse=True)
+            rows[new] = self._row[x, y] = self._row[y, x] = len(self._looked) + at
+            blank = np.zeros((len(pairs), self._looked.shape[1]), dtype=np.uint64)
+            self._looked = np.concatenate([self._looked, blank])
+            self._found = np.concatenate([self._found, blank])
+        return rows
+
+    def remove(self, x: np.ndarray, y: np.ndarray, sets: np.ndarray | None = None) -> None:
+        """Delete edges and keep what separates their ends, (m, words); None for the empty set."""
         if not len(x):
             return
         self.skeleton[x, y] = self.skeleton[y, x] = False
         self._marks = None
         self.separators.add(x, y, sets)
-        for i, given in enumerate(sets) if self.trace is not None else ():
-            self._note(Step("remove", given.bit_count(), *self._named(int(x[i]), int(y[i]), given), True))
+        if self.trace is not None:
+            for i, j in zip(x.tolist(), y.tolist(), strict=True):
+                given = self.separators[i, j]
+                self._note(Step("remove", given.bit_count(), *self._named(i, j, given), True))
 
     def stopped(self, size: int) -> None:
         """Note that a cap ended the search at this size."""

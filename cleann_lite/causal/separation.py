@@ -1,75 +1,18 @@
 """d-separation in a DAG and m-separation in a mixed graph, over sets of nodes held as integers.
 
-A set of nodes is one Python integer: bit i is set when node i is a member. So a union is ``|``, an
-intersection ``&``, and a search that has hundreds of thousands of sets to look at stays fast.
-
 * A path is blocked by Z at a non-collider in Z, and at a collider without a descendant in Z. Two nodes are
   separated given Z when every path between them is blocked (Pearl, Causality, 2009, definition 1.2.3).
 * In a mixed graph with arrowheads and tails the same rule is called m-separation (Richardson, Spirtes.
   Ancestral graph Markov models. Annals of Statistics 30, 2002).
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 
 import networkx as nx
 import numpy as np
 
+from .bitsets import bits, bits_as_rows, rows_as_bits
 from .marks import Mark
-
-
-def bits(members: int) -> Iterator[int]:
-    """The members of a set held as an integer, ascending.
-
-    Examples
-    --------
-    >>> list(bits(0b10110))
-    [1, 2, 4]
-    """
-    while members:
-        low = members & -members
-        yield low.bit_length() - 1
-        members ^= low
-
-
-def as_bits(members: Iterable[int]) -> int:
-    """A set of node numbers as an integer.
-
-    Examples
-    --------
-    >>> bin(as_bits([1, 2, 4]))
-    '0b10110'
-    """
-    held = 0
-    for member in members:
-        held |= 1 << member
-    return held
-
-
-def rows_as_bits(relation: np.ndarray) -> list[int]:
-    """Each row of a boolean matrix as an integer."""
-    packed = np.packbits(relation, axis=1, bitorder="little")
-    if packed.shape[1] <= 8:
-        words = np.zeros((len(packed), 8), dtype=np.uint8)
-        words[:, : packed.shape[1]] = packed
-        return words.view("<u8")[:, 0].tolist()
-    return [int.from_bytes(row, "little") for row in map(bytes, packed)]
-
-
-def bits_as_rows(rows: Sequence[int], n_columns: int) -> np.ndarray:
-    """The inverse of ``rows_as_bits``: (len(rows), n_columns) bool."""
-    width = (n_columns + 7) // 8
-    if width <= 8:
-        packed = np.array(rows, dtype="<u8").view(np.uint8).reshape(-1, 8)[:, :width]
-    else:
-        packed = np.frombuffer(b"".join([row.to_bytes(width, "little") for row in rows]), dtype=np.uint8)
-    return np.unpackbits(packed.reshape(len(rows), width), axis=1, bitorder="little", count=n_columns).astype(
-        bool
-    )
-
-
-def members_of(sets: Sequence[int], n: int, size: int) -> np.ndarray:
-    """(len(sets), size) the members of sets of one size out of n, ascending."""
-    return np.nonzero(bits_as_rows(sets, n))[1].reshape(len(sets), size)
 
 
 class DAGSeparation:

@@ -1,24 +1,25 @@
 """The separating sets of a search."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
-from .separation import bits
+from .bitsets import as_words, bits
 
 
 class Separators(Mapping):
     """What separates two nodes: (i, j) with i < j -> a set held as an integer; none if they are adjacent.
 
-    Sets are kept once more as words of 64 members, so that a rule can look at all pairs at once.
+    Sets are kept as rows of words of 64 members, so that a rule can look at all pairs at once.
     """
 
     def __init__(self, n: int):
         self.n = n
-        # where a pair's set is in the list; the first is the empty set, which most pairs of sparse data have
+        # where a pair's set is among the rows; the first is the empty set, as most pairs of sparse data have
         self._at = np.full((n, n), -1, dtype=np.int32)
-        self._sets = [0]
-        self._added: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+        self.n_words = max(1, (n + 63) // 64)
+        self._rows = [np.zeros((1, self.n_words), dtype=np.uint64)]
+        self._used = 1
 
     @classmethod
     def of(cls, n: int, sets: Mapping[tuple[int, int], int]) -> "Separators":
@@ -28,42 +29,44 @@ class Separators(Mapping):
         found = cls(n)
         if sets:
             x, y = np.array(list(sets)).T
-            found.add(x, y, list(sets.values()))
+            found.add(x, y, as_words(list(sets.values()), n))
         return found
 
-    def add(self, x: np.ndarray, y: np.ndarray, sets: Sequence[int]) -> None:
-        """Keep sets[i] for x[i] and y[i]."""
-        some = np.flatnonzero(np.fromiter(map(bool, sets), dtype=bool, count=len(sets)))
-        at = np.zeros(len(sets), dtype=np.int32)
-        at[some] = np.arange(len(self._sets), len(self._sets) + some.size)
+    def add(self, x: np.ndarray, y: np.ndarray, sets: np.ndarray | None = None) -> None:
+        """Keep the sets, (m, words), for x[i] and y[i]; None for empty ones."""
+        at = np.zeros(len(x), dtype=np.int32)
+        if sets is not None:
+            some = np.flatnonzero(sets.any(axis=1))
+            at[some] = np.arange(self._used, self._used + some.size)
+            self._rows.append(sets[some])
+            self._used += some.size
         self._at[x, y] = self._at[y, x] = at
-        if some.size:
-            larger = [sets[i] for i in some.tolist()]
-            self._sets += larger
-            self._added.append((x[some], y[some], as_words(larger, self.n)))
 
     @property
-    def empty(self) -> np.ndarray:
-        """(n, n) bool: separated by the empty set."""
-        return self._at == 0
+    def known(self) -> np.ndarray:
+        """(n, n) bool: there is a set."""
+        return self._at >= 0
 
-    def larger(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """x (m,), y (m,) and sets (m, words) of all pairs with a set that is not empty."""
-        if len(self._added) > 1:
-            self._added = [tuple(np.concatenate(parts) for parts in zip(*self._added, strict=True))]
-        return self._added[0] if self._added else (np.empty(0, int), np.empty(0, int), as_words([], self.n))
+    def words(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """(m, words) the sets of x[i] and y[i]; those of adjacent nodes say nothing."""
+        return self._all_rows()[self._at[x, y]]
+
+    def _all_rows(self) -> np.ndarray:
+        if len(self._rows) > 1:
+            self._rows = [np.concatenate(self._rows)]
+        return self._rows[0]
 
     def __getitem__(self, pair):
-        at = self._at[pair] if pair[0] < pair[1] else -1
-        if at < 0:
+        x, y = pair
+        if not x < y or self._at[x, y] < 0:
             raise KeyError(pair)
-        return self._sets[at]
+        return int.from_bytes(self._all_rows()[self._at[x, y]].tobytes(), "little")
 
     def __iter__(self):
-        return map(tuple, np.argwhere(np.triu(self._at >= 0)).tolist())
+        return map(tuple, np.argwhere(np.triu(self.known)).tolist())
 
     def __len__(self):
-        return int(np.count_nonzero(self._at >= 0)) // 2
+        return int(np.count_nonzero(self.known)) // 2
 
 
 class NamedSeparators(Mapping):
@@ -82,19 +85,3 @@ class NamedSeparators(Mapping):
 
     def __len__(self):
         return len(self.separators)
-
-
-def as_words(sets: Sequence[int], n: int) -> np.ndarray:
-    """(len(sets), ⌈n / 64⌉) uint64: sets of members below n, the lowest word first."""
-    words = max(1, (n + 63) // 64)
-    if words == 1:
-        return np.array(sets, dtype=np.uint64).reshape(-1, 1)
-    held = b"".join([members.to_bytes(8 * words, "little") for members in sets])
-    return np.frombuffer(held, dtype="<u8").reshape(-1, words)
-
-
-def from_words(words: np.ndarray) -> list[int]:
-    """The inverse of ``as_words``."""
-    if words.shape[1] == 1:
-        return words[:, 0].tolist()
-    return [int.from_bytes(row, "little") for row in map(bytes, np.ascontiguousarray(words, dtype="<u8"))]
