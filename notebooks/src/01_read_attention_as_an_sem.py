@@ -108,7 +108,7 @@ show(
 #
 # $$C = A\,A^{\mathsf T}, \qquad \rho_{ij} = \frac{C_{ij}}{\sqrt{C_{ii}\,C_{jj}}}.$$
 #
-# Two variables correlate as far as they listen to the same sources. The next cell does not trust the formula: it
+# Two variables correlate to the extent that they listen to the same sources. The next cell does not trust the formula: it
 # draws samples of X and compares.
 
 # %%
@@ -192,7 +192,7 @@ show(
 )
 
 # %% [markdown]
-# `cl.attention_correlation` is Exercise 1.2 with care for bad input. Three things to notice:
+# `cl.attention_correlation` is Exercise 1.2 with checks of its input. Three things to notice:
 #
 # 1. ρ of two tokens is the **cosine** between their attention rows: they correlate when they *look at* the same tokens.
 # 2. Attention weights are never negative, so no ρ is negative.

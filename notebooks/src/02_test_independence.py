@@ -324,8 +324,8 @@ print(
 )
 
 # %% [markdown]
-# `PartialCorrelation` computes in 64-bit floats, and where a block cannot be inverted it says *dependent* and counts. A twin
-# never makes the program stop, and never removes an edge by accident.
+# `PartialCorrelation` computes in 64-bit floats; if a block cannot be inverted, it answers *dependent* and counts the case. A twin
+# never stops the program, and never removes an edge by accident.
 #
 # ## In practice
 #

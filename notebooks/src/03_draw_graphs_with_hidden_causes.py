@@ -118,7 +118,7 @@ for x, y, given in questions:
 # - a **tail** at x on x —∗ y: x is a cause of y (by whatever way, through variables of the graph or through others);
 # - an **arrowhead** at x on x ←∗ y: x is *not* a cause of y.
 #
-# (The star stands for any mark.) So x → y has a tail at x and an arrowhead at y, as ever. New is **x ↔ y**: neither causes the other, yet they
+# (The star stands for any mark.) So x → y has a tail at x and an arrowhead at y, as usual. New is **x ↔ y**: neither causes the other, yet they
 # are joined. Something hidden does that.
 
 # %%

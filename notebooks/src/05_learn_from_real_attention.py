@@ -213,7 +213,7 @@ print(f"of the edges without it, {kept[-1]:.0%} are still there")
 
 # %% [markdown]
 # A sink is a hidden common cause of all tokens: everything correlates with everything, and the plain correlations lose all contrast. The number of
-# edges hardly tells, but many of them are now *other* edges. So look at the sinks before you believe a graph.
+# edges hardly changes, but many of them are now *other* edges. So look at the sinks before you believe a graph.
 #
 # ## Do heads agree?
 #
@@ -247,7 +247,7 @@ for i, j in sorted(often, key=lambda ij: -share[tuple(ij)]):
     print(f"{graphs[0].labels[i]} – {graphs[0].labels[j]}: {share[i, j] * 12:.0f} of 12 heads")
 
 # %% [markdown]
-# Is that many? Chance must answer. Take the same twelve graphs and shuffle the names of the words in each: the graphs keep their shape, but which
+# Is that many? Compare with chance. Take the same twelve graphs and shuffle the names of the words in each: the graphs keep their shape, but which
 # words are joined means nothing.
 
 # %%
@@ -276,7 +276,7 @@ check("5.c", "a")
 #
 # ## Attention that means nothing
 #
-# One more control. Shuffle the weights inside each row of A: every token still spreads its attention as before, but over random tokens (so the sink goes, too). Whatever graph comes out says nothing about the sentence.
+# One more control. Shuffle the weights inside each row of A: every token still spreads its attention as before, but over random tokens (so the sink goes too). Whatever graph comes out says nothing about the sentence.
 
 # %%
 def both_arrowheads(graph):
@@ -378,7 +378,7 @@ print(", ".join(f"{name} {np.mean(s):.2f}" for name, s in scores.items()))
 #
 # ## In practice
 #
-# - Decide and say: layer, heads, *n*, α, words or pieces, which tokens are in the graph.
+# - Decide and state: layer, heads, *n*, α, words or pieces, which tokens are in the graph.
 # - Compute the correlation from the **full** attention, then restrict the graph.
 # - Compare with shuffled attention before you interpret a picture.
 #

@@ -231,7 +231,7 @@ def my_graph(C, n):
     return oriented(joined(k, separating), separating)
 
 # %% [markdown]
-# Then the search: legal sets around the outcome from all heads, your order, your test of change, your rule when to stop.
+# Then the search: legal sets around the outcome from all heads, your order, your test of change, your rule for stopping.
 
 # %%
 sort, flipped, first_size = yours("6.1", in_order), yours("6.2", changed), yours("6.3", smallest_sets)
@@ -267,7 +267,7 @@ for name, found in (("both", mine & theirs), ("yours only", mine - theirs), ("th
     print(f"{name}: {'; '.join(' + '.join(sorted(s)) for s in found) or 'none'}")
 
 # %% [markdown]
-# Where the two differ, it is by the graphs: the package applies all rules, and looks twice before it believes a collider. Every set, yours or the package's, was confirmed by
+# Where the two differ, their graphs differ: the package applies all rules, and looks twice before it believes a collider. Every set, yours or the package's, was confirmed by
 # the model, so none of them is wrong.
 #
 # ## All of it in one call
@@ -350,7 +350,7 @@ check("6.a", "b")
 #
 # 1. **The search walks PDS-paths, not causal paths.** Such a path may pass ↔: it collects what can become dependent with the outcome once others are held fixed. That is a wider net than "possible causes".
 # 2. **The graph hides much.** Words left out, [CLS] itself, and everything that earlier layers mixed are hidden causes; a word and the outcome that both got something from there are joined by ↔. And at this *n* an edge that was missed leaves a wrong arrowhead behind (notebook 05).
-# 3. **The graph is of one layer; masking is of the whole model.** The graph says how the *last mixing* hangs together. Masking changes the input of all layers.
+# 3. **The graph is of one layer; masking is of the whole model.** The graph describes the *last mixing* only. Masking changes the input of all layers.
 #
 # So do not read the picture as "these words cause the prediction". Read: *the graph put them on the list, and masking them changed the answer*. Masking decides.
 #
@@ -390,7 +390,7 @@ ExplanationExplorer(model, review)
 # %% [markdown]
 # ## Simpler readers beside it
 #
-# Does one need a graph for this? Attention and gradients rank words too: mask the first of the ranking, then the first two, and so on until the prediction changes.
+# Do you need a graph for this? Attention and gradients rank words too: mask the first of the ranking, then the first two, and so on until the prediction changes.
 
 # %%
 def told(e):

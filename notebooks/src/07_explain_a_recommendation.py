@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Explain a recommendation
 #
-# "Because you watched …" is easily written. Is it true? For a sequential recommender it can be tested: hide those films from the model and look whether
+# "Because you watched …" is easily written. Is it true? For a sequential recommender it can be tested: hide those films from the model and see whether
 # it still recommends the same. This notebook explains a film recommendation as you explained a review, and meets two questions that only recommenders pose.
 #
 # | | |

@@ -195,7 +195,7 @@ norms = [np.linalg.norm(weights) for weights in (first, A, other)]
 print(f"norm {norms[0]:.2f}, of the attention itself {norms[1]:.2f}, of the other {norms[2]:.2f}")
 
 # %% [markdown]
-# **Two views.** *Brunner and others (2020), Bhardwaj and others (2021)*: since an infinity of attentions gives the same output, weights cannot explain it; show the effective part, or build layers where there is no choice.
+# **Two views.** *Brunner and others (2020), Bhardwaj and others (2021)*: since infinitely many attentions give the same output, weights cannot explain it; show the effective part, or build layers where there is no choice.
 # *Naim and Asher (2024)* answer that the argument proves too little. They compute an *efficient attention* that keeps what the output needs **and** remains a probability distribution, and show that it predicts what the model does. So being free is no reason to give up: one may choose a representative.
 #
 # Beside effective attention, on our head: the projection that also keeps the row sums, and the smallest *distribution* with the same output (there is exactly one; that it be the smallest is our choice, in their spirit).

@@ -63,7 +63,7 @@ run.frame()[["input", "method", "success", "size", "rank", "calls", "minimal"]].
 # | `cleann` | the search by graph of notebook 06, over all heads |
 # | `attention` | sorts words by the outcome's attention, and masks one, two, three … until the prediction changes |
 # | `random-at-equal-sizes` | tries, at each size, as many sets as the graphs of `cleann` allow, drawn at random: the control, mean of 20 draws |
-# | `permuted-at-equal-sizes` | the same graphs after their words changed places: as many sets, that hang together in the same way |
+# | `permuted-at-equal-sizes` | the same graphs after their words changed places: as many sets, connected in the same way |
 # | `attention-at-equal-sizes` | as many sets of each size, those with the largest summed attention |
 # | `leave-one-out` | sorts words by what masking each alone costs, then goes on like `attention` |
 # | `exhaustive` | every set by size: the true minimum, where the cap allows it |
@@ -257,8 +257,8 @@ for task, recorded_run in large.items():
 # How to read it:
 #
 # - *Better* and *worse* need an interval that leaves 0 out. *Not decided* is an answer too.
-# - The opponent matters. An order by attention never takes back a word, so a search over sets has an easy game against it. A rival with as many calls *in all* tries every single word before any pair, and hardly leaves size 1. Comparing that way misleads. So the strict rivals try as many sets *of each size* as the graphs allow; what then differs is the graph's choice.
-# - The real model has twelve heads, and their graphs together allow nearly every set: then the choice of sets cannot differ much from chance, whatever the graphs are worth. Of a reader that proposes everything one learns nothing.
+# - The opponent matters. An order by attention never takes back a word, so a search over sets beats it easily. A rival with as many calls *in all* tries every single word before any pair, and hardly leaves size 1. Comparing that way misleads. So the strict rivals try as many sets *of each size* as the graphs allow; what then differs is the graph's choice.
+# - The real model has twelve heads, and their graphs together allow nearly every set: then the choice of sets cannot differ much from chance, whatever the graphs are worth. A reader that proposes everything teaches nothing.
 # - On common successes the hard inputs are missing where one method failed. So look at the counted size beside it.
 #
 # ## Your own method

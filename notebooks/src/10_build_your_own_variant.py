@@ -151,7 +151,7 @@ pag = cl.learn_pag(Mixed(mixed), labels=list(mixed), selection_bias=False)
 print(", ".join(str(pag).splitlines()), "; separated by", pag.separating_set(0, 2))
 
 # %% [markdown]
-# Before you trust it: plant a chain, a fork and a collider, and look whether the right edge goes each time ("On your own", 3). In a terminal, `cleann-lite learn FILE.csv` does the first two.
+# Before you trust it: plant a chain, a fork and a collider, and see whether the right edge goes each time ("On your own", 3). In a terminal, `cleann-lite learn FILE.csv` does the first two.
 #
 # ## A small explorer
 #
@@ -409,6 +409,6 @@ cl.explain(gpt, "The acting is terrible, and the plot makes no")
 # - K. Zhang, J. Peters, D. Janzing, B. Schölkopf. *Kernel-based conditional independence test and application in causal discovery.* UAI 2011. arXiv:1202.3775.
 # - S. Abnar, W. Zuidema. *Quantifying Attention Flow in Transformers.* ACL 2020. arXiv:2005.00928.
 #
-# The one-page guide for researchers is [prototype a variant](../docs/prototype_a_variant.md).
+# The one-page guide for researchers is [prototype a variant](../docs/prototype_a_variant.md). Two replication projects of one to three days, each with a known answer and an open end, are at the end of [notebook 12](12_build_an_identifiable_layer.ipynb).
 #
 # **Next:** [11, ask whether the graph explains](11_ask_whether_the_graph_explains.ipynb)

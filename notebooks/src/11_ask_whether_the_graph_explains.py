@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Ask whether the graph explains
 #
-# A review gives no answer to the question that matters: did the graph find the words that the model really used? Nobody knows which those are. So make a model of which everybody knows it: train a small Transformer on a rule, check that it uses the rule, and ask every reader of this course for its words. Then take the weights away and see what is left of an explanation.
+# A review gives no answer to the question that matters: did the graph find the words that the model really used? Nobody knows which those are. So make a model for which the answer is known: train a small Transformer on a rule, check that it uses the rule, and ask every reader of this course for its words. Then take the weights away and see what is left of an explanation.
 #
 # | | |
 # |---|---|
@@ -41,7 +41,7 @@ check("9.a", "a")
 # %% [markdown]
 # ## Plant a rule
 #
-# Sentences of twelve words: fillers, and four words A, B, C, D that rules may read. The rule here: *A and B are both there*. A BERT of one layer (four heads, residual connections and layer norms as ever) learns to say whether it holds.
+# Sentences of twelve words: fillers, and four words A, B, C, D that rules may read. The rule here: *A and B are both there*. A BERT of one layer (four heads, residual connections and layer norms as usual) learns to say whether it holds.
 
 # %%
 rule = planted.RULES["together"]
@@ -49,7 +49,7 @@ model = planted.train(rule, layers=1, seed=0)
 print(f"rule: {rule.about}; learned in {model.steps} steps, right on {model.accuracy:.1%} of fresh sentences")
 
 # %% [markdown]
-# Being right is not yet *using the rule*: a model may use something that goes along with it. An **interchange intervention** (Geiger and others, 2021) asks directly: put the hidden state of some words from another sentence into this one, and look whether the answer
+# Being right is not yet *using the rule*: a model may use something that goes along with it. An **interchange intervention** (Geiger and others, 2021) asks directly: put the hidden state of some words from another sentence into this one, and see whether the answer
 # becomes what the rule says of the mixed sentence.
 
 # %%
@@ -177,7 +177,7 @@ show(
 display(Markdown(truth_record.planted_sets_table(planted_lines)))
 
 # %% [markdown]
-# The first row is the trap. About half of the sets are exactly right, and that sounds like success; the permuted graph, which knows nothing, does as well. The published graph allows so many sets that masking finds the right one among them. The other rows show graphs that choose.
+# The first row is the trap. About half of the sets are exactly right, and that sounds like success; the permuted graph, which knows nothing, does as well. The published graph allows enough sets for masking to find the right one among them. The other rows show graphs that choose.
 #
 # ## Reading against intervening
 #

@@ -80,8 +80,8 @@ check("12.a", "c")
 #
 # ## The experiment
 #
-# The recorded experiment (`python -m training identifiable`) trains a small classifier of one layer on four public sets, with several key sizes, both ways to combine, and several seeds. First its
-# small brother, live, on texts made up by a rule (so easy that accuracy says nothing); then the record of the real one. *null space* and *local* are the shares of texts and heads whose weights are determined by the
+# The recorded experiment (`python -m training identifiable`) trains a small classifier of one layer on four public sets, with several key sizes, both ways to combine, and several seeds. First a
+# small version, live, on texts made up by a rule (so easy that accuracy says nothing); then the record of the real one. *null space* and *local* are the shares of texts and heads whose weights are determined by the
 # output of the head, in the two senses; *layer* asks for the output of the layer. The standard layer concatenates, and its keys are as large as its values.
 #
 # The list below the table is about differences between runs alike in all else (same set, seed, and key size or way to combine). *Equal* is confirmed where every interval holds 0 and is short; *more identifiable* where some shares grow and none shrinks.

@@ -212,7 +212,7 @@ def common_marks(answer):
             ("where they differ there is a circle, 1, not an empty place.", np.where(right == 1, 0, right)),
             ("without an edge the entry stays 0: all members agree on that.", np.where(right == 0, 1, right)),
             ("you kept the first member's mark where they differ.", first),
-            ("you kept the last member's mark where they differ.", last),
+            ("where they differ there is a circle, 1, not an arrowhead (the last member has one).", last),
             (
                 "only the first two members were compared; all must agree.",
                 np.where(first == second, first, 1),

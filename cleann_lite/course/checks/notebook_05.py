@@ -105,9 +105,9 @@ def find_sink(answer):
                 "this is the largest single weight; take the mean over the tokens that look.",
                 (float(np.unravel_index(A.argmax(), A.shape)[1]), float(A.max())),
             ),
-            ("you averaged each row, which sums to 1: average over rows (axis=0).", (0.0, 1 / 6)),
+            ("every row has the mean 1/6, and so has A: average over the rows (axis=0).", (0.0, 1 / 6)),
             (
-                "you averaged each row, which sums to 1: average over rows (axis=0).",
+                "every row has the mean 1/6, and so has A: average over the rows (axis=0).",
                 (float(A.mean(axis=1).argmax()), float(A.mean(axis=1).max())),
             ),
             (

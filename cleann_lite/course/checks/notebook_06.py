@@ -129,7 +129,7 @@ def smallest_sets(answer):
                 ((0,), (1,), (2,)),
             ),
             ("all sets of the size came; return those that work.", ((0, 1), (0, 2), (1, 2))),
-            ("you returned after the first size, whether a set of it works or not.", ()),
+            ("no set was returned: go on to the next size until one works, and return what works.", ()),
             ("these are places in the list; return the sets.", (1, 2)),
             (
                 "the sets of every size came; return those of the first size that has one, in one list.",

@@ -24,7 +24,7 @@ def top_unseen(answer):
         tuple(unseen[:3]),
         [
             ("seen films are still in the list.", tuple(down[:3])),
-            ("you cut to k first and left out the seen ones afterwards, so that too few remain.",
+            ("too few remain: leave out the seen ones first, and then cut to k.",
              tuple(film for film in down[:3] if film not in SEEN)),
             ("the worst come first: argsort goes up; sort the negative scores.", tuple(unseen[::-1][:3])),
             ("these are the scores; return the numbers of the films.", tuple(SCORES[unseen[:3]])),
@@ -61,7 +61,7 @@ def rank_of(answer):
              tuple(np.argsort(-SCORES)[list(films)] + 1)),
             ("this is the score of the film; count the unseen films that have more.",
              tuple(SCORES[list(films)])),
-            ("one too many: does the film itself count among the better ones (>, not >=)?", tuple(above + 2)),
+            ("one too many: the best has rank 1; only higher scores count (>, not >=).", tuple(above + 2)),
         ],
     )  # fmt: skip
     return "Rank 1 is the recommendation itself."
@@ -82,10 +82,10 @@ def attention_baseline(answer):
         [
             ("the films are right; return them in ascending order.", (1, 3, 4)[::-1]),
             ("the films are right; return them as a tuple, in ascending order.", {1, 3, 4}),
-            ("all films came; did you begin with the least attended one?", (0, 1, 2, 3, 4)),
+            ("these are all films: begin with the most attended, then add one at a time.", (0, 1, 2, 3, 4)),
             ("the films were masked one at a time, not added to those before.", (0,)),
             ("this is how many films; return which.", (3,)),
-            ("return the tuple in the loop, as soon as it works.", None),
+            ("nothing was returned: let sizes run over 1 … n, return the tuple as soon as it works.", None),
             ("this is the whole order; stop at the first prefix that works.", (1, 3, 4, 0, 2)),
             ("this is one film too many: test the prefix before you add the next.", (0, 1, 3, 4)),
         ],

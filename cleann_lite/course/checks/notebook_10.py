@@ -37,7 +37,7 @@ def bic_independent(answer):
             verdicts(lambda r, n: r <= 0 or -n * np.log(1 - r**2) < np.log(n)),
         ),
         (
-            "every case came out independent: ln(1 − r²) is negative; is the minus sign before it there?",
+            "every case counts as independent: the gain −n ln(1 − r²) is never negative; is yours?",
             verdicts(lambda r, n: n * np.log(1 - r**2) < np.log(n)),
         ),
         ("n is missing: the gain is −n ln(1 − r²).", verdicts(lambda r, n: -np.log(1 - r**2) < np.log(n))),
