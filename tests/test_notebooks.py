@@ -173,9 +173,9 @@ def test_only_public_names_are_used(name):
         assert not taken or taken in public[module], f"{used} is not public"
 
 
-def test_the_first_example_is_certified_small_and_names_possible_causes():
+def test_the_first_example_is_certified_small_and_names_causes():
     pytest.importorskip("torch")
-    from cleann_lite import explain, load_model
+    from cleann_lite import Mark, explain, load_model
 
     review = re.search(r'^review = "(.+)"$', SOURCES[0].read_text(encoding="utf-8"), re.M)[1]
     found = explain(load_model("pocket-sentiment"), review)
@@ -183,7 +183,7 @@ def test_the_first_example_is_certified_small_and_names_possible_causes():
     pag = found.pags[first.head]
     assert found.certified is True and len(first.units) <= 2
     assert len(pag) <= 8 and (pag.marks != 0).sum() // 2 <= 12
-    assert all(pag.possible_ancestors[found.nodes.index(place), -1] for place in first.positions)
+    assert all(pag.marks[-1, found.nodes.index(place)] == Mark.TAIL for place in first.positions)
 
 
 SEEN_WHOLE = {"class Allergen:"}  # a protocol of five methods

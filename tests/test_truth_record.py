@@ -107,3 +107,75 @@ def test_a_rung_decides_only_where_the_whole_interval_is_on_one_side(figure, low
     assert tr.rung_verdict(line) == verdict
     row = next(r for r in tr.rungs_table([line]).splitlines() if r.startswith(f"| {tr.RUNGS[figure][0]} |"))
     assert f"{verdict}, {line['mean']:.3f}" in row or (not verdict and f"| {line['mean']:.3f}" in row)
+
+
+# --- what notebook 11 says of the records: after a new recording, read its sentences again ------------------
+
+FILMS, SENTENCES, REAL = "pocket-bert4rec", "pocket-sentiment", "minilm"
+
+
+def test_readings_bear_what_the_notebook_says():
+    lines = tr.read(data_path("recorded", "readings.csv"))
+    chosen = {model: tr.chosen(lines, model) for model in (FILMS, SENTENCES, REAL)}
+    paper = {
+        line["model"]: line
+        for line in tr._find(lines, split="test", heads="together", reading="0.0", candidates="legal")
+    }
+    for control in ("random", "permuted"):
+        assert tr.better(paper[FILMS], control) == tr.better(chosen[FILMS], control) == "better"
+        assert tr.better(chosen[REAL], control) == "better"
+        assert tr.better(chosen[SENTENCES], control) != "better"
+    assert tr.better(paper[SENTENCES], "random") == "not decided"
+    assert paper[REAL]["share"] > 0.9 and abs(paper[REAL]["size_random"]) < 0.02
+    assert tr.better(paper[FILMS], "attention") == "not decided"
+    assert tr.better(chosen[SENTENCES], "random") == "worse"
+    assert chosen[FILMS]["reading"] != chosen[SENTENCES]["reading"]
+    for line in [*chosen.values(), *paper.values()]:
+        assert tr.better(line, "attention") != "better" and tr.better(line, "leave-one-out") != "better"
+
+
+def test_planted_rules_bear_what_the_notebook_says(planted):
+    def mean(reading, reader, layers):
+        return np.mean([x["auc"] for x in tr._find(planted, reading=reading, reader=reader, layers=layers)])
+
+    for depth in (1.0, 2.0, 3.0):
+        assert 0.4 < mean("0.0", "edge", depth) < 0.55
+        assert mean("", "leave-one-out", depth) > 0.98
+        assert mean("rollout", "edge", depth) <= mean("rollout", "attention row", depth)
+    assert mean("norms", "edge", 1.0) > 0.9 > mean("norms", "edge", 2.0) > mean("norms", "edge", 3.0)
+    assert mean("rollout", "edge", 3.0) > mean("norms", "edge", 3.0) + 0.1
+    for depth in (1.0, 2.0, 3.0):
+        for reading in tr.READINGS:
+            part = tr._find(planted, reading=reading, reader="edge", layers=depth)
+            exact, permuted = (np.mean([x[figure] for x in part]) for figure in ("exact", "permuted"))
+            assert exact < permuted + 0.05 if reading == "0.0" else exact > 2 * permuted
+
+
+def test_shuffled_weights_bear_what_the_notebook_says():
+    lines = tr.read(data_path("recorded", "randomised.csv"))
+    for model in (FILMS, SENTENCES):
+        for line in lines:
+            if line["model"] == model and line["stage"] != "trained":
+                assert line["edges"] < 0.5
+                if line["reading"] == "0.0":
+                    assert abs(line["success"] - line["success_random"]) < 0.12 and line["success"] > 0.4
+                else:
+                    assert line["success"] <= 0.25
+
+
+def test_rungs_bear_what_the_notebook_says():
+    lines = tr.read(data_path("recorded", "rungs.csv"))
+    said = {
+        (line["model"], line["figure"], line["reading"]): tr.rung_verdict(line)
+        for line in lines
+        if line["figure"] in tr.RUNGS
+    }
+    for reading in ("0.0", "norms", "values"):
+        assert said[FILMS, "own head: same", reading] == "informative"
+        assert said[FILMS, "own head: as_good", reading] == "not falsified"
+        assert said[SENTENCES, "own head: as_good", reading] == "not decided"
+        assert said[SENTENCES, "other head: as_good", reading] == "falsified"
+    more = {key for key, verdict in said.items() if verdict in ("more", "less")}
+    assert more <= {(FILMS, "everywhere: more", "norms"), (FILMS, "everywhere: more", "values")}
+    lowers = [line["mean"] for line in lines if line["figure"] == "lowers"]
+    assert min(lowers) > 0.5 and max(lowers) < 1

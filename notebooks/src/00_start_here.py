@@ -26,13 +26,13 @@ from cleann_lite.course import check
 
 # %%
 model = cl.load_model("pocket-sentiment")
-review = "A talented cast is wasted on a dull script."
+review = "The effects are cheap, but the story is charming and funny."
 explanation = cl.explain(model, review)
 explanation
 
 # %% [markdown]
 # Read it from the top. First what the model **predicts**. Then the **smallest set** of words found: mask them (put a blank, `[MASK]`, in their place), and the model changes its mind.
-# The picture shows the causal graph around the prediction in which the set was found. An arrow with a circle at a word says that the word *may be* a cause of the prediction. Here that holds for both words; it need not, and notebook 06 says why. Notebook 03 teaches to read such
+# The picture shows the causal graph around the prediction in which the set was found. An arrow from a word to the prediction says that the word is one of its causes. Here that holds for both words of the set; it need not, and notebook 06 says why. Notebook 03 teaches to read such
 # graphs, notebook 02 explains the α and *n* of the last line; you need neither yet.
 #
 # An explanation is a sentence about *the model*, not about the film and not about language: "had you not read these words, you would have said something else".

@@ -259,9 +259,9 @@ readings = {line["model"]: truth_record.READINGS[line["reading"]] for line in pi
 print(f"and the reading chosen differs: {readings}")
 
 # %% [markdown]
-# *What this lets one say:* for **films**, the published graph chooses clearly better than random sets and than its own names permuted; and the attention sum, the row that it was made of, chooses as well. For **sentences** it does not: in the pocket model it is not told apart from random sets, and in the real MiniLM it allows nearly every set, so there is hardly a choice to judge (a hundredth of a word). A reading picked on validation inputs makes the gain larger for films and for MiniLM; for the pocket model on sentences the gain does not last on the test inputs.
+# *What this lets one say:* for **films**, the published graph chooses clearly better than random sets and than its own names permuted; and the attention sum, the row that it was made of, chooses as well. For **sentences** it hardly does: in the pocket model it is not told apart from random sets, and in the real MiniLM it allows nearly every set, so there is hardly a choice to judge (a hundredth of a word). With the chosen reading the graph of MiniLM chooses better than random sets and than its permuted names; that of the pocket model does not.
 #
-# *What it does not let one say:* that one reading is best. It is another one for each model, and none beats the attention sum by a decided margin, nor leave-one-out anywhere. That is why `residual=0.0`, the paper's, stays the default of `cl.explain`, and the others are an option. Look at the column *inputs*, too: MiniLM was tried on few.
+# *What it does not let one say:* that some reading is best. Films and sentences ask for different ones, none beats the attention sum by a decided margin, none leave-one-out, and on one of the three models the chosen reading does worse than random sets. That is why `residual=0.0`, the paper's, stays the default of `cl.explain`, and the others are an option. Look at the column *inputs*, too: MiniLM was tried on few.
 
 # %% tags=["question"]
 check("11.c", "b")
@@ -319,7 +319,7 @@ for model in ("pocket-sentiment", "pocket-bert4rec"):
     display(show(truth_record.randomised_figure(part), alt))
 
 # %% [markdown]
-# *What this lets one say:* most edges go with the weights, in every reading: at once, and down to what permuted names share, or near it. The published reading keeps most of its success without them, about as much as random sets have; so success alone does not speak for its graph (for films the *size* of the sets did, above). With the residual by norms, success falls with the weights: there it depended on what was learned.
+# *What this lets one say:* most edges go with the weights, in every reading: at once, and down to what permuted names share, or near it. The published reading keeps most of its success without them, about as much as random sets have; so success alone does not speak for its graph (for films the *size* of the sets did, above). With the residual by norms, success falls with the weights: there it depended on what was learned (the graphs of shuffled weights are nearly empty).
 #
 # *What it does not let one say:* that a reading which passes is right. It may depend on the weights and still name the wrong words; only a planted rule shows that.
 #
@@ -339,7 +339,7 @@ for model in ("pocket-sentiment", "pocket-bert4rec"):
     display(Markdown(f"{model}, {min(inputs):.0f} to {max(inputs):.0f} inputs:\n\n" + truth_record.rungs_table(part)))
 
 # %% [markdown]
-# *What this lets one say:* a graph of **films** is informative and holds in its own head. A graph of a **sentence** is refuted by another head of the same layer: it is a graph of one head, not of the sentence. Most words of the sets push the way one expects, some push the other way. With few exceptions, edges kept change the prediction neither more nor less than edges removed, at equal attention, or the inputs are too few to tell.
+# *What this lets one say:* a graph of **films** is informative and holds in its own head. A graph of a **sentence** is refuted by another head of the same layer: it is a graph of one head, not of the sentence. Most words of the sets push the way one expects, some push the other way. The knock-outs decide little: at equal attention, edges that were kept mostly change the prediction neither more nor less than edges that were removed, or the inputs are too few to tell. Where a cell says *more*, it is for films, with the residual in the graph, in all layers at once.
 #
 # *What it does not let one say:* that a sentence's graph is "not falsified" in its own head. Its interval reaches over the 5 %, so the answer is *not decided*. That is less than "passed".
 #
@@ -351,7 +351,7 @@ for model in ("pocket-sentiment", "pocket-bert4rec"):
 # | edges of the published reading name the words that matter | not where the truth is known: chance |
 # | with the residual connection in the mixing they do | for one layer; less with depth, unless the layers are rolled out |
 # | the sets that are reported change the prediction | always: it was tried |
-# | the graph chooses them better than random sets do | for films, yes; for sentences, not as published |
+# | the graph chooses them better than random sets do | for films, yes; for sentences, hardly as published |
 # | the graph chooses better than the attention row it was made of | for films by a point of success at most (notebook 09); else not |
 # | a graph of one head holds for the next | for sentences, no: it is falsified there |
 #
