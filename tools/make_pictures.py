@@ -11,9 +11,9 @@ from cleann_lite.drawing.svg import box_svg, edge_svg
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 REVIEWS = (
-    "A great director and a great cast, and somehow the result is a dreary bore.",
+    "What a dreary mess, for all its wonderful cast.",
+    "A talented director and a great score, and yet the film is a dreary mess.",
     "The plot is thin but the actors are wonderful.",
-    "A dull, lifeless film with wooden acting.",
 )
 LEVELS = (1e-6, 1e-5, 1e-4, 3e-4, 0.001, 0.003, 0.01, 0.02, 0.05, 0.1)
 MIDDLE = 0.01

@@ -75,7 +75,7 @@ def test_a_text_that_is_too_faint_is_found(browser):
 def test_a_page_follows_the_system(browser, tmp_path, scheme, width):
     cl = pytest.importorskip("cleann_lite")
     pytest.importorskip("torch")
-    text = "A great director and a great cast, and somehow the result is a dreary bore."
+    text = "What a dreary mess, for all its wonderful cast."
     found = cl.explain(cl.load_model("pocket-sentiment"), text)
     (tmp_path / "page.html").write_text(found.to_html(), encoding="utf-8")
     page = browser.new_page(color_scheme=scheme, viewport={"width": width, "height": 900})
