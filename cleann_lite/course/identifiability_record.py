@@ -39,6 +39,11 @@ class Run:
     seconds: float
     layers: int = 1
 
+    @property
+    def task(self) -> str:
+        """Its set of texts, with the depth where that is not one layer."""
+        return self.set if self.layers == 1 else f"{self.set}, {self.layers} layers"
+
 
 def read_runs(path: Path) -> list[Run]:
     """Runs recorded in a file; an empty list if the file is missing."""
@@ -73,10 +78,10 @@ def _write(path: Path, rows: list[dict]) -> None:
 def summary(runs) -> list[dict]:
     """Per set, way to combine and key size: accuracy with its 95 % interval over seeds, and the shares."""
     runs, rows = list(runs), []
-    for name in dict.fromkeys(r.set for r in runs):
+    for name in dict.fromkeys(r.task for r in runs):
         for combine in ("concat", "add"):
             for key_size in sorted({r.key_size for r in runs}):
-                cell = [r for r in runs if (r.set, r.combine, r.key_size) == (name, combine, key_size)]
+                cell = [r for r in runs if (r.task, r.combine, r.key_size) == (name, combine, key_size)]
                 if cell:
                     mean, half = interval([r.accuracy for r in cell])
                     shares = ("null_space", "local", "condition", "layer_null_space", "layer_local", "tokens")
@@ -115,7 +120,7 @@ def paired(runs, name: str, attribute: str, first, second, of: str = "accuracy")
     0.6
     """
     rest = [part for part in ("combine", "key_size", "seed") if part != attribute]
-    found = {(getattr(r, attribute), *(getattr(r, part) for part in rest)): r for r in runs if r.set == name}
+    found = {(getattr(r, attribute), *(getattr(r, part) for part in rest)): r for r in runs if r.task == name}
     return [
         getattr(r, of) - getattr(found[second, *others], of)
         for (value, *others), r in found.items()
@@ -126,7 +131,7 @@ def paired(runs, name: str, attribute: str, first, second, of: str = "accuracy")
 def differences(runs) -> list[str]:
     """Per set: how much more accurate added heads are than concatenated ones, paired by key size and seed."""
     runs, lines = list(runs), []
-    for name in dict.fromkeys(r.set for r in runs):
+    for name in dict.fromkeys(r.task for r in runs):
         if pairs := paired(runs, name, "combine", "add", "concat"):
             mean, half = interval(pairs)
             change = f"add - concat = {100 * mean:+.2f} ± {100 * half:.2f} points"
@@ -157,7 +162,7 @@ def verdict(runs) -> list[str]:
 
 
 def _equal(runs, attribute: str, first, second) -> str:
-    found = {r.set: interval(paired(runs, r.set, attribute, first, second)) for r in runs}
+    found = {r.task: interval(paired(runs, r.task, attribute, first, second)) for r in runs}
     apart = {name: both for name, both in found.items() if abs(both[0]) > both[1]}
     if apart:
         shown = (
@@ -172,7 +177,7 @@ def _equal(runs, attribute: str, first, second) -> str:
 
 
 def _gained(runs, *shares: str) -> str:
-    names = dict.fromkeys(r.set for r in runs)
+    names = dict.fromkeys(r.task for r in runs)
     gains = [
         gain
         for share in shares
