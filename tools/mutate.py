@@ -14,6 +14,7 @@ reason.
 import argparse
 import ast
 import copy
+import difflib
 import gc
 import importlib.machinery
 import inspect
@@ -248,7 +249,9 @@ def forked(work, cpu_seconds, log=os.devnull):
 
 def record_coverage(clone, room, file):
     """Which test runs which line of a room, and the seconds of each test; kept in a file."""
-    known = json.loads(file.read_text()) if file.exists() else {"lines": {}, "seconds": {}, "bad": []}
+    known = {"lines": {}, "seconds": {}, "bad": [], "sources": {}}
+    if file.exists():
+        known = _moved(json.loads(file.read_text()), clone)
     names = [f"tests/test_{name}.py" for name in TESTS[room].split()]
     have = {test.split("::")[0] for test in (*known["seconds"], *known["bad"])}
     names = [name for name in names if Path(name).exists() and name not in have]
@@ -272,6 +275,7 @@ def record_coverage(clone, room, file):
                 lines[str(line)] = sorted(tests | set(lines.get(str(line), ())))
         known["seconds"] |= {k: v for k, v in durations.seconds.items() if k not in durations.bad}
         known["bad"] += sorted(durations.bad)
+        known["sources"] = {m: _source(clone, m) for m in MODULES}
         file.write_text(json.dumps(known))
         return 0
 
@@ -279,6 +283,20 @@ def record_coverage(clone, room, file):
     if code != 0 or not file.exists():
         sys.exit(f"the tests of {room} did not run in the clone: {code}; see {file}.log")
     return json.loads(file.read_text())
+
+
+def _source(clone, module):
+    return (clone / "cleann_lite" / f"{module}.py").read_text(encoding="utf-8").splitlines()
+
+
+def _moved(known, clone):
+    """What an earlier version's lines say of the lines of this one."""
+    for module, lines in known["lines"].items():
+        before, now, moved = known["sources"].get(module), _source(clone, module), {}
+        for old, new, size in difflib.SequenceMatcher(None, before, now, False).get_matching_blocks():
+            moved |= {str(new + i): lines[str(old + i)] for i in range(1, size + 1) if str(old + i) in lines}
+        known["lines"][module] = moved
+    return known
 
 
 def tests_of(mutant, known, limit):
@@ -359,7 +377,7 @@ class Judge:
     def pytest_runtestloop(self, session):
         living = {}
         for thing in gc.get_objects():
-            if isinstance(thing, types.FunctionType):
+            if type(thing) is types.FunctionType:  # isinstance would ask lazy modules, which warn
                 code = thing.__code__
                 living.setdefault((code.co_filename, code.co_qualname, code.co_firstlineno), []).append(thing)
         items = {item.nodeid: item for item in session.items}
