@@ -9,9 +9,11 @@ Source: the key's role, Bhardwaj, Majumder, Poria, Hovy, More Identifiable yet E
 Transformers for Text Classification, ACL 2021, section 4; the Jacobian and the search are our own algebra.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.linalg import block_diag
 
 _ROW_SUM = 1e-3  # half-precision recordings stray this far
@@ -38,12 +40,12 @@ class LocalTest:
     condition: float
 
     @property
-    def identifiable(self):
+    def identifiable(self) -> bool:
         """True when every change of the query that changes the weights changes the output."""
         return self.rank == self.needed
 
 
-def softmax_attention(query, key):
+def softmax_attention(query: ArrayLike, key: ArrayLike) -> np.ndarray:
     """Attention of queries (m, d_k) to keys (n, d_k): softmax(query keyᵀ / √d_k), (m, n) float64.
 
     >>> softmax_attention([[0.0, 0.0]], [[1.0, 2.0], [3.0, 4.0]])
@@ -55,7 +57,7 @@ def softmax_attention(query, key):
     return weights / weights.sum(axis=-1, keepdims=True)
 
 
-def local_test(row, key, value, tolerance=None):
+def local_test(row: ArrayLike, key: ArrayLike, value: ArrayLike, tolerance: float | None = None) -> LocalTest:
     """Rank test: does the output of the head determine this row among all rows that the head can make nearby?
 
     Parameters
@@ -82,14 +84,20 @@ def local_test(row, key, value, tolerance=None):
     """
     value, resolution = checked_value(value)
     key, key_resolution = checked_value(key, "key")
-    row = checked_attention(np.asarray(row)[None], len(value))[0]
+    rows = checked_attention(np.asarray(row)[None], len(value))
     if len(key) != len(value):
         raise ValueError(f"key and value must have a row per token: got {len(key)} and {len(value)} rows")
     tolerance = max(resolution, key_resolution) if tolerance is None else tolerance
-    return _rank_test(*_reduced_jacobian(row, key, value, tolerance), tolerance)
+    return _rank_test(*_reduced_jacobian(rows[0], key, value, tolerance), tolerance)
 
 
-def joint_local_test(rows, keys, values, combine="concat", tolerance=None):
+def joint_local_test(
+    rows: Sequence[ArrayLike],
+    keys: Sequence[ArrayLike],
+    values: Sequence[ArrayLike],
+    combine: str = "concat",
+    tolerance: float | None = None,
+) -> LocalTest:
     """The local test of one row of all heads together, given the output of the layer only.
 
     Concatenated heads (and an invertible output projection) stay apart; added heads may make up for each
@@ -125,7 +133,7 @@ def joint_local_test(rows, keys, values, combine="concat", tolerance=None):
     resolution = max(checked_value(part)[1] for part in (*keys, *values))
     tolerance = resolution if tolerance is None else tolerance
     parts = [
-        _reduced_jacobian(np.asarray(row), *map(np.asarray, (key, value)), tolerance)
+        _reduced_jacobian(np.asarray(row), np.asarray(key), np.asarray(value), tolerance)
         for row, key, value in zip(rows, keys, values, strict=True)
     ]
     needed = sum(count for _, count in parts)
@@ -134,14 +142,16 @@ def joint_local_test(rows, keys, values, combine="concat", tolerance=None):
     return _rank_test(joint, needed, tolerance)
 
 
-def _reduced_jacobian(row, key, value, tolerance):
+def _reduced_jacobian(
+    row: np.ndarray, key: np.ndarray, value: np.ndarray, tolerance: float
+) -> tuple[np.ndarray, int]:
     """J in the directions of the query that change the attention at all, and their number."""
     _, sizes, directions = np.linalg.svd(key - key.mean(axis=0), full_matrices=False)
     needed = int(np.sum(sizes > tolerance * sizes[0])) if sizes[0] > 0 else 0
     return _jacobian(row[None], key @ directions[:needed].T, value)[0], needed
 
 
-def _rank_test(jacobian, needed, tolerance):
+def _rank_test(jacobian: np.ndarray, needed: int, tolerance: float) -> LocalTest:
     if needed == 0:
         return LocalTest(0, 0, 1.0)
     singular = np.linalg.svd(jacobian, compute_uv=False)
@@ -171,7 +181,15 @@ class GeneratableAttention:
     output_error: float
 
 
-def generatable_attention(query, key, value, starts=64, smallest=1e-3, tolerance=1e-10, seed=0):
+def generatable_attention(
+    query: ArrayLike,
+    key: ArrayLike,
+    value: ArrayLike,
+    starts: int = 64,
+    smallest: float = 1e-3,
+    tolerance: float = 1e-10,
+    seed: int = 0,
+) -> GeneratableAttention | None:
     """Search other queries whose attention differs and whose output does not; None if no row has one.
 
     Damped Gauss-Newton from random queries around the original, at several distances. In general there is a
@@ -232,7 +250,14 @@ def generatable_attention(query, key, value, starts=64, smallest=1e-3, tolerance
     return GeneratableAttention(new_query, new_attention, moved, error)
 
 
-def _gauss_newton(query, key, value, output, tolerance, steps=80):
+def _gauss_newton(
+    query: np.ndarray,
+    key: np.ndarray,
+    value: np.ndarray,
+    output: np.ndarray,
+    tolerance: float,
+    steps: int = 80,
+) -> np.ndarray:
     """Levenberg-Marquardt on softmax(K q/√d_k)ᵀT = output, for a batch of queries (s, d_k) at once."""
     scale = 1 / np.sqrt(key.shape[1])
     damping = np.full(len(query), 1e-2)
@@ -258,7 +283,7 @@ def _gauss_newton(query, key, value, output, tolerance, steps=80):
     return query
 
 
-def _jacobian(weights, key, value):
+def _jacobian(weights: np.ndarray, key: np.ndarray, value: np.ndarray) -> np.ndarray:
     """Tᵀ(diag(a) - a aᵀ)K for a batch of rows a (s, n): (s, d, d_k), by keys centred at their own mean."""
     centred = key - (weights @ key)[:, None, :]
     return value.T @ (weights[:, :, None] * centred)
@@ -267,7 +292,7 @@ def _jacobian(weights, key, value):
 # --- shared with identifiability ----------------------------------------------------------------------
 
 
-def attention_distance(attention, other):
+def attention_distance(attention: ArrayLike, other: ArrayLike) -> np.ndarray:
     """Share of the attention of each row that lies elsewhere: total variation, 0 (same) to 1 (disjoint).
 
     >>> attention_distance([[0.5, 0.5, 0.0]], [[0.0, 0.5, 0.5]])
@@ -277,12 +302,12 @@ def attention_distance(attention, other):
     return np.abs(attention - other).sum(axis=-1) / 2
 
 
-def resolution_of(dtype, shape):
+def resolution_of(dtype: np.dtype, shape: tuple[int, ...]) -> float:
     kind = dtype if np.issubdtype(dtype, np.floating) else np.dtype(np.float64)
     return max(shape) * float(np.finfo(kind).eps)
 
 
-def checked_value(value, name="value"):
+def checked_value(value: ArrayLike, name: str = "value") -> tuple[np.ndarray, float]:
     value = np.asarray(value)
     if value.ndim != 2 or 0 in value.shape:
         raise ValueError(f"{name} must be a matrix (tokens, size): got shape {value.shape}")
@@ -294,7 +319,7 @@ def checked_value(value, name="value"):
     return value, resolution
 
 
-def checked_attention(attention, n, stochastic=True):
+def checked_attention(attention: ArrayLike, n: int, stochastic: bool = True) -> np.ndarray:
     attention = np.asarray(attention, dtype=np.float64)
     if attention.ndim != 2 or attention.shape[1] != n or not len(attention):
         raise ValueError(f"attention must have a column per row of value, (m, {n}): got {attention.shape}")

@@ -21,6 +21,7 @@ Classification, ACL 2021 (the row sums, the role of the key).
 """
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.optimize import linprog
 
 from .head_reach import (
@@ -54,7 +55,7 @@ __all__ = [
 # --- the null space ---------------------------------------------------------------------------------------
 
 
-def null_space_dimension(value, sum_to_one=False, tolerance=None):
+def null_space_dimension(value: ArrayLike, sum_to_one: bool = False, tolerance: float | None = None) -> int:
     """Dimension of the null space of a head: how many independent row shifts leave its output unchanged.
 
     Parameters
@@ -93,7 +94,7 @@ def null_space_dimension(value, sum_to_one=False, tolerance=None):
     return value.shape[0] - basis.shape[1]
 
 
-def joint_null_space_dimension(values, combine="concat"):
+def joint_null_space_dimension(values: ArrayLike, combine: str = "concat") -> int:
     """Dimension of the row shifts of *all* heads together that leave the output of the layer unchanged.
 
     One row of the layer sees the heads' outputs only after they are concatenated (and sent through an
@@ -135,7 +136,7 @@ def joint_null_space_dimension(values, combine="concat"):
     return heads * n - int(np.sum(_left_singular(stacked, resolution)[1]))
 
 
-def effective_attention(attention, value, tolerance=None):
+def effective_attention(attention: ArrayLike, value: ArrayLike, tolerance: float | None = None) -> np.ndarray:
     """Effective attention A T T⁺: the part of the attention that reaches the output of the head.
 
     It gives the same output, and of all matrices that do it has the smallest norm; its rows are neither
@@ -177,7 +178,14 @@ def effective_attention(attention, value, tolerance=None):
 # --- another valid attention ------------------------------------------------------------------------------
 
 
-def equivalent_attention(attention, value, allowed=None, direction=None, tolerance=1e-9, smallest=1e-9):
+def equivalent_attention(
+    attention: ArrayLike,
+    value: ArrayLike,
+    allowed: ArrayLike | None = None,
+    direction: ArrayLike | None = None,
+    tolerance: float = 1e-9,
+    smallest: float = 1e-9,
+) -> np.ndarray | None:
     """Another valid attention with the same head output, as far away as linear programs find, or None.
 
     Each row is moved on its own within {x >= 0, sum x = 1, xᵀT = aᵀT}. The distance to a is convex, so its
@@ -251,7 +259,14 @@ def equivalent_attention(attention, value, allowed=None, direction=None, toleran
     return None if np.array_equal(other, attention) else other
 
 
-def _far_corner(row, basis, target, allowed, goal, climbs=4):
+def _far_corner(
+    row: np.ndarray,
+    basis: np.ndarray,
+    target: np.ndarray,
+    allowed: np.ndarray,
+    goal: np.ndarray | None,
+    climbs: int = 4,
+) -> np.ndarray | None:
     """A corner of {x >= 0 on allowed, basisᵀx = target}: farthest along goal, or far from row."""
     columns = np.flatnonzero(allowed)
     best, distance = None, 0.0
@@ -269,7 +284,9 @@ def _far_corner(row, basis, target, allowed, goal, climbs=4):
     return best
 
 
-def _corner(cost, basis, target, columns):
+def _corner(
+    cost: np.ndarray, basis: np.ndarray, target: np.ndarray, columns: np.ndarray
+) -> np.ndarray | None:
     """Minimise costᵀx over {x >= 0 on columns, basisᵀx = target}, the equations exact; None if empty."""
     solved = linprog(
         cost[columns],
@@ -292,7 +309,7 @@ def _corner(cost, basis, target, columns):
     return x
 
 
-def _pulled_back(row, found, value, tolerance):
+def _pulled_back(row: np.ndarray, found: np.ndarray, value: np.ndarray, tolerance: float) -> np.ndarray:
     """The point nearest to found on the way from row at which the output still agrees within tolerance."""
     error = np.abs((found - row) @ value).max(initial=0.0)
     if error <= tolerance:
@@ -303,7 +320,7 @@ def _pulled_back(row, found, value, tolerance):
 # --- the singular vectors behind all of it -----------------------------------------------------------------
 
 
-def _checked_allowed(allowed, attention):
+def _checked_allowed(allowed: ArrayLike | None, attention: np.ndarray) -> np.ndarray:
     if allowed is None:
         return np.ones(attention.shape, dtype=bool)
     allowed = np.asarray(allowed, dtype=bool)
@@ -314,23 +331,23 @@ def _checked_allowed(allowed, attention):
     return allowed
 
 
-def _unit_scale(value):
+def _unit_scale(value: np.ndarray) -> np.ndarray:
     """Value scaled to the size of a column of ones, so that both count alike in a rank."""
     size = np.linalg.norm(value, 2)
     return value * (np.sqrt(len(value)) / size) if size > 0 else value
 
 
-def _left_singular(matrix, tolerance):
+def _left_singular(matrix: np.ndarray, tolerance: float) -> tuple[np.ndarray, np.ndarray]:
     left, sizes, _ = np.linalg.svd(matrix, full_matrices=False)
     return left, sizes > tolerance * sizes[0] if sizes[0] > 0 else np.zeros(len(sizes), dtype=bool)
 
 
-def _column_space(value, tolerance, sum_to_one=False):
+def _column_space(value: np.ndarray, tolerance: float, sum_to_one: bool = False) -> np.ndarray:
     """Orthonormal basis (n, rank) of the columns of T, or of [T, 1]."""
     matrix = np.column_stack([_unit_scale(value), np.ones(len(value))]) if sum_to_one else value
     left, kept = _left_singular(matrix, tolerance)
     return left[:, kept]
 
 
-def _project(basis, vector):
+def _project(basis: np.ndarray, vector: np.ndarray) -> np.ndarray:
     return basis @ (basis.T @ vector)

@@ -28,8 +28,10 @@ References
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Real
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 READINGS = ("norms", "values", "rollout")
 
@@ -53,7 +55,13 @@ class LayerMixing:
     values: np.ndarray
 
 
-def layer_mixing(hidden, attention, values, output, gain=None) -> LayerMixing:
+def layer_mixing(
+    hidden: ArrayLike,
+    attention: ArrayLike,
+    values: ArrayLike,
+    output: ArrayLike,
+    gain: ArrayLike | None = None,
+) -> LayerMixing:
     """Measure how one layer mixes its tokens, from its weights and its input.
 
     Parameters
@@ -87,7 +95,7 @@ def layer_mixing(hidden, attention, values, output, gain=None) -> LayerMixing:
     passed = by_head @ output.reshape(heads, -1, output.shape[1])
     update = np.einsum("hij,hjd->id", attention, passed)
 
-    def size(vectors):
+    def size(vectors: np.ndarray) -> np.ndarray:
         if gain is not None:
             vectors = (vectors - vectors.mean(axis=-1, keepdims=True)) * np.asarray(gain, np.float64)
         return np.linalg.norm(vectors, axis=-1)
@@ -98,7 +106,7 @@ def layer_mixing(hidden, attention, values, output, gain=None) -> LayerMixing:
     return LayerMixing(attention, share, size(passed))
 
 
-def mixed_attention(attention, share) -> np.ndarray:
+def mixed_attention(attention: ArrayLike, share: ArrayLike) -> np.ndarray:
     """``Ã = (1 − r) A + r I``: attention with the residual connection in it.
 
     Parameters
@@ -151,19 +159,19 @@ def rolled_out(layers: Sequence[LayerMixing]) -> np.ndarray:
     return mixed_attention(last.attention, last.residual) @ flow
 
 
-def check_residual(residual) -> None:
+def check_residual(residual: Any) -> None:
     """Raise ValueError unless a residual is a number from 0 to below 1 or the name of a reading."""
     if isinstance(residual, str):
         if residual not in READINGS:
             raise ValueError(f"residual must be a number or one of {', '.join(READINGS)}: got {residual!r}")
-    elif not isinstance(residual, Real) or isinstance(residual, bool) or not 0 <= residual < 1:
+    elif isinstance(residual, bool) or not isinstance(residual, Real) or not 0 <= float(residual) < 1:
         raise ValueError(
             f"residual must lie in [0, 1), or be a name of {', '.join(READINGS)}: got {residual!r}"
         )
 
 
 def read_attention(
-    attention, residual, mixing: Sequence[LayerMixing] | None = None, layer: int = -1
+    attention: ArrayLike, residual: float | str, mixing: Sequence[LayerMixing] | None = None, layer: int = -1
 ) -> np.ndarray:
     """Attention of one layer as the structural equation model reads it.
 

@@ -22,11 +22,12 @@ from dataclasses import dataclass, field
 
 import networkx as nx
 import numpy as np
+from numpy.typing import ArrayLike
 
 _ROW_SUM_TOLERANCE = 0.02  # half precision, or three printed decimals over forty tokens
 
 
-def _checked_attention(attention) -> np.ndarray:
+def _checked_attention(attention: ArrayLike) -> np.ndarray:
     given = np.asarray(attention)
     if given.ndim != 2 or given.shape[0] != given.shape[1] or given.size == 0:
         raise ValueError(f"attention must be square with rows that sum to 1: got shape {given.shape}")
@@ -43,7 +44,7 @@ def _checked_attention(attention) -> np.ndarray:
     return matrix
 
 
-def attention_covariance(attention) -> np.ndarray:
+def attention_covariance(attention: ArrayLike) -> np.ndarray:
     """Covariance ``A Aᵀ`` of the tokens under one head's attention.
 
     Parameters
@@ -65,7 +66,7 @@ def attention_covariance(attention) -> np.ndarray:
     return (covariance + covariance.T) / 2
 
 
-def attention_correlation(attention) -> np.ndarray:
+def attention_correlation(attention: ArrayLike) -> np.ndarray:
     """Correlation of the tokens under one head's attention: the cosine between attention rows.
 
     Parameters
@@ -99,7 +100,7 @@ def attention_correlation(attention) -> np.ndarray:
     return correlation
 
 
-def words_attention(attention, groups: Iterable[Sequence[int]]) -> np.ndarray:
+def words_attention(attention: ArrayLike, groups: Iterable[Sequence[int]]) -> np.ndarray:
     """Merge the word-pieces of each word: attention *to* a word adds up, attention *from* it is the average.
 
     Parameters

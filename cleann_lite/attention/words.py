@@ -7,6 +7,7 @@ without spaces whatever the tokenizer takes as one piece.
 """
 
 import unicodedata
+from collections.abc import Sequence
 
 _SENTENCE_ENDS, _CLOSING = (".", "!", "?", "…", "。", "！", "？"), {'"', "'", "”", "’", "»", ")", "]", "''"}
 _STRAIGHT = {'"', "'"}
@@ -37,16 +38,16 @@ FUNCTION_WORDS = frozenset(
 )
 
 
-def _is_word_character(character):
+def _is_word_character(character: str) -> bool:
     return unicodedata.category(character)[0] in "LNM" or character == "_"
 
 
-def _is_unspaced(character):
+def _is_unspaced(character: str) -> bool:
     code = ord(character)
     return any(first <= code <= last for first, last in _UNSPACED)
 
 
-def _is_modifier(character):
+def _is_modifier(character: str) -> bool:
     """Characters that belong to the emoji before them."""
     code = ord(character)
     return (
@@ -56,11 +57,11 @@ def _is_modifier(character):
     )
 
 
-def _is_regional(character):
+def _is_regional(character: str) -> bool:
     return 0x1F1E6 <= ord(character) <= 0x1F1FF
 
 
-def _joins(text, index, start):
+def _joins(text: str, index: int, start: int) -> bool:
     """Whether the mark at ``index`` holds two parts of one word together."""
     if index + 1 >= len(text) or not _is_word_character(text[index + 1]) or _is_unspaced(text[index + 1]):
         return False
@@ -78,7 +79,7 @@ def _joins(text, index, start):
     )
 
 
-def _word_end(text, start):
+def _word_end(text: str, start: int) -> int:
     end = start + 1
     while end < len(text):
         if _is_word_character(text[end]) and not _is_unspaced(text[end]):
@@ -90,14 +91,14 @@ def _word_end(text, start):
     return end
 
 
-def _unspaced_end(text, start):
+def _unspaced_end(text: str, start: int) -> int:
     end = start + 1
     while end < len(text) and unicodedata.category(text[end])[0] == "M":
         end += 1
     return end
 
 
-def _symbol_end(text, start):
+def _symbol_end(text: str, start: int) -> int:
     """End of an emoji sequence or of a run of one punctuation mark."""
     end = start + 1
     if _is_regional(text[start]) and end < len(text) and _is_regional(text[end]):
@@ -116,7 +117,7 @@ def _symbol_end(text, start):
     return end
 
 
-def split_words(text):
+def split_words(text: str) -> list[tuple[int, int]]:
     """Character spans of the words of a text, punctuation and emoji included.
 
     Parameters
@@ -151,7 +152,9 @@ def split_words(text):
     return spans
 
 
-def group_pieces(text, offsets):
+def group_pieces(
+    text: str, offsets: Sequence[tuple[int, int]]
+) -> tuple[list[tuple[int, int]], list[tuple[int, ...]]]:
     """Words of a text with the word-pieces of each, by the tokenizer's own offsets.
 
     Two words that share a piece become one, so that masking whole words always masks whole pieces.
@@ -178,24 +181,24 @@ def group_pieces(text, offsets):
     owner = {}
     for word, (start, end) in enumerate(words):
         owner.update(dict.fromkeys(range(start, end), word))
-    groups = []  # [first word, last word, pieces], in reading order
-    spaces = []  # pieces that hold only the space before the next word (metaspace tokenizers)
+    groups: list[tuple[list[int], list[int]]] = []  # ([first word, last word], pieces), in reading order
+    spaces: list[int] = []  # pieces that hold only the space before the next word (metaspace tokenizers)
     for piece, (start, end) in enumerate(offsets):
         covered = sorted({owner[c] for c in range(start, end) if c in owner})
         if not covered:
             spaces = [*spaces, piece] if start < end and text[start:end].isspace() else []
             continue
-        if groups and covered[0] <= groups[-1][1]:
-            groups[-1][1] = max(groups[-1][1], covered[-1])
-            groups[-1][2].append(piece)
+        if groups and covered[0] <= groups[-1][0][1]:
+            groups[-1][0][1] = max(groups[-1][0][1], covered[-1])
+            groups[-1][1].append(piece)
         else:
-            groups.append([covered[0], covered[-1], [*spaces, piece]])
+            groups.append(([covered[0], covered[-1]], [*spaces, piece]))
         spaces = []
-    spans = [(words[first][0], words[last][1]) for first, last, _ in groups]
-    return spans, [tuple(pieces) for _, _, pieces in groups]
+    spans = [(words[first][0], words[last][1]) for (first, last), _ in groups]
+    return spans, [tuple(pieces) for _, pieces in groups]
 
 
-def group_sentences(words):
+def group_sentences(words: Sequence[str]) -> list[list[int]]:
     """Words as sentences: each ends with a word that ends in a full stop or the like, and what closes it.
 
     Parameters
@@ -212,7 +215,8 @@ def group_sentences(words):
     >>> group_sentences(["Good", "cast", "!", '"', "Bad", "plot", ".", '"'])
     [[0, 1, 2], [3, 4, 5, 6, 7]]
     """
-    sentences, ended = [], True
+    sentences: list[list[int]] = []
+    ended = True
     for index, word in enumerate(words):
         opened = sentences and sum(words[i] == word for i in sentences[-1]) % 2  # straight quotes
         if ended and not (sentences and word in _CLOSING and (word not in _STRAIGHT or opened)):
@@ -223,7 +227,7 @@ def group_sentences(words):
     return sentences
 
 
-def is_content_word(word):
+def is_content_word(word: str) -> bool:
     """Whether a word is in the graph by default: it has a letter, digit or emoji and says something.
 
     Examples
