@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cleann_lite.causal.bitsets import as_bits
 from cleann_lite.causal.discovery import learn_pag
 from cleann_lite.causal.mags import is_mag
 from cleann_lite.causal.orientation import pag_of_mag
-from cleann_lite.causal.separation import MixedSeparation, as_bits
+from cleann_lite.causal.separation import MixedSeparation
 from tools.make_pag_cases import PARTS, SELECTED, without
 
 CASES = json.loads((Path(__file__).parent / "data" / "pag_cases.json").read_text(encoding="utf-8"))

@@ -4,19 +4,24 @@ Each test compares with a definition written out here, on inputs of a kind that 
 """
 
 import json
+from dataclasses import replace
 from itertools import combinations
 from math import comb
 
+import networkx as nx
 import numpy as np
 import pytest
+from scipy.optimize import linprog
 
 import cleann_lite as cl
-from cleann_lite.attention.sem import words_attention
+from cleann_lite.attention import identifiability as ident
+from cleann_lite.attention.sem import planted_sem, words_attention
+from cleann_lite.attention.words import group_pieces, split_words
 from cleann_lite.explaining.certificate import certify
 from cleann_lite.explaining.head_graphs import HeadGraphs, candidates
 from cleann_lite.explaining.interventions import Interventions
 from cleann_lite.explaining.settings import Stopped
-from cleann_lite.explaining.stages import all_sets, by_effect, parts
+from cleann_lite.explaining.stages import all_sets, beam, by_effect, parts
 from tests.linear_model import LinearModel
 from tests.test_pds import by_definition, random_marks
 
@@ -48,6 +53,64 @@ def test_positions_outside_every_word_stay_each_by_itself(seed):
         for j, keys in enumerate(everyone):
             want = np.mean([sum(attention[q, k] for k in keys) for q in queries])
             assert merged[i, j] == pytest.approx(want)
+
+
+@pytest.mark.parametrize("first, last", [
+    (0x0E01, 0x0EDF), (0x1000, 0x109F), (0x1780, 0x17B3), (0x3041, 0x30FF), (0x3400, 0x4DBF),
+    (0x4E00, 0x9FFF), (0xF900, 0xFAD9), (0x20000, 0x2FA1D),
+])  # fmt: skip
+def test_scripts_without_spaces_from_their_first_letter_to_their_last(first, last):
+    for character in map(chr, (first, last)):
+        assert len(split_words(character * 2)) == 2
+    assert len(split_words("aa")) == len(split_words("áá")) == 1
+
+
+def test_every_skin_tone_and_flag_belongs_to_its_emoji():
+    for tone in range(0x1F3FB, 0x1F3FF + 1):
+        assert split_words(f"👍{chr(tone)}") == [(0, 2)]
+    assert split_words("🇦🇦🇿🇿") == [(0, 2), (2, 4)]
+    assert split_words("👍\u200d") == [(0, 1)]  # a joiner with nothing behind it
+    assert split_words("\U0001f3f4\U000e0067\U000e007f!") == [(0, 3), (3, 4)]
+
+
+def test_a_piece_inside_another_does_not_shorten_the_word():
+    assert group_pieces("a b c", [(0, 5), (2, 3)]) == ([(0, 5)], [(0, 1)])
+    assert group_pieces("a b c", [(0, 3), (2, 5)]) == ([(0, 5)], [(0, 1)])
+
+
+def test_weights_are_planted_in_the_range_that_is_said():
+    dag = nx.DiGraph([(i, j) for j in range(20) for i in range(j)])
+    planted = np.abs(planted_sem(dag, np.random.default_rng(0)).weights)
+    planted = planted[planted > 0]
+    assert 0.5 <= planted.min() < 0.6 and 1.9 < planted.max() <= 2.0
+    mixing = planted_sem(nx.empty_graph(50, nx.DiGraph), np.random.default_rng(0), noise=(0.5, 3.0)).mixing
+    assert 0.5 <= mixing.diagonal().min() < 1 and 2 < mixing.diagonal().max() <= 3
+    assert (planted_sem(dag, np.random.default_rng(0), signed=False).weights >= 0).all()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_corner_farthest_in_a_direction(seed):
+    rng = np.random.default_rng(seed)
+    attention, value = rng.dirichlet(np.ones(12), 3), rng.normal(size=(12, 4))
+    direction = rng.normal(size=(3, 12))
+    other = ident.equivalent_attention(attention, value, direction=direction)
+    for row, found, goal in zip(attention, other, direction, strict=True):
+        equations = np.column_stack([value, np.ones(12)]).T
+        best = linprog(-goal, A_eq=equations, b_eq=equations @ row, bounds=(0, None))
+        assert goal @ found == pytest.approx(-best.fun, abs=1e-6)
+
+
+def test_a_head_whose_keys_are_all_alike_makes_one_attention():
+    key, value = np.ones((6, 3)), np.random.default_rng(0).normal(size=(6, 4))
+    row = ident.softmax_attention([[1.0, 2.0, 3.0]], key)[0]
+    found = ident.local_test(row, key, value)
+    assert (found.rank, found.needed, found.identifiable) == (0, 0, True)
+    query = np.random.default_rng(1).normal(size=(2, 4))
+    key = np.random.default_rng(2).normal(size=(20, 4))
+    value = value[:, :2].repeat(4, axis=0)[:20]
+    usual = ident.generatable_attention(query, key, value)
+    assert np.array_equal(usual.query, ident.generatable_attention(query, key, value, seed=0).query)
+    assert not np.array_equal(usual.query, ident.generatable_attention(query, key, value, seed=1).query)
 
 
 # -- graphs of heads -------------------------------------------------------------------------------------
@@ -171,6 +234,36 @@ def test_a_proof_ends_at_the_first_size_that_holds_a_smaller_set():
     assert certify(tries, range(4), 1, 100).holds is True  # nothing is smaller than one unit
 
 
+def test_a_proof_stops_at_the_batch_of_its_first_smaller_set():
+    tries = run_of([3.0] + [0.1] * 11, bias=-2.0)
+    tries.run([(0,)])  # known to be the likeliest
+    assert certify(tries, range(12), 2, 100).smaller[0] == (0,)
+    assert tries.calls == 1 + 8
+
+
+@pytest.mark.parametrize(("budget", "holds"), [(10_440 + 145, True), (10_440 + 144, None)])
+def test_a_proof_over_ten_thousand_sets_holds_only_if_all_were_run(budget, holds):
+    model = LinearModel({f"x{i}": 1.0 for i in range(145)}, bias=-0.5)
+    tries = Interventions(model, model.encode(" ".join(model.weights)))
+    proof = certify(tries, range(145), 3, budget)
+    assert (proof.holds, proof.needed) == (holds, 10_440 + 145)
+    if not holds:
+        assert len(tries.known_of_size(2)) <= budget // 4
+
+
+def test_a_beam_tries_the_strongest_units_and_leaves_room_to_prune():
+    weights = [1.0 + i / 10 for i in range(12)]
+    tries = run_of(weights, bias=-0.1, max_calls=200)
+    tries.run([(i,) for i in range(12)])
+    assert beam(tries, range(12), [(0,)], 2) == []
+    assert set(tries.known_of_size(2)) == {(0, i) for i in range(4, 12)}  # the eight strongest beside it
+    for cap, grows in ((13 + 24, False), (13 + 25, True)):
+        tries = run_of(weights, bias=-0.1, max_calls=cap)
+        tries.run([(i,) for i in range(12)])
+        beam(tries, range(12), [(11,)], 2)
+        assert bool(tries.known_of_size(2)) == grows
+
+
 def test_the_cap_and_the_room_count_the_untouched_input():
     tries = run_of([1.0] * 6, bias=-0.5, max_calls=4)
     assert (tries.calls, tries.passes, tries.room) == (1, 1, 3)
@@ -243,6 +336,36 @@ def test_long_sentences_are_cut_into_parts():
     assert [len(part) for part in parts(labels, range(98))] == [40, 40, 16, 2]
     assert [unit for part in parts(labels, range(98)) for unit in part] == list(range(98))
     assert parts(labels, range(94, 98)) == [[94, 95], [96, 97]]
+
+
+def test_a_pass_of_the_model_to_read_it_is_counted():
+    tries = run_of([1.0, 2.0], bias=-0.5)
+    assert tries.read(lambda model, encoded: model.attention(encoded)).shape == (3, 3, 3)
+    tries.read(lambda model, encoded: 0)
+    assert (tries.passes, tries.calls) == (3, 1)
+
+
+# -- settings --------------------------------------------------------------------------------------------
+
+
+def test_as_many_units_as_a_graph_may_hold_are_not_too_many():
+    model = LinearModel(dict.fromkeys(WORDS, 1.0))
+    encoded = model.encode(" ".join(WORDS[:6]))
+    for most, told in ((6, 0), (5, 1), (7, 0)):
+        pags, nodes, notes = cl.learn_graphs(model, encoded, nodes="all", max_nodes=most)
+        assert (len(nodes), len(notes)) == (min(most, 6), told)
+        assert all(len(pag) == len(nodes) + 1 for pag in pags.values())
+
+
+@pytest.mark.parametrize("unknown", [(), (0,), (3,)])
+def test_nothing_is_certified_about_a_set_of_unknown_words_and_only_about_those(unknown):
+    class Reads(LinearModel):
+        def encode(self, input, target=None, units="words"):
+            return replace(super().encode(input, target, units), unknown=unknown)
+
+    found = cl.explain(Reads({"a": 2.0}, bias=-1.0), "a b c d", alpha=0.9, nodes="all")
+    assert [one.positions for one in found.sets] == [(0,)]
+    assert found.certified is (None if unknown == (0,) else True)
 
 
 # -- records ---------------------------------------------------------------------------------------------

@@ -59,7 +59,7 @@ def rule_4_short(g):
         if not (g.apart[theta, gamma] and g.into[theta, alpha] and g.into[beta, alpha]):
             continue
         if g.directed[alpha, gamma] and g.circle[gamma, beta] and g.marks[alpha, beta]:
-            if g.separator(theta, gamma) >> beta & 1:
+            if g.separators.get((min(theta, gamma), max(theta, gamma))) >> beta & 1:
                 arrows[beta, gamma] = tails[gamma, beta] = True
             else:
                 arrows[alpha, beta] = arrows[gamma, beta] = arrows[beta, gamma] = True

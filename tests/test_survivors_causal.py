@@ -1,0 +1,147 @@
+"""What mutation testing found unguarded in the room of causal discovery; see tools/mutate.py.
+
+Each test compares with a definition written out here, on inputs of a kind that the other tests leave out.
+"""
+
+from itertools import combinations
+
+import networkx as nx
+import numpy as np
+import pytest
+
+import cleann_lite as cl
+from cleann_lite.causal.bitsets import as_bits
+from cleann_lite.causal.graphs import PAG
+from cleann_lite.causal.orientation import orient
+from cleann_lite.causal.pds import PDSGraph, TooManySets, pds_sets
+from tests.test_pds import by_definition, random_marks
+
+
+class Recorder:
+    """A test of one's own, for which nothing is independent; it keeps what it is asked."""
+
+    def __init__(self, n_variables):
+        self.n_variables, self.asked = n_variables, []
+
+    def independent(self, x, y, given=()):
+        self.asked.append((min(x, y), max(x, y), tuple(sorted(given))))
+        return False
+
+
+# -- growing sets ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("density", [0.1, 0.2, 0.3, 0.7])
+@pytest.mark.parametrize("seed", range(4))
+def test_sets_grow_on_sparse_and_dense_graphs_as_defined(seed, density):
+    rng = np.random.default_rng(seed)
+    marks = random_marks(rng, 7, density)
+    trees = [
+        (root, as_bits(v for v in range(7) if v not in (root, out)))
+        for root in range(7)
+        for out in (root, 0, 3)
+    ]
+    trees = list(dict.fromkeys((root, allowed) for root, allowed in trees))
+    reached = {
+        (root, members): set(by_definition(marks, root, members)) == set(members)
+        for root in range(7)
+        for size in range(1, 5)
+        for members in combinations([v for v in range(7) if v != root], size)
+    }
+    graph = PDSGraph(marks)
+    for size in (1, 2, 3, 4):
+        graph.grow(trees, size, 10**6)
+        for root, allowed in trees:
+            want = {
+                as_bits(members)
+                for (r, members), legal in reached.items()
+                if r == root and legal and len(members) == size and not as_bits(members) & ~allowed
+            }
+            assert set(graph.legal_sets(root, size, allowed, 10**6)) == want
+            exclude = [v for v in range(7) if not allowed >> v & 1 and v != root]
+            assert {as_bits(nodes) for nodes, _ in pds_sets(marks, root, size, exclude)} == want
+
+
+def test_as_many_sets_as_the_limit_are_not_too_many():
+    marks = 2 * (1 - np.eye(5, dtype=int))
+    trees = [(root, (1 << 5) - 1 & ~(1 << root)) for root in range(5)]
+    for size, count in ((1, 20), (2, 30), (3, 20)):
+        PDSGraph(marks).grow(trees, size, 30)
+        with pytest.raises(TooManySets):
+            PDSGraph(marks).grow(trees, size, count - 1 if size == 1 else 29 if size == 2 else 19)
+
+
+# -- which sets are asked, in which order, up to which number --------------------------------------------
+
+
+@pytest.mark.parametrize("order_independent", [True, False])
+@pytest.mark.parametrize("method", ["icd", "fci"])
+def test_where_a_test_says_no_strength_sets_go_by_number(method, order_independent):
+    test = Recorder(6)
+    pag = cl.learn_pag(test, method, order_independent=order_independent)
+    assert pag.complete and np.count_nonzero(pag.marks) == 30
+    for x, y in combinations(range(6), 2):
+        others = [z for z in range(6) if z not in (x, y)]
+        for size in range(2, 5):
+            asked = [given for a, b, given in test.asked if (a, b) == (x, y) and len(given) == size]
+            every = list(combinations(others, size))
+            if method == "icd":  # all at one distance
+                every.sort(key=as_bits)
+            assert list(dict.fromkeys(asked)) == every
+
+
+@pytest.mark.parametrize("order_independent", [True, False])
+@pytest.mark.parametrize(
+    ("method", "options"), [("icd", {}), ("fci", {}), ("ordered-icd", {"order": range(6)})]
+)
+def test_a_search_ends_at_its_cap_and_not_one_set_earlier(method, options, order_independent):
+    heard = []
+    cl.learn_pag(Recorder(6), method, progress=lambda *now: heard.append(now), **options)
+    counted = sum(candidates for size, _, candidates in heard if size > 1 or (method == "fci" and size))
+    options = options | {"order_independent": order_independent}
+    assert cl.learn_pag(Recorder(6), method, max_tests=counted, **options).complete
+    assert not cl.learn_pag(Recorder(6), method, max_tests=counted - 1, **options).complete
+
+
+# -- what is refused -------------------------------------------------------------------------------------
+
+
+def test_sizes_and_diagonals_that_are_none():
+    for correlation, told in (
+        (np.zeros((0, 0)), r"square matrix: got shape \(0, 0\)"),
+        (np.ones((2, 3)), r"square matrix: got shape \(2, 3\)"),
+        (np.ones(3), r"square matrix: got shape \(3,\)"),
+        (np.diag([1.0, 0.5]), "ones on its diagonal: got 0.5"),
+        ([[1.0, 0.2], [0.3, 1.0]], "differ by 0.1"),
+        ([[1.0, 1.1], [1.1, 1.0]], "got 1.1"),
+    ):
+        with pytest.raises(ValueError, match=told):
+            cl.PartialCorrelation(correlation, 100)
+    for n_samples in (3, 1.5e300, np.inf, "9"):
+        with pytest.raises(ValueError, match="n_samples must be"):
+            cl.PartialCorrelation(np.eye(2), n_samples)
+    assert cl.PartialCorrelation(np.eye(2), 1e300).independent(0, 1)
+    nearly = np.eye(2) + 1e-9
+    assert cl.PartialCorrelation(nearly / nearly[0, 0], 100).independent(0, 1)
+
+
+def test_tests_that_cannot_be_solved_are_counted_each_once():
+    data = np.random.default_rng(0).normal(size=(50, 5))
+    twins = [0, 1, 2, 3, 4, 0, 1]  # 5 is 0, and 6 is 1
+    test = cl.PartialCorrelation(np.corrcoef(data, rowvar=False)[np.ix_(twins, twins)], 50)
+    want = 0
+    for x, y in combinations(range(7), 2):
+        for size in range(4):
+            for given in combinations([z for z in range(7) if z not in (x, y)], size):
+                block = test.correlation[np.ix_([x, y, *given], [x, y, *given])]
+                assert test.independent(x, y, given) in (True, False)
+                test.independent(y, x, given)
+                want += np.linalg.matrix_rank(block, tol=1e-9) < size + 2
+    assert test.n_singular == want > 20
+
+
+def test_selection_is_allowed_for_unless_it_is_said_not_to_be():
+    square = nx.to_numpy_array(nx.cycle_graph(4)) > 0
+    separators = {(0, 2): 0b1010, (1, 3): 0b0101}
+    assert str(PAG(orient(square, separators))).splitlines() == ["0 --- 1", "0 --- 3", "1 --- 2", "2 --- 3"]
+    assert (orient(square, separators, selection_bias=False)[square] == 1).all()
