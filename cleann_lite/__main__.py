@@ -123,8 +123,24 @@ def _add_search_options(parser):
     parser.add_argument(
         "--max-size", type=int, help="largest set that is looked for (any; 5 with --search cleann)"
     )
+    parser.add_argument(
+        "--residual",
+        type=_residual,
+        default=0.0,
+        metavar="R",
+        help="share of the residual connection in the reading: from 0 (as published, the default) to below "
+        "1, or norms, values, rollout",
+    )
     parser.add_argument("--json", action="store_true", help="print the explanation as JSON")
     parser.add_argument("--html", metavar="FILE", help="write the explanation as a page")
+
+
+def _residual(text):
+    """A share, or the name of a reading; `explain` says which there are."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def _add_evaluate_options(parser):
@@ -190,7 +206,7 @@ def _evaluate(options):
 def _search(model, input, options):
     from .explaining.search import explain
 
-    names = ("alpha", "n_samples", "method", "one_sided", "max_size", "search")
+    names = ("alpha", "n_samples", "method", "one_sided", "max_size", "search", "residual")
     given = {name: getattr(options, name) for name in names}
     return explain(model, input, target=options.target, heads=options.head or "all", **given)
 

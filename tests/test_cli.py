@@ -117,6 +117,11 @@ class TestExplain:
         assert "<svg" in text
         assert "<script" not in text
 
+    @pytest.mark.parametrize(("given", "used"), [("norms", "norms"), ("0.5", 0.5)])
+    def test_the_residual_connection_is_read_on_request(self, capsys, given, used):
+        _, out, _ = run(capsys, "explain", REVIEW, "--residual", given, "--json")
+        assert json.loads(out)["settings"]["residual"] == used
+
     def test_markup_in_a_review_is_text_in_the_page(self, capsys, tmp_path):
         page = tmp_path / "x.html"
         review = 'A dull <img src=x onerror=alert(1)> film <script>alert(2)</script> & "boring"'
@@ -148,6 +153,8 @@ class TestExplain:
             ([REVIEW, "--model", ""], "'' is neither a pocket model"),
             (["dull \udcff film"], r"the text must be valid Unicode (UTF-8): it holds '\udcff'"),
             ([REVIEW, "--max-size", "0"], "max_size must be at least 1"),
+            ([REVIEW, "--residual", "1"], "residual must lie in [0, 1)"),
+            ([REVIEW, "--residual", "half"], "residual must be a number or one of norms"),
         ],
     )
     def test_bad_input(self, capsys, monkeypatch, arguments, sentence):
