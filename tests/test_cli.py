@@ -260,8 +260,8 @@ def test_an_interrupted_search_tells_what_it_found_and_ends_with_130(capsys, mon
 
     usual = Interventions.run
 
-    def interrupted(self, masks, until_first=False):
-        usual(self, masks, until_first)
+    def interrupted(self, masks, **options):
+        usual(self, masks, **options)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Interventions, "run", interrupted)

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 from itertools import combinations
 from pathlib import Path
 
@@ -136,6 +137,53 @@ def test_any_text_gets_a_result(text):
     assert "<script" not in html
     assert "<img" not in html
     assert found.describe()
+
+
+def short_texts(count):
+    """Six to nine plain words in a row, out of the shipped reviews."""
+    rng, found = np.random.default_rng(0), []
+    reviews = [re.findall("[a-z]+", review["text"].lower()) for review in load_reviews()]
+    while len(found) < count:
+        words = reviews[rng.integers(len(reviews))]
+        start, length = rng.integers(len(words)), rng.integers(6, 10)
+        found.append(words[start : start + length])
+    return [words for words in found if len(words) > 1]
+
+
+def test_certificates_of_the_pocket_model_hold_against_brute_force_by_transformers_alone():
+    folder = cl.data_path("models", "pocket-sentiment")
+    network = transformers.AutoModelForSequenceClassification.from_pretrained(folder).eval()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    model, found_any = cl.load_model("pocket-sentiment"), 0
+    for words in short_texts(32):
+        read = tokenizer(words, is_split_into_words=True)
+
+        def classes(sets, read=read):
+            rows = [
+                [
+                    tokenizer.mask_token_id if word in hidden else piece
+                    for word, piece in zip(*both, strict=True)
+                ]
+                for hidden in sets
+                for both in [(read.word_ids(), read["input_ids"])]
+            ]
+            with torch.no_grad():
+                return network(torch.tensor(rows)).logits.argmax(-1).numpy()
+
+        found = cl.explain(model, " ".join(words))
+        assert list(found.units) == words
+        intact = classes([()])[0]
+        flips = []  # by size
+        for size in range(1, len(words) + 1):
+            sets = list(combinations(range(len(words)), size))
+            flips.append({one for one, said in zip(sets, classes(sets), strict=True) if said != intact})
+        assert found.success == any(flips)
+        if found.success:
+            found_any += 1
+            size = len(found.sets[0].positions)
+            assert found.certified is True and not any(flips[: size - 1])
+            assert {one.positions for one in found.sets} <= flips[size - 1]
+    assert found_any >= 20
 
 
 def test_sentences_can_be_the_units():

@@ -208,22 +208,29 @@ def test_a_proof_runs_all_smaller_sets_or_those_of_the_likeliest_units(budget, k
     before = set(tries.known_of_size(1, 2, 3))
     proof = certify(tries, range(10), 4, budget)
     assert proof.needed == 10 + 45 + 120
-    room, whole = budget, bool(budget)
+    possible = budget >= 10 + 45 + 120 - known
+    room, whole = budget if possible else budget // 4, bool(budget)
     strongest = sorted(range(10), key=lambda unit: -tries.effect((unit,)))
     for size in (1, 2, 3):
         ran = set(tries.known_of_size(size)) - before
         pool = {m for m in combinations(range(10), size) if m not in before} if whole else set()
         if len(pool) > room:
             whole = False
+            kept = max(k for k in range(11) if comb(k, size) <= room)
             if size == 1:  # nothing is known yet of who is strong
-                assert len(ran) <= max(budget // 4, len(before)) and ran <= pool
+                assert len(ran) <= kept and ran <= pool
                 pool = ran
             else:
-                kept = max(k for k in range(11) if comb(k, size) <= budget // 4)
                 pool &= set(combinations(sorted(strongest[:kept]), size))
         assert ran <= pool and len(ran) == min(len(pool), room)
         room -= len(ran)
-    assert proof.holds is (True if whole else None)
+    assert proof.holds is (True if whole else None) and whole == (possible and budget > 0)
+
+
+def test_a_proof_that_is_not_possible_costs_little_whatever_its_budget():
+    tries = run_of([1.0] * 12, bias=-0.1)
+    assert certify(tries, range(12), 10, 3_000).holds is None
+    assert tries.calls <= 1 + 175
 
 
 def test_a_proof_ends_at_the_first_size_that_holds_a_smaller_set():
@@ -286,8 +293,8 @@ def test_batches_end_at_a_success_only_if_asked(until_first):
     assert flips == [(0,)]
     assert tries.calls == 1 + (4 if until_first else 12)
     few = run_of(weights, bias=-2.0)
-    few.run([(i,) for i in range(12)], until_first=True)
-    assert few.calls == 1 + 8  # batches of eight where the first success ends it
+    few.run([(i,) for i in range(12)], until_first=True, batch=8)
+    assert few.calls == 1 + 8
 
 
 def test_answers_of_a_shared_memory_count_and_save_their_seconds():

@@ -200,9 +200,7 @@ class _Worker:
                     "tests": [int(t) for t in tests],
                     "seconds": round(seconds, 4),
                 }
-            except (
-                Exception
-            ) as error:  # a user's learner may raise anything: it fails, the others go on
+            except Exception as error:  # a user's learner may raise anything: it fails, the others go on
                 rows[name] = {"error": f"{type(error).__name__}: {error}"[:200]}
         return {"input": item["input"], "observed": len(problem.observed), "rows": rows}
 

@@ -169,7 +169,7 @@ def _order(tries, by, usable, seed):
 def _growing(tries, order, max_size):
     """The first prefix of the order that changes the prediction, if any."""
     sizes = range(1, max_size + 1)
-    return tries.run((order[:size] for size in sizes), until_first=True)[:1]
+    return tries.run((order[:size] for size in sizes), until_first=True, batch=8)[:1]
 
 
 def _smallest(tries, units, max_size):

@@ -8,6 +8,8 @@ from math import comb
 from .interventions import Interventions
 from .stages import by_effect
 
+HOPELESS = 700  # inputs; of as many at most a quarter is run where no proof is possible
+
 
 @dataclass(frozen=True)
 class Certificate:
@@ -37,17 +39,19 @@ def certify(tries: Interventions, units: Sequence[int], size: int, budget: int) 
     units
         All that may be masked, in the graph or not.
     budget
-        Inputs that may be run, beyond the cap of the search. What was run before costs nothing.
+        Inputs that may be run, beyond the cap of the search. What was run before costs nothing. Where they
+        are too few for all sets, a quarter of them may still refute that a set is smallest.
     """
     needed = sum(comb(len(units), smaller) for smaller in range(1, size))
     if not budget:
         return Certificate(None, needed=needed)
+    fresh = {smaller: comb(len(units), smaller) - tries.count(smaller) for smaller in range(1, size)}
+    if sum(fresh.values()) > budget:
+        budget = min(budget, HOPELESS) // 4
     tries.exhausted, tries.max_calls = False, tries.calls + budget
     for smaller in range(1, size):
-        count = comb(len(units), smaller)
-        known = sum(tries.known(m) for m in combinations(units, smaller)) if count <= 10_000 else 0
-        whole = count - known <= tries.room
-        pool = units if whole else _likeliest(tries, units, smaller, budget // 4)
+        whole = fresh[smaller] <= tries.room
+        pool = units if whole else _likeliest(tries, units, smaller, tries.room)
         flips = tries.run(by_effect(tries, combinations(pool, smaller)), until_first=True)
         if flips:
             return Certificate(False, tuple(flips), needed)

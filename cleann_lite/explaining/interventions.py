@@ -11,7 +11,6 @@ from ..models.protocol import Encoded, Model, ReadsIds
 from .explanation import ExplanationSet
 
 _BATCH, _WORK = 64, 4096  # inputs and units in a batch: what is asked between two reports of progress
-_FEW = 8  # a batch where the first success ends the search
 
 
 class Answer(NamedTuple):
@@ -89,11 +88,15 @@ class Interventions:
         self.passes += passes
         return reading(self.model, self.encoded)
 
-    def run(self, masks: Iterable[Sequence[int]], until_first=False) -> list[tuple[int, ...]]:
-        """Mask each set and return those that change the prediction, in the order given."""
+    def run(
+        self, masks: Iterable[Sequence[int]], until_first: bool = False, batch: int = _BATCH
+    ) -> list[tuple[int, ...]]:
+        """Mask each set and return those that change the prediction, in the order given.
+
+        With ``until_first`` the first batch that holds one is the last.
+        """
         flips, masks = [], iter(tuple(sorted(m)) for m in masks)
-        batch_size = min(_FEW, self.batch_size) if until_first else self.batch_size
-        while chunk := list(islice(masks, batch_size)):
+        while chunk := list(islice(masks, min(batch, self.batch_size))):
             fresh = [m for m in dict.fromkeys(chunk) if m not in self._asked]
             if len(fresh) > self.room:
                 self.exhausted = True
@@ -155,6 +158,10 @@ class Interventions:
     def known_of_size(self, *sizes: int) -> list[tuple[int, ...]]:
         """The sets of some sizes that were run."""
         return [mask for mask in self._asked if len(mask) in sizes]
+
+    def count(self, size: int) -> int:
+        """How many sets of a size were run."""
+        return len(self.known_of_size(size))
 
     def known(self, mask) -> bool:
         """Whether a set was run."""

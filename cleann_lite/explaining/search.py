@@ -8,9 +8,10 @@
 6. Certify: run every smaller set, in the graph or not.
 
 ``search="cleann"`` does this and no more. ``search="full"`` asks the graph for small sets only, then tries
-all sets of one and two units and a beam over all units, and for long texts sentences before words. Each set
-says what found it and whether a graph allows it. (A graph over all units at a looser level, asked for sets of
-three before the beam, changed no size on 50 validation sentences and cost a third more inputs.)
+all sets of one and two units and a beam over all units; for long texts the units in the order of their
+gradients, or of their sentences. Each set says what found it and whether a graph allows it. (A graph over all
+units at a looser level, asked for sets of three before the beam, changed no size on 50 validation sentences
+and cost a third more inputs.)
 
 Source: Rohekar, Gurwicz, Nisimov. Causal Interpretation of Self-Attention in Pre-Trained Transformers.
 NeurIPS 2023; Nisimov et al. CLEAR. CONSEQUENCES at RecSys 2022.
@@ -217,10 +218,11 @@ class Search:
 
     def certify(self):
         """Run every smaller set (step 6); in a full search what this finds comes first."""
-        if not self.origin or not self.settings.proof:
+        budget = self.settings.proof(len(self.tries.encoded.units))
+        if not self.origin or not budget:
             return
         hopeless = self.full and len(self.units) > LONG and self.smallest > 1
-        proof = certify(self.tries, self.units, self.smallest, 0 if hopeless else self.settings.proof)
+        proof = certify(self.tries, self.units, self.smallest, 0 if hopeless else budget)
         if proof.holds is None:
             self.notes.append(f"not proved to be smallest: {proof.needed:,} smaller sets exist")
         self.certified, self.smaller = proof.holds, proof.smaller

@@ -20,6 +20,7 @@ from ..models.protocol import Encoded, Model
 # chosen on validation inputs, for the smallest sets: films are few and far apart, so more edges may stay
 ALPHA = {"recommendation": 0.1}
 ANY_ALPHA = 0.01
+PROOF = 50_000  # units in all the inputs of a proof
 
 
 class FoundBy(StrEnum):
@@ -200,9 +201,10 @@ class SearchSettings:
     max_calls : int
         Inputs that the search may run.
     certify : bool or int
-        Prove by running every smaller set that none works; an int is the budget of that proof in inputs
-        (True: 700). Where more sets exist, those of the units that matter most alone are run, with a quarter
-        of it: they can refute that a set is smallest, not prove it.
+        Prove by running every smaller set that none works; an int is the budget of that proof in inputs.
+        True: as many as have 50,000 units in all, which is 2,000 inputs of 25 words and about a second. Where
+        more sets exist, some of the units that matter most alone are run: they can refute that a set is
+        smallest, not prove it.
     """
 
     search: str = "full"
@@ -220,12 +222,11 @@ class SearchSettings:
         if not isinstance(self.certify, Integral | np.bool_) or self.certify < 0:
             raise ValueError(f"certify must be True, False or a number of inputs: got {self.certify!r}")
 
-    @property
-    def proof(self) -> int:
-        """Inputs that the proof may run."""
-        return (
-            (700 if self.certify else 0) if isinstance(self.certify, bool | np.bool_) else int(self.certify)
-        )
+    def proof(self, units: int) -> int:
+        """Inputs of so many units that the proof may run."""
+        if isinstance(self.certify, bool | np.bool_):
+            return PROOF // max(1, units) if self.certify else 0
+        return int(self.certify)
 
     def describe(self) -> dict:
         """Ready for JSON."""

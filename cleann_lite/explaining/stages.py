@@ -51,12 +51,7 @@ def all_sets(tries: Interventions, units: Sequence[int], size: int) -> list[Unit
     sets = by_effect(tries, combinations(units, size))
     if size > 1:
         sets = sets[: max(1, int(tries.room // 2))]
-    flips, batch = [], tries.batch_size
-    for start in range(0, len(sets), batch):
-        flips = tries.run(sets[start : start + batch])
-        if flips or tries.exhausted:
-            break
-    return flips
+    return tries.run(sets, until_first=True)
 
 
 def by_effect(tries: Interventions, sets: Iterable[Sequence[int]]) -> list[Units]:
