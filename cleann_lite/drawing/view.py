@@ -79,6 +79,7 @@ class View:
             "controls": list(self.controls),
             "words": list(self.words),
             "panels": list(self.panels),
+            "drawn": self.drawing is not None,
             "name": name,
             "sequence": sequence,
         }
@@ -152,6 +153,11 @@ def parse_key(key):
     return tuple(int(number) for number in numbers)
 
 
+def moved(positions, nodes, placed):
+    """Positions of a graph's nodes, those that a hand has moved where it put them: index -> (x, y)."""
+    return {**positions, **{nodes[i]: at for i, at in placed.items() if i < len(nodes)}}
+
+
 # --- the browser's side --------------------------------------------------------------------------
 
 
@@ -199,6 +205,7 @@ def store(spec, keys, found, **more) -> dict:
         )
     start = {name: keys[name][i] for name, i in zip(keys, next(iter(found)), strict=True)}
     at = {",".join(map(str, places)): i for i, places in enumerate(found)}
+    spec = {**spec, "still": True}  # nobody routes the edges anew
     return {"spec": spec, "keys": keys, "state": start, "at": at, "views": views, **shared, **more}
 
 

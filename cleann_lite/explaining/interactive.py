@@ -4,14 +4,17 @@
 into a `View`. The explorers show it live, `live` stores its states in a page.
 """
 
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 
+from ..attention.sem import words_attention
 from ..causal.graphs import distinct
 from ..drawing.draw import draw
 from ..drawing.html import percent
-from ..drawing.view import MOST_EDGES, NEAR_EDGES, View, parse_key
+from ..drawing.view import MOST_EDGES, NEAR_EDGES, View, moved, parse_key
+from .all_heads import gallery_panel, links, shared_panel
 from .settings import Stopped
 
 ALPHAS = (1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 3e-4, 0.001, 0.003, 0.01, 0.02, 0.05, 0.1, 0.2)
@@ -44,6 +47,8 @@ class Asked:
         self._memory = lru_cache(maxsize=16)(lambda input, target: {})  # of masks: each runs once
         self.outputs = lru_cache(maxsize=512)(self._outputs)
         self.positions = lru_cache(maxsize=64)(self._positions)
+        self.attention = lru_cache(maxsize=8)(self._attention)
+        self.all_heads = lru_cache(maxsize=8)(self._all_heads)
 
     def _encoded(self, input, target):
         return self.model.encode(_plain_input(input), target=target, units=self.units)
@@ -77,9 +82,25 @@ class Asked:
         pag = explanation.pags[explanation.best_head]
         return draw(pag, outcome=pag.nodes[-1], max_edges=None).positions
 
+    def _attention(self, input, target):
+        """Attention between the units, (heads, units, units)."""
+        encoded = self.encoded(input, target)
+        k = len(encoded.units)
+        heads = self.model.attention(encoded)
+        return np.array([words_attention(head, encoded.positions)[:k, :k] for head in heads])
+
+    def _all_heads(self, input, target, alpha, prove, arranged, chosen):
+        found = self.explanation(input, target, BEST, alpha, prove)
+        names = node_names(found)
+        pags = {head: replace(pag, labels=names) for head, pag in found.pags.items()}
+        found = replace(found, pags=pags)
+        positions = self.positions(input, target, *arranged)
+        gallery = gallery_panel(found, self.attention(input, target), positions, chosen)
+        return gallery, shared_panel(found, names)
+
     def heads(self, input, target):
         """Number of heads of the last layer."""
-        return len(self.model.attention(self.encoded(input, target)))
+        return len(self.attention(input, target))
 
 
 def _plain_input(input):
@@ -98,11 +119,17 @@ def set_letters(explanation):
     return found
 
 
-def chips_panel(explanation, mask, title, fixed=()):
-    """The units of the input as switches; those of the sets carry their letters."""
+def node_names(explanation):
+    """Names of the graph's nodes, equal words with the subscripts that they have in the whole input."""
+    names, last = distinct(explanation.units), list(explanation.pags.values())[-1]
+    return tuple([names[p] for p in explanation.nodes] + [last.label(last.nodes[-1])])
+
+
+def chips_panel(explanation, mask, title, fixed=(), attention=None):
+    """The units of the input as switches; those of the sets carry their letters, all their ``attention``."""
     letters = set_letters(explanation)
-    items = []
-    for position, unit in enumerate(explanation.units):
+    items, known = [], [()] * len(explanation.units) if attention is None else links(attention)
+    for position, unit in enumerate(distinct(explanation.units)):
         inside = f", in set {', '.join(letters[position])}" if position in letters else ""
         masked = position in mask
         items.append(
@@ -113,6 +140,7 @@ def chips_panel(explanation, mask, title, fixed=()):
                 "letters": letters.get(position, ""),
                 "label": f"{unit}{inside}{', masked' if masked else ''}",
                 "disabled": position in fixed,
+                "links": known[position],
             }
         )
     return {"kind": "chips", "name": "toggle", "title": title, "label": title, "items": items, "above": True}
@@ -157,9 +185,9 @@ def score_text(explanation, mask, flipped, replacement, noun):
 
 def sets_panel(explanation, noun):
     """The sets found as buttons that load them as the reader's mask."""
-    items = []
+    items, names = [], distinct(explanation.units)
     for number, one in enumerate(explanation.sets[:12]):
-        letter, units = chr(65 + number), ", ".join(one.units)
+        letter, units = chr(65 + number), ", ".join(names[p] for p in one.positions)
         said = f"Mask set {letter}: {units}; the model then says {one.replacement}"
         text = f"{letter}: {units} → {one.replacement} ({percent(one.probability)})"
         items.append({"id": number, "text": text, "label": said, "pressed": False})
@@ -184,7 +212,7 @@ def proof_text(explanation, noun):
     return f"Whether fewer {noun}s would do was not proved."
 
 
-def details_of(pag, drawing, most=4):
+def details_of(pag, drawing, alpha, most=4):
     """What to say of an edge or a node that is pointed at: p-values, what separates a node from others."""
     p = np.full(pag.marks.shape, np.nan) if pag.p_values is None else pag.p_values
     labels = dict(zip(pag.nodes, distinct(map(pag.label, pag.nodes)), strict=True))
@@ -192,7 +220,8 @@ def details_of(pag, drawing, most=4):
     details = {}
     for curve in drawing.scene.curves:
         known = "" if np.isnan(p[curve.a, curve.b]) else f" Largest p: {p[curve.a, curve.b]:.2g}."
-        details[f"e{curve.a}-{curve.b}"] = curve.sentence + known
+        none = f" No separating set was found at α = {alpha:g}."
+        details[f"e{curve.a}-{curve.b}"] = curve.sentence + known + none
     for i in name:
         apart = [j for j in name if j != i and not pag.marks[i, j]]
         told = []
@@ -218,7 +247,7 @@ def explanation_view(asked, state, noun, controls, title):
     flipped = encoded.predicted(masked) != encoded.target
 
     head = explanation.best_head
-    pag = explanation.pags[head]
+    pag = replace(explanation.pags[head], labels=node_names(explanation))
     node = dict(zip(explanation.nodes, pag.nodes, strict=False))
     letters = {chr(65 + number): one for number, one in enumerate(explanation.sets[:26])}
     shown = {letter: one for letter, one in letters.items() if head in one.heads}
@@ -229,7 +258,7 @@ def explanation_view(asked, state, noun, controls, title):
         sets={letter: [node[p] for p in one.positions] for letter, one in list(shown.items())[:6]},
         masked=[node[p] for p in mask if p in node],
         max_edges=MOST_EDGES if state["whole"] else NEAR_EDGES,
-        positions=asked.positions(input, target, *state["arranged"]),
+        positions=moved(asked.positions(input, target, *state["arranged"]), pag.nodes, state["placed"]),
         title=f"Causal graph of head {head} around “{explanation.target}”",
     )
     fixed = {u for u, p in enumerate(encoded.positions) if set(p) & set(encoded.outcome_positions)}
@@ -238,21 +267,29 @@ def explanation_view(asked, state, noun, controls, title):
     else:
         score = f"Nothing to beat: with no mask the model says “{explanation.prediction}” already."
     bars = change_bars(outputs, masked, asked.model.label, encoded.target)
+    attends = f"In head {head}, “{{word}}” attends most to: {{links}}."
     panels = [
-        chips_panel(explanation, mask, title, fixed),
+        {
+            **chips_panel(explanation, mask, title, fixed, asked.attention(input, target)[head]),
+            "said": attends,
+        },
         {"kind": "text", "name": "score", "text": score, "strong": True},
         {"kind": "bars", "title": "Probability", "items": bars},
         sets_panel(explanation, noun),
     ]
     notes = [proof_text(explanation, noun), *explanation.notes]
     panels += [{"kind": "text", "text": note} for note in notes if note]
+    if state["heads"]:
+        panels += asked.all_heads(
+            input, target, state["alpha"], state["prove"], tuple(state["arranged"]), head
+        )
     cost = f"{explanation.model_calls} model calls, {explanation.seconds:.2f} s"
     status = f"{_first_sentences(explanation)} Graph of head {head}, α = {state['alpha']:g} ({cost})."
     return View.of(
         drawing,
         controls=controls,
         panels=tuple(panels),
-        details=details_of(pag, drawing),
+        details=details_of(pag, drawing, state["alpha"]),
         selected=state["selected"] if len(chosen) == 2 else None,
         detail=f"Point at an edge to read it; choose a {noun} to mask it.",
         status=status + (f" {drawing.caption}" if drawing.caption else ""),

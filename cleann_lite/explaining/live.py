@@ -44,7 +44,7 @@ def states(explanation) -> dict:
     prove = prove and not many
     state = {
         "input": input, "target": target, "head": BEST, "prove": prove, "whole": False, "mask": (),
-        "selected": None, "arranged": (BEST, alpha),
+        "selected": None, "arranged": (BEST, alpha), "placed": {}, "heads": False,
     }  # fmt: skip
     levels = sorted({*(ALPHAS[::2] if many else ALPHAS), alpha})
     found = {level: asked.explanation(input, target, BEST, level, prove) for level in levels}

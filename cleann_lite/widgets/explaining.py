@@ -40,14 +40,14 @@ class MaskingExplorer(Explorer):
     def __init__(self, model, **state):
         self.asked = Asked(explain, model, self.report, search="cleann")
         state |= {"alpha": GraphSettings(alpha=state["alpha"]).of(model).alpha}
-        state = {"head": BEST, "prove": False, "whole": False, "target": None, **state}
-        state |= {"mask": (), "selected": None}
+        state = {"head": BEST, "prove": False, "whole": False, "heads": False, "target": None, **state}
+        state |= {"mask": (), "selected": None, "placed": {}}
         super().__init__(**state, arranged=(state["head"], state["alpha"]))
 
     def fresh(self, state):
         """The state for another input: an empty mask, another arrangement."""
         arranged = (state["head"], state["alpha"])
-        return {**state, "mask": (), "selected": None, "arranged": arranged}
+        return {**state, "mask": (), "selected": None, "arranged": arranged, "placed": {}}
 
     def changed(self, state, name):
         return {**state, "arranged": (state["head"], state["alpha"])} if name == "head" else state
@@ -93,6 +93,7 @@ class MaskingExplorer(Explorer):
             choice("head", "Heads", (BEST, *range(heads)), state["head"], texts),
             switch("prove", "Prove that none is smaller", state["prove"]),
             switch("whole", "Whole graph", state["whole"]),
+            switch("heads", "All heads side by side", state["heads"], hidden=heads == 1),
             buttons(
                 "buttons",
                 "Mask and arrangement",

@@ -120,7 +120,9 @@ class Explorer:
                 if name in state:
                     state = self.changed({**state, name: value}, name)
             for event in request.get("events", ()):
-                state = self.reduce(state, event)
+                state = place(state, event) if event["name"] == "place" else self.reduce(state, event)
+                if event["name"] == "arrange":
+                    state = {**state, "placed": {}}
             self.view, self.state, self._shown = self.render(state), state, state
         except ValueError as error:
             self.state, controls = state, standing(self.view.controls, state)  # what was typed stays
@@ -222,6 +224,12 @@ class Explorer:
         except ImportError:
             return bundle
         return {**(live[0] if isinstance(live, tuple) else live), **bundle}
+
+
+def place(state, event):
+    """The state after a hand has moved a node; pure."""
+    index, x, y = event["item"]
+    return {**state, "placed": {**state["placed"], int(index): (round(float(x), 1), round(float(y), 1))}}
 
 
 def _panel_texts(panels):

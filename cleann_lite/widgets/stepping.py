@@ -15,7 +15,7 @@ from ..causal.discovery import learn_pag
 from ..causal.graphs import PAG, Mark
 from ..causal.independence import DSeparation
 from ..drawing.draw import draw
-from ..drawing.view import MOST_EDGES, View, buttons, choice, slider
+from ..drawing.view import MOST_EDGES, View, buttons, choice, moved, slider
 from .explorer import Explorer
 from .rules import told
 
@@ -158,7 +158,7 @@ def step_view(searches, state):
         before=PAG(before, pag.nodes, pag.labels) if step is not None and step.kind != "level" else None,
         focus=[(step.x, step.y)] if tested else (),
         sets=[given] if given else (),
-        positions=searches.positions(state["problem"]),
+        positions=moved(searches.positions(state["problem"]), pag.nodes, state["placed"]),
         max_edges=MOST_EDGES,
         around=step.x if tested else None,
         title=f"{state['method'].upper()} after {halts[place]} steps",
@@ -287,7 +287,7 @@ class DiscoveryStepper(Explorer):
             problems = {"the given test": (test, tuple(labels))}
         self.searches = Searches(problems)
         start = {"problem": next(iter(problems)), "method": method, "pace": pace, "speed": 800}
-        super().__init__(**start, step=0, playing=False)
+        super().__init__(**start, step=0, playing=False, placed={})
 
     kept: ClassVar = dict.fromkeys(("step", "playing", *WAY))
 
@@ -308,7 +308,8 @@ class DiscoveryStepper(Explorer):
 
     def changed(self, state, name):
         if name in ("problem", "method"):
-            return {**state, "step": 0, "playing": False}
+            kept = state["placed"] if name == "method" else {}
+            return {**state, "step": 0, "playing": False, "placed": kept}
         return {**state, "playing": False} if name == "step" else state
 
     def reduce(self, state, event):

@@ -16,7 +16,7 @@ from ..causal.graphs import distinct
 from ..causal.independence import PartialCorrelation
 from ..drawing.draw import draw
 from ..drawing.layout import box_size, spread
-from ..drawing.view import MOST_EDGES, NEAR_EDGES, View, buttons, choice, parse_key, slider, switch
+from ..drawing.view import MOST_EDGES, NEAR_EDGES, View, buttons, choice, moved, parse_key, slider, switch
 from ..explaining.settings import ANY_ALPHA
 from .explorer import Explorer
 
@@ -213,7 +213,11 @@ def threshold_view(source, state, every=False):
         focus=() if len(chosen) < 2 or not pag.marks[chosen] else [tuple(pag.nodes[i] for i in chosen)],
         max_edges=MOST_EDGES if centre is None else NEAR_EDGES,
         around=centre,
-        positions=dict(zip(pag.nodes, source.positions(*state["arranged"]), strict=True)),
+        positions=moved(
+            dict(zip(pag.nodes, source.positions(*state["arranged"]), strict=True)),
+            pag.nodes,
+            state["placed"],
+        ),
         title=f"Causal graph, layer {layer}, head {head}, α = {alpha:g}",
     )
     pairs = {(curve.a, curve.b): None for curve in drawing.scene.curves}
@@ -320,7 +324,14 @@ class ThresholdExplorer(Explorer):
         state |= {"layer": layers - 1 if layer == -1 else layer, "head": heads - 1 if head == -1 else head}
         settings = settings_of(state)
         super().__init__(
-            **state, around=False, gone=False, selected=None, was=settings, since=settings, arranged=settings
+            **state,
+            around=False,
+            gone=False,
+            selected=None,
+            placed={},
+            was=settings,
+            since=settings,
+            arranged=settings,
         )
 
     @classmethod

@@ -2,6 +2,8 @@
 
 import json
 
+from conftest import assert_readable
+
 MARKUP = "A <img src=x onerror=alert(1)> dull film, <script>alert(2)</script> but a wonderful cast."
 
 EXPLAIN = f"""
@@ -381,3 +383,112 @@ def test_a_long_search_tells_how_far_it_is_and_stops(open_notebook):
         "document.querySelector('.cleann-explorer [role=alert]').textContent.includes('run this cell again')",
         timeout=15000,
     )
+
+
+TWICE = """
+import cleann_lite as cl
+from cleann_lite.widgets import ExplanationExplorer
+model = cl.load_model("pocket-sentiment")
+explorer = ExplanationExplorer(model, "A great director and a great cast, and somehow the result is a dreary bore.")
+explorer
+"""
+
+
+def centre(item):
+    box = item.bounding_box()
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def test_words_tell_their_attention_and_edges_their_tests(open_notebook):
+    book = open_notebook("attention", TWICE, seconds=120)
+    root, page = book.explorer, book.page
+    names = root.locator(".cl-above [data-chip]").all_inner_texts()
+    assert {"great₁", "great₂"} <= {name.split("\n")[0] for name in names}
+    detail = root.locator(".cl-detail")
+    # by pointer and by keyboard: numbers on the words, and a sentence that is read aloud
+    chip(root, "dreary").hover()
+    tip, aloud = root.locator(".cl-tip"), root.locator(".cl-aloud[aria-live=polite]")
+    assert tip.is_visible() and "“dreary” attends most to: " in tip.inner_text() == aloud.inner_text()
+    weights = root.locator("[data-weight]").evaluate_all("(all) => all.map((one) => +one.dataset.weight)")
+    assert 0 < len(weights) <= 8 and all(0 < w <= 1 for w in weights)
+    book.picture("attention-hover")
+    assert_readable(page, ".cl-above")
+    page.mouse.move(5, 5)
+    assert root.locator("[data-weight]").count() == 0 and not tip.is_visible()
+    chip(root, "bore").focus()
+    assert "“bore” attends most to: " in aloud.inner_text()
+    # an edge: its p and that nothing separates its ends, beside it and below
+    edge = root.locator("[data-a]").first
+    root.locator("[data-node][tabindex='0']").focus()
+    page.keyboard.press("ArrowDown")
+    assert "No separating set was found" in detail.inner_text() and "p: " in detail.inner_text()
+    assert tip.is_visible() and tip.inner_text() == detail.inner_text()
+    assert edge.locator("title").count() == 0, "a second tip of the browser's own"
+    check_page(book)
+
+
+def test_nodes_move_and_the_picture_zooms(open_notebook):
+    book = open_notebook("drag", TWICE, seconds=120)
+    root, page = book.explorer, book.page
+    node = root.locator("[data-node]").first
+    key = node.get_attribute("data-node")
+    node.scroll_into_view_if_needed()
+    x, y = centre(node)
+    chips_before = root.locator(".cl-above [aria-pressed=true]").count()
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 30, y + 35, steps=4)
+    page.mouse.up()
+    book.settle()
+    moved = root.locator(f"[data-node='{key}']")
+    after = centre(moved)
+    assert abs(after[0] - x - 30) < 4 and abs(after[1] - y - 35) < 4, (x, y, after)
+    assert root.locator(".cl-above [aria-pressed=true]").count() == chips_before, "a drag is not a click"
+    others = {one.get_attribute("data-node"): centre(one) for one in root.locator("[data-node]").all()}
+    # by keyboard: Alt with an arrow; the other nodes stay
+    moved.focus()
+    page.keyboard.press("Alt+ArrowRight")
+    book.settle()
+    now = {one.get_attribute("data-node"): centre(one) for one in root.locator("[data-node]").all()}
+    assert now.pop(key)[0] > others.pop(key)[0] + 5 and now == others
+    assert page.evaluate("document.activeElement.dataset.node") == key
+    # zoom, by keyboard and by button
+    width = root.locator(".cl-picture svg").first.bounding_box()["width"]
+    page.keyboard.press("+")
+    page.keyboard.press("+")
+    assert root.locator(".cl-picture svg").first.bounding_box()["width"] > 1.4 * width
+    box, window = moved.bounding_box(), root.locator(".cl-picture").bounding_box()
+    assert window["x"] <= box["x"] and box["x"] + box["width"] <= window["x"] + window["width"] + 1
+    root.get_by_role("button", name="Whole picture").click()
+    assert abs(root.locator(".cl-picture svg").first.bounding_box()["width"] - width) < 2
+    root.get_by_role("button", name="Place the words anew").click()
+    book.settle()
+    back = centre(root.locator(f"[data-node='{key}']"))
+    assert abs(back[0] - x) < 3 and abs(back[1] - y) < 3
+    check_page(book)
+
+
+def test_all_heads_side_by_side(open_notebook):
+    book = open_notebook("heads", TWICE, seconds=120)
+    root = book.explorer
+    root.get_by_label("All heads side by side").check()
+    book.settle()
+    small = root.locator("[data-panel=heads] button")
+    count = small.count()
+    assert count == root.get_by_label("Heads", exact=True).locator("option").count() - 1 > 1
+    assert root.locator("[data-panel=heads] [aria-pressed=true]").count() == 1
+    # each edge that is said to be shared is in the graphs of the heads that are named
+    rows = [row.locator("td").all_inner_texts() for row in root.locator("[data-panel=table] tbody tr").all()]
+    assert rows and all(len(which.split(", ")) == int(many.split()[0]) for _, many, which in rows)
+    book.picture("heads")
+    # one is opened, by keyboard
+    other = root.locator("[data-panel=heads] [aria-pressed=false]").first
+    name = other.get_attribute("data-chip")
+    other.focus()
+    book.page.keyboard.press("Enter")
+    book.settle()
+    assert f"Graph of head {name}," in status(root)
+    assert root.locator("[data-panel=heads] [aria-pressed=true]").get_attribute("data-chip") == name
+    assert_readable(book.page, ".cleann-explorer")
+    check_page(book)
+    check_keyboard(book)

@@ -229,13 +229,21 @@ const CONTROLS = {
 // ---- the picture --------------------------------------------------------------------------------------
 
 class Picture {
-  constructor(id, onSelect, onHover) {
+  constructor(id, onSelect, onHover, onPlace) {
     this.onSelect = onSelect;
     this.onHover = onHover;
+    this.onPlace = onPlace; // null where nodes cannot be moved
     this.focused = null;
+    this.zoomed = 1;
     this.node = make("div", { class: "cl-picture" });
     this.text = null;
     this.node.addEventListener("click", (press) => this.pick(press));
+    this.node.addEventListener("pointerdown", (press) => this.grab(press));
+    this.node.addEventListener("wheel", (turn) => {
+      if (!turn.ctrlKey) return;
+      turn.preventDefault();
+      this.zoom(turn.deltaY < 0 ? 1.15 : 1 / 1.15);
+    }, { passive: false });
     this.node.addEventListener("keydown", (press) => this.key(press));
     this.node.addEventListener("pointerover", (move) => this.light(this.item(move.target)));
     this.node.addEventListener("pointerleave", () => this.light(null));
@@ -247,9 +255,55 @@ class Picture {
   }
   pick(press) {
     const item = this.item(press.target);
-    if (item) this.onSelect(item.dataset.key);
+    if (item && !this.dragged) this.onSelect(item.dataset.key);
+    this.dragged = false;
   }
-  // arrow keys: left and right walk through nodes, up and down through edges (those of the node first)
+  // 0: as it was
+  zoom(factor) {
+    const svg = this.node.firstElementChild;
+    if (!svg) return;
+    if (this.zoomed === 1) this.base = svg.getBoundingClientRect().width;
+    this.zoomed = factor ? Math.min(6, Math.max(1, this.zoomed * factor)) : 1;
+    this.node.classList.toggle("cl-zoomed", this.zoomed > 1);
+    svg.style.width = this.zoomed > 1 ? `${this.base * this.zoomed}px` : "";
+    this.node.dataset.zoom = this.zoomed.toFixed(2);
+    if (this.zoomed > 1 && this.node.contains(document.activeElement))
+      document.activeElement.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }
+  centre(item) {
+    const box = item.querySelector("rect").getBBox();
+    return [box.x + box.width / 2, box.y + box.height / 2];
+  }
+  // a node goes where it is put, inside the picture
+  place(item, x, y) {
+    const frame = this.node.firstElementChild.viewBox.baseVal;
+    const box = item.querySelector("rect").getBBox();
+    const inside = (at, low, room, size) => Math.min(low + room - size / 2 - 4, Math.max(low + size / 2 + 4, at));
+    this.onPlace([+item.dataset.node, inside(x, frame.x, frame.width, box.width), inside(y, frame.y, frame.height, box.height)]);
+  }
+  grab(press) {
+    const item = this.item(press.target);
+    this.dragged = false;
+    if (!this.onPlace || press.button || !item || item.dataset.node === undefined) return;
+    const scale = this.node.firstElementChild.viewBox.baseVal.width / this.node.firstElementChild.getBoundingClientRect().width;
+    const way = (move) => [(move.clientX - press.clientX) * scale, (move.clientY - press.clientY) * scale];
+    const [x, y] = this.centre(item);
+    const drag = (move) => {
+      const [dx, dy] = way(move);
+      if (Math.hypot(dx, dy) > 5) this.dragged = true;
+      if (this.dragged) item.setAttribute("transform", `translate(${dx} ${dy})`);
+    };
+    const drop = (move) => {
+      window.removeEventListener("pointermove", drag);
+      window.removeEventListener("pointerup", drop);
+      const [dx, dy] = way(move);
+      if (this.dragged) this.place(item, x + dx, y + dy);
+    };
+    window.addEventListener("pointermove", drag);
+    window.addEventListener("pointerup", drop);
+  }
+  // arrow keys: left and right walk through nodes, up and down through edges (those of the node first); with
+  // Alt they move the node; + and - zoom, 0 is the whole picture
   key(press) {
     const item = this.item(press.target);
     if (!item) return;
@@ -258,7 +312,18 @@ class Picture {
       this.onSelect(item.dataset.key);
       return;
     }
+    const factor = { "+": 1.25, "=": 1.25, "-": 0.8, 0: 0 }[press.key];
+    if (factor !== undefined && !press.ctrlKey && !press.metaKey) {
+      press.preventDefault();
+      return this.zoom(factor);
+    }
     const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: 1, ArrowUp: -1 }[press.key];
+    if (step && press.altKey && this.onPlace && item.dataset.node !== undefined) {
+      press.preventDefault();
+      const [x, y] = this.centre(item);
+      const flat = press.key === "ArrowRight" || press.key === "ArrowLeft";
+      return this.place(item, x + (flat ? 24 * step : 0), y + (flat ? 0 : 24 * step));
+    }
     if (!step) return;
     press.preventDefault();
     const across = press.key === "ArrowRight" || press.key === "ArrowLeft";
@@ -332,6 +397,7 @@ class Picture {
       const title = item.querySelector("title");
       const text = title ? title.textContent : "";
       item.setAttribute("aria-label", (item.dataset.a === undefined ? "" : "Edge ") + text);
+      if (title) title.remove(); // what is pointed at is told by the tip
       if (item.dataset.a === undefined) continue;
       if (before.size && !before.has(item.dataset.key)) item.classList.add("cl-new");
       const line = item.querySelector("path"); // a thin line is hard to hit: a broad, clear one lies above it
@@ -342,6 +408,7 @@ class Picture {
     }
     const old = this.node.firstElementChild;
     old ? old.replaceWith(fresh) : this.node.append(fresh);
+    if (this.zoomed > 1) fresh.style.width = `${this.base * this.zoomed}px`;
     const keep = items.find((item) => item.dataset.key === (active || stop)) || items.find((item) => item.dataset.node);
     if (keep) keep.setAttribute("tabindex", 0);
     if (active && keep && keep.dataset.key === active) keep.focus({ preventScroll: true });
@@ -366,7 +433,7 @@ const PANELS = {
     return make("ol", { class: "cl-log" }, ...items);
   },
   // units of a text (or films) as buttons that switch
-  chips(panel, event) {
+  chips(panel, event, change, tell) {
     const items = panel.items.map((item) =>
       make("button", {
         type: "button",
@@ -375,10 +442,34 @@ const PANELS = {
         "aria-label": item.label || item.text,
         "data-chip": item.id,
         disabled: !!item.disabled,
+        "data-key": panel.said ? `u${item.id}` : null,
         dir: "auto",
         onclick: () => event(panel.name, item.id),
       }, item.text, item.letters ? make("sup", { "aria-hidden": "true" }, item.letters) : null));
-    return make("div", { class: "cl-chips" + (panel.column ? " cl-column" : ""), role: "group", "aria-label": panel.label }, ...items);
+    const row = make("div", { class: "cl-chips" + (panel.column ? " cl-column" : ""), role: "group", "aria-label": panel.label }, ...items);
+    if (panel.said) attend(panel, row, items, tell);
+    return row;
+  },
+  // small pictures with the attention beside each; a click opens one
+  gallery(panel, event, change) {
+    const items = panel.items.map((item) => {
+      const canvas = make("canvas", { width: item.size, height: item.size, "aria-hidden": "true" });
+      const draw = canvas.getContext("2d");
+      const cells = atob(item.cells);
+      draw.fillStyle = "#0072b2";
+      for (let i = 0; i < cells.length; i++) {
+        draw.globalAlpha = cells.charCodeAt(i) / 255;
+        draw.fillRect(i % item.size, Math.floor(i / item.size), 1, 1);
+      }
+      const svg = document.importNode(new DOMParser().parseFromString(item.svg, "image/svg+xml").documentElement, true);
+      svg.setAttribute("aria-hidden", "true");
+      for (const one of svg.querySelectorAll("[data-key]")) for (const name of ["key", "node", "a", "b"]) delete one.dataset[name];
+      return make("button", {
+        type: "button", class: "cl-small", "data-chip": item.id, "aria-pressed": item.now ? "true" : "false",
+        "aria-label": `${item.text}${item.now ? ", shown" : ", open"}`, onclick: () => change(panel.control, item.id),
+      }, make("span", {}, item.text + (item.now ? " (shown)" : "")), make("span", { class: "cl-pair" }, svg, canvas));
+    });
+    return make("div", { class: "cl-gallery", role: "group", "aria-label": panel.title }, ...items);
   },
   bars(panel) {
     const most = Math.max(0, ...panel.items.map((item) => item.value));
@@ -398,8 +489,29 @@ const PANELS = {
   },
 };
 
-function panelNode(panel, event, change) {
-  const body = PANELS[panel.kind](panel, event, change);
+// a word under the pointer, or with the focus: the words that it attends to carry the weight as a number and as a bar
+function attend(panel, row, chips, tell) {
+  const light = (target) => {
+    const place = chips.indexOf(target && target.closest && target.closest("[data-key]"));
+    const links = place < 0 ? [] : panel.items[place].links;
+    for (const chip of chips) chip.removeAttribute("data-weight");
+    for (const [other, weight] of links) {
+      const chip = chips[panel.items.findIndex((item) => item.id === other)];
+      chip.dataset.weight = weight.toFixed(2).replace("0.", ".");
+      chip.style.setProperty("--cl-weight", weight / links[0][1]);
+    }
+    const said = links.map(([other, weight]) => `${panel.items.find((item) => item.id === other).text} ${weight.toFixed(2)}`);
+    const fill = { "{word}": () => panel.items[place].text, "{links}": () => said.join(", ") };
+    tell(said.length ? panel.said.replace(/\{word\}|\{links\}/g, (name) => fill[name]()) : "", chips[place]);
+  };
+  row.addEventListener("pointerover", (move) => light(move.target));
+  row.addEventListener("pointerleave", () => light(row.contains(document.activeElement) ? document.activeElement : null));
+  row.addEventListener("focusin", (move) => light(move.target));
+  row.addEventListener("focusout", () => light(null));
+}
+
+function panelNode(panel, ...does) {
+  const body = PANELS[panel.kind](panel, ...does);
   const title = panel.title ? make("h4", {}, panel.title) : null;
   return make("section", { class: "cl-panel", "data-panel": panel.name || panel.kind }, title, body);
 }
@@ -458,7 +570,14 @@ function render({ model, el }) {
   });
   const change = (name, value) => line.send({ state: { [name]: value }, start: true });
   const event = (name, item = null) => line.send({ event: { name, item }, start: true });
-  const picture = new Picture(id, (key) => line.send({ event: { name: "select", item: key } }), (key) => showDetail(key));
+  const onPlace = spec.still ? null : (item) => line.send({ event: { name: "place", item } });
+  const picture = new Picture(id, (key) => line.send({ event: { name: "select", item: key } }), (key) => showDetail(key), onPlace);
+  const zooms = [["+", "Zoom in", 1.25], ["−", "Zoom out", 0.8], ["1:1", "Whole picture", 0]].map(([text, label, factor]) =>
+    make("button", { type: "button", "aria-label": label, onclick: () => picture.zoom(factor) }, text));
+  const zoom = make("div", { class: "cl-row cl-save", role: "group", "aria-label": "Zoom" }, make("span", {}, "Zoom"), ...zooms);
+  const aloud = make("div", { class: "cl-aloud", "aria-live": "polite" });
+  const tip = make("div", { class: "cl-tip", "aria-hidden": "true" });
+  tip.hidden = true;
 
   const saveJson = () => line.tell({ kind: "export", for: id });
   const buttons = make("div", { class: "cl-row cl-save", role: "group", "aria-label": "Save what is shown" },
@@ -471,12 +590,32 @@ function render({ model, el }) {
   const stage = make("div", { class: "cl-stage" }, make("div", { class: "cl-main" }, picture.node, detail), side);
   const root = make("section", { class: "cl cleann-explorer", "aria-labelledby": id + "-title", "aria-busy": "false" },
     heading, hint, controls, error, status, work, above, stage, below,
-    make("footer", {}, buttons, make("details", {}, summary, words)));
+    make("footer", {}, buttons, zoom, make("details", {}, summary, words)), aloud, tip);
 
-  function showDetail(key) {
-    const text = (key && view.details && view.details[key]) || (view.selected && view.details[view.selected]) || view.detail || "";
-    if (detail.textContent !== text) detail.textContent = text;
+  // a sentence beside what is pointed at; nothing else moves
+  function showTip(text, item) {
+    tip.hidden = !item || !text;
+    if (tip.hidden) return;
+    tip.textContent = text;
+    const frame = root.getBoundingClientRect();
+    const box = (item.querySelector("path.cl-broad") || item).getBoundingClientRect();
+    const line = item.dataset.a !== undefined;
+    tip.style.left = `${Math.max(4, Math.min(box.x + (line ? box.width / 2 : 0) - frame.x + 10, frame.width - tip.offsetWidth - 6))}px`;
+    const below = box.y + (line ? box.height / 2 : box.height) - frame.y + 12;
+    const room = frame.height - tip.offsetHeight;
+    tip.style.top = `${below <= room ? below : Math.max(0, box.y - frame.y - tip.offsetHeight - 10)}px`;
   }
+  // what is pointed at is told below the picture too
+  function showDetail(key) {
+    const text = key && view.details && view.details[key];
+    const shown = text || (view.selected && view.details[view.selected]) || view.detail || "";
+    if (detail.textContent !== shown) detail.textContent = shown;
+    showTip(text, text && picture.node.querySelector(`[data-key="${key}"]`));
+  }
+  const showWord = (text, chip) => {
+    aloud.textContent = text;
+    showTip(text, chip);
+  };
 
   function showControls() {
     for (const one of made.values()) one.node.hidden = true; // what this view does not offer
@@ -501,7 +640,7 @@ function render({ model, el }) {
     const active = place.contains(document.activeElement) ? document.activeElement.dataset.chip : null;
     const open = place.querySelector(".cl-log");
     const scroll = open ? open.scrollTop : 0;
-    place.replaceChildren(...panels.map((panel) => panelNode(panel, event, change)));
+    place.replaceChildren(...panels.map((panel) => panelNode(panel, event, change, showWord)));
     if (active !== null && active !== undefined) {
       const again = [...place.querySelectorAll("[data-chip]")].find((chip) => chip.dataset.chip === active);
       (again || place.querySelector("[data-chip]"))?.focus({ preventScroll: true });
@@ -531,6 +670,7 @@ function render({ model, el }) {
       words.replaceChildren(...view.words.map((sentence) => make("li", { dir: "auto" }, sentence)));
     }
     buttons.hidden = !view.svg;
+    zoom.hidden = !view.drawn;
     line.answered(view.sequence);
     root.dataset.sequence = view.sequence;
     root.dataset.state = line.idle ? "idle" : "busy";

@@ -1,0 +1,92 @@
+"""All heads of one input side by side: each head's graph and attention, and which heads share an edge."""
+
+import base64
+
+import numpy as np
+
+from ..drawing.draw import draw
+
+MOST_CELLS = 120  # words whose attention is drawn; more are averaged
+MOST_LINKS = 8  # words that a word's attention is told of
+LEAST_LINK = 0.02
+
+
+def gallery_panel(explanation, attention, positions, chosen):
+    """Every head's graph and attention, small: the one that is opened is shown large.
+
+    Parameters
+    ----------
+    explanation
+        With a graph for each head.
+    attention : array (heads, units, units)
+    positions : dict
+        Node -> (x, y): all graphs stand alike, so that they can be compared.
+    chosen : int
+        The head that is shown large.
+    """
+    items = []
+    for head, pag in explanation.pags.items():
+        drawing = draw(pag, outcome=pag.nodes[-1], positions=positions, legend=False, max_edges=None)
+        edges, sets = len(drawing.words), sum(head in one.heads for one in explanation.sets)
+        text = f"Head {head}: {edges} edge{'s' * (edges != 1)}" + (f", {sets} of the sets" if sets else "")
+        cells, size = _cells(attention[head])
+        items.append(
+            {
+                "id": head,
+                "text": text,
+                "svg": drawing.svg,
+                "cells": cells,
+                "size": size,
+                "now": head == chosen,
+            }
+        )
+    title = f"All {len(items)} heads: graph and attention (row: from, column: to); click to open"
+    return {
+        "kind": "gallery",
+        "name": "heads",
+        "control": "head",
+        "title": title,
+        "items": items,
+        "below": True,
+    }
+
+
+def _cells(attention):
+    """Attention as bytes, 255 for the largest, and how many words a side has."""
+    n = len(attention)
+    if n > MOST_CELLS:
+        edges = np.linspace(0, n, MOST_CELLS + 1).astype(int)[:-1]
+        attention = np.add.reduceat(np.add.reduceat(attention, edges, 0), edges, 1)
+    shown = (255 * attention / max(float(attention.max(initial=0)), 1e-12)).astype(np.uint8)
+    return base64.b64encode(shown.tobytes()).decode(), len(shown)
+
+
+def shared_panel(explanation, labels, limit=12):
+    """Which heads share an edge: those of the most heads first."""
+    heads = {}
+    for head, pag in explanation.pags.items():
+        for a, b in np.argwhere(np.triu(pag.marks)).tolist():
+            heads.setdefault((a, b), []).append(head)
+    ranked = sorted(heads.items(), key=lambda item: (-len(item[1]), item[0]))
+    rows = [
+        [f"{labels[a]} – {labels[b]}", f"{len(found)} of {len(explanation.pags)}", ", ".join(map(str, found))]
+        for (a, b), found in ranked[:limit]
+    ]
+    more = f", the first {limit} of {len(ranked)}" if len(ranked) > limit else ""
+    title = f"Edges that heads share{more}"
+    return {
+        "kind": "table",
+        "title": title,
+        "columns": ("Edge", "Heads", "Which"),
+        "rows": rows,
+        "below": True,
+    }
+
+
+def links(attention):
+    """Per word the words that it attends to most, itself left out: [[(word, weight), …], …]."""
+    told = []
+    for word, row in enumerate(attention):
+        best = [int(j) for j in np.argsort(-row, kind="stable")[: MOST_LINKS + 1] if j != word]
+        told.append([(j, round(float(row[j]), 2)) for j in best[:MOST_LINKS] if row[j] >= LEAST_LINK])
+    return told
