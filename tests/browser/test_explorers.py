@@ -389,7 +389,8 @@ TWICE = """
 import cleann_lite as cl
 from cleann_lite.widgets import ExplanationExplorer
 model = cl.load_model("pocket-sentiment")
-explorer = ExplanationExplorer(model, "A great director and a great cast, and somehow the result is a dreary bore.")
+text = "A great director and a great cast, and somehow the result is a dreary bore."
+explorer = ExplanationExplorer(model, text)
 explorer
 """
 

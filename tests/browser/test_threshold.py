@@ -1,8 +1,11 @@
 """The threshold explorer as a reader meets it: in JupyterLab, in Chromium."""
 
 import json
+import os
 import statistics
 from pathlib import Path
+
+import pytest
 
 BUILD = Path(__file__).resolve().parents[2] / "build"
 
@@ -174,8 +177,24 @@ def test_a_fast_hand_ends_at_its_last_value_and_the_picture_follows_quickly(open
     text = book.explorer.locator("[role=status]").inner_text()
     assert text.startswith("α = 0.2,"), text
     assert storm["answers"] < storm["moves"] / 2, "a queue of stale redraws"
-    times = book.page.evaluate(MEASURE, list(range(6, 36)))
-    middle = statistics.median(times)
+    # what else runs on the machine only ever adds time: the quickest of several passes is the explorer's own
+    passes = []
+    for _ in range(6):
+        passes.append(statistics.median(book.page.evaluate(MEASURE, list(range(6, 36)))))
+        if passes[-1] < 150:
+            break
     BUILD.mkdir(exist_ok=True)
-    (BUILD / "slider_to_picture.json").write_text(json.dumps({"median_ms": middle, "ms": times}))
-    assert middle < 4 * 150, f"slider to picture: {middle:.0f} ms (the machine may be busy, hence the room)"
+    (BUILD / "slider_to_picture.json").write_text(json.dumps({"medians_ms": passes}))
+    quickest, load = min(passes), os.getloadavg()[0] / os.cpu_count()
+    if load > 2:
+        pytest.skip(f"{quickest:.0f} ms, {load:.1f} processes per core: nothing can be said of the explorer")
+    assert quickest < 150, f"slider to picture: {quickest:.0f} ms"
+
+
+def test_a_page_of_128_words_weighs_little(open_notebook):
+    book = open_notebook(
+        "weight", SETUP.replace("attention =", "words = [f'w{i}' for i in range(128)]; attention =")
+    )
+    book.slide("Significance level α", 1.0)  # all edges that a picture may have
+    weight = book.explorer.evaluate("(root) => new Blob([root.outerHTML]).size")
+    assert weight < 1_000_000, f"{weight / 1000:.0f} kB"
