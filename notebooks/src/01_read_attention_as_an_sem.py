@@ -10,7 +10,7 @@
 # | **You will do** | build a small causal model, add up its paths, read a real attention head as such a model, plant thirty graphs and look for them |
 # | **You will learn** | what (I − G)⁻¹ means, why the correlation of two tokens is the cosine of their attention rows, what such a reading can find and what it cannot |
 # | **You need** | matrices and correlations; no deep learning |
-# | **Time** | 45 minutes to work through; the cells run for about five seconds on two CPU cores and stay below 0.5 GB |
+# | **Time** | 45 minutes to work through; the cells run for about ten seconds on two CPU cores and stay below 0.5 GB |
 
 # %% tags=["setup"]
 from itertools import chain, combinations

@@ -9,7 +9,7 @@
 # | **You will do** | put the outcome into the graph, grow the tree around it, order the candidates, mask them, stop at the right moment, and prove that nothing smaller works |
 # | **You will learn** | the CLEANN search, what *minimal* and *certified* mean here, and how often it succeeds |
 # | **You need** | notebooks 01 to 05; PDS-paths from 04 above all |
-# | **Time** | 60 minutes to work through; the cells run for about fifteen seconds on two CPU cores and stay below 1 GB |
+# | **Time** | 60 minutes to work through; the cells run for about twenty-five seconds on two CPU cores and stay below 1 GB |
 
 # %% tags=["setup"]
 from itertools import combinations

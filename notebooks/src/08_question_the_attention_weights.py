@@ -53,7 +53,8 @@ check("6.b", "c")
 model = cl.load_model("pocket-sentiment")
 review = recorded("ferry").text
 heads = text_heads(model, review)
-A, T, K = heads.attention[0], heads.value[0], heads.key[0]
+h = int(heads.attention.max(axis=2).mean(axis=1).argmin())  # the head that spreads its attention most
+A, T, K = heads.attention[h], heads.value[h], heads.key[h]
 n, d = T.shape
 print(review, "\n")
 positive = model.predict_proba([review])[0, 1]
@@ -148,7 +149,9 @@ print(f"share of the attention that lies elsewhere: {np.median(moved):.0%} in th
 pieces = model.tokenizer.convert_ids_to_tokens(model.encode(review).data.ids)
 i = int(np.argmax(moved))  # the row that can move farthest
 heavy = np.sort(np.argsort(-np.maximum(A[i], other[i]))[:14])  # the heaviest tokens of both, in their order
-top = [", ".join(pieces[j] for j in np.argsort(-weights[i])[:5]) for weights in (A, other)]
+five = [np.argsort(-weights[i])[:5] for weights in (A, other)]
+top = [", ".join(pieces[j] for j in places) for places in five]
+print(f"of the five heaviest tokens in the row of “{pieces[i]}”, {len(np.intersect1d(*five))} are the same in both")
 alt = f"Two rows of attention of “{pieces[i]}” with the same output. Heaviest as computed: {top[0]}; in the other {top[1]}."
 names = [f"{pieces[j]} ({j})" if pieces.count(pieces[j]) > 1 else pieces[j] for j in heavy]
 bars(names, {"as computed": A[i, heavy], "another, same output": other[i, heavy]}, alt,

@@ -9,7 +9,7 @@
 # | **You will do** | write your own test, covariance, learner and model, measure each against the part that it replaces, and learn graphs from tables |
 # | **You will learn** | where the seams of the package are, and which control each kind of variant needs |
 # | **You need** | notebooks 01 to 06; 09 for measuring at scale |
-# | **Time** | 75 minutes to work through; the cells run for about fifteen seconds on two CPU cores and stay below 1 GB |
+# | **Time** | 75 minutes to work through; the cells run for about twenty seconds on two CPU cores and stay below 1 GB |
 
 # %% tags=["setup"]
 import networkx as nx
