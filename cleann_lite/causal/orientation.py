@@ -30,6 +30,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from .bitsets import as_words, bits, bits_as_rows, join, packed, rows_as_bits, unpacked
+from .marks import EDGE_TEXT
 from .relations import ARROW, CIRCLE, NONE, TAIL, Opened, Relations
 from .separation import MixedSeparation
 from .separators import Separators
@@ -39,7 +40,11 @@ Proposal = tuple[np.ndarray, np.ndarray]
 
 
 def rule_0(g: Relations) -> Proposal:
-    """R0. α *—* γ *—* β, α and β not adjacent, γ not in Sepset(α, β) ⟹ α *→ γ ←* β."""
+    """R0. α *—* γ *—* β, α and β not adjacent, γ not in Sepset(α, β) ⟹ α *→ γ ←* β.
+
+    >>> one_step(rule_0, "a o-o c, b o-o c", {"ab": ""})  # nothing between a and b
+    'a o-> c, b o-> c'
+    """
     adjacent = g.marks > 0
     alpha, beta = np.nonzero(np.triu(g.known & join(adjacent, adjacent)))
     # a known order of the variables may already say that both edges point at γ, and then there is no news
@@ -58,19 +63,31 @@ def rule_0(g: Relations) -> Proposal:
 
 
 def rule_1(g: Relations) -> Proposal:
-    """R1. α *→ β o—* γ, α and γ not adjacent ⟹ β → γ."""
+    """R1. α *→ β o—* γ, α and γ not adjacent ⟹ β → γ.
+
+    >>> one_step(rule_1, "a o-> b, b o-o c")  # b is no collider, or R0 had said so
+    'a o-> b, b --> c'
+    """
     fires = join(g.into.T, g.apart) & g.circle.T  # [β, γ]
     return fires, fires.T
 
 
 def rule_2(g: Relations) -> Proposal:
-    """R2. α → β *→ γ or α *→ β → γ, and α *—o γ ⟹ α *→ γ."""
+    """R2. α → β *→ γ or α *→ β → γ, and α *—o γ ⟹ α *→ γ.
+
+    >>> one_step(rule_2, "a --> b, b o-> c, a o-o c")  # else a circle of causes
+    'a --> b, b o-> c, a o-> c'
+    """
     fires = (join(g.directed, g.into) | join(g.into, g.directed)) & g.circle  # [α, γ]
     return fires, g.nothing()
 
 
 def rule_3(g: Relations) -> Proposal:
-    """R3. α *→ β ←* γ, α *—o θ o—* γ, α and γ not adjacent, θ *—o β ⟹ θ *→ β."""
+    """R3. α *→ β ←* γ, α *—o θ o—* γ, α and γ not adjacent, θ *—o β ⟹ θ *→ β.
+
+    >>> one_step(rule_3, "a o-> b, c o-> b, a o-o t, c o-o t, t o-o b")
+    'a o-> b, c o-> b, a o-o t, c o-o t, t o-> b'
+    """
     arrows = g.nothing()
     for theta, beta in np.argwhere(g.circle & join(g.circle.T, g.into)).tolist():
         both = np.flatnonzero(g.into[:, beta] & g.circle[:, theta])  # α, γ
@@ -83,6 +100,11 @@ def rule_4(g: Relations) -> Proposal:
 
     The path discriminates β when θ and γ are not adjacent and every node between θ and β is a collider on the
     path and a parent of γ.
+
+    >>> one_step(rule_4, "t o-> a, a <-> b, a --> c, b o-> c", {"ct": "ab"})
+    't o-> a, a <-> b, a --> c, b --> c'
+    >>> one_step(rule_4, "t o-> a, a <-o b, a --> c, b o-> c", {"ct": "a"})
+    't o-> a, a <-> b, a --> c, b <-> c'
     """
     arrows, tails = g.nothing(), g.nothing()
     candidates = g.circle.T & join(g.into, g.directed)  # [β, γ]: some α has β *→ α → γ
@@ -147,6 +169,9 @@ def rule_5(g: Relations) -> Proposal:
 
     Path and edge close a cycle on which no three nodes in a row form a triangle, so each of its edges fires
     the rule by itself: an edge is undirected when it lies on such a cycle of circle edges.
+
+    >>> one_step(rule_5, "a o-o b, b o-o c, c o-o d, d o-o a")
+    'a --- b, b --- c, c --- d, d --- a'
     """
     circle_circle, apart = g.sets(g.circle_circle), g.sets(g.apart)
     tails = g.nothing()
@@ -158,24 +183,40 @@ def rule_5(g: Relations) -> Proposal:
 
 
 def rule_6(g: Relations) -> Proposal:
-    """R6. α —— β o—* γ ⟹ β —* γ."""
+    """R6. α —— β o—* γ ⟹ β —* γ.
+
+    >>> one_step(rule_6, "a --- b, b o-o c")  # nothing points at a cause of selection
+    'a --- b, b --o c'
+    """
     undirected = (g.tail & g.tail.T).any(axis=0)  # [β]
     return g.nothing(), g.circle & undirected
 
 
 def rule_7(g: Relations) -> Proposal:
-    """R7. α —o β o—* γ, α and γ not adjacent ⟹ β —* γ."""
+    """R7. α —o β o—* γ, α and γ not adjacent ⟹ β —* γ.
+
+    >>> one_step(rule_7, "a --o b, b o-o c")
+    'a --o b, b --o c'
+    """
     return g.nothing(), g.circle & join(g.apart, g.tail_circle)  # [γ, β]
 
 
 def rule_8(g: Relations) -> Proposal:
-    """R8. α → β → γ or α —o β → γ, and α o→ γ ⟹ α → γ."""
+    """R8. α → β → γ or α —o β → γ, and α o→ γ ⟹ α → γ.
+
+    >>> one_step(rule_8, "a --> b, b --> c, a o-> c")
+    'a --> b, b --> c, a --> c'
+    """
     fires = join(g.directed | g.tail_circle, g.directed) & g.circle_arrow  # [α, γ]
     return g.nothing(), fires.T
 
 
 def rule_9(g: Relations) -> Proposal:
-    """R9. α o→ γ, an uncovered possibly directed path ⟨α, β, θ, …, γ⟩ with β and γ not adjacent ⟹ α → γ."""
+    """R9. α o→ γ, an uncovered possibly directed path ⟨α, β, θ, …, γ⟩ with β and γ not adjacent ⟹ α → γ.
+
+    >>> one_step(rule_9, "a o-o b, b o-o t, t o-> c, a o-> c")
+    'a o-o b, b o-o t, t --> c, a --> c'
+    """
     steps, apart = g.sets(g.possibly_directed), g.sets(g.apart)
     tails = g.nothing()
     for alpha, gamma in np.argwhere(g.circle_arrow).tolist():
@@ -187,6 +228,9 @@ def rule_9(g: Relations) -> Proposal:
 def rule_10(g: Relations) -> Proposal:
     """R10. α o→ γ, β → γ ← θ, uncovered possibly directed paths α … β and α … θ ⟹ α → γ, if their
     first nodes after α, μ and ω, are different and not adjacent.
+
+    >>> one_step(rule_10, "a o-o m, a o-o w, m --> c, w --> c, a o-> c")
+    'a o-o m, a o-o w, m --> c, w --> c, a --> c'
     """
     steps, apart = g.sets(g.possibly_directed), g.sets(g.apart)
     tails = g.nothing()
@@ -303,6 +347,22 @@ def _apply(name: str, rule: Callable, g: Relations, marks: np.ndarray, listen: L
     if listen:
         listen(name, g.marks, marks)
     return True
+
+
+def one_step(rule: Callable, edges: str, sepsets: Mapping[str, str] | None = None) -> str:
+    """Edges such as "a o-> b, b o-o c" after one application of a rule; {"ac": "b"}: Sepset(a, c) = {b}."""
+    read = [edge.split() for edge in edges.split(", ")]
+    names = sorted({name for x, _, y in read for name in (x, y)})
+    number = {name: i for i, name in enumerate(names)}
+    marks, ends = np.zeros((len(names),) * 2, np.int8), {text: pair for pair, text in EDGE_TEXT.items()}
+    for x, text, y in read:
+        marks[number[y], number[x]], marks[number[x], number[y]] = ends[text]
+    known = {}
+    for (x, y), members in (sepsets or {}).items():
+        known[number[x], number[y]] = sum(1 << number[name] for name in members)
+    _apply("", rule, Relations(marks.copy(), Separators.of(len(names), known)), marks, None)
+    pairs = [(x, y, number[x], number[y]) for x, _, y in read]
+    return ", ".join(f"{x} {EDGE_TEXT[marks[j, i], marks[i, j]]} {y}" for x, y, i, j in pairs)
 
 
 def pag_of_mag(mag: np.ndarray, selection_bias: bool = True, rank: np.ndarray | None = None) -> np.ndarray:

@@ -192,6 +192,8 @@ class DecoupledAttention(nn.Module):
 class DecoupledEncoderLayer(nn.Module):
     """An encoder layer around `DecoupledAttention`; fits ``torch.nn.TransformerEncoder``.
 
+    Give that ``enable_nested_tensor=False``: PyTorch packs texts only for layers of its own, and else warns.
+
     Parameters
     ----------
     d_model, heads, key_size, value_size, combine
