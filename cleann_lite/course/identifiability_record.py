@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 from scipy.special import stdtrit
 
+from ..datasets.files import write_rows
+
 LENGTH, D_MODEL, HEADS = 64, 64, 4
 MARGIN = 0.02  # accuracies nearer than this count as equal
 RESULTS, TABLE, PLOT = "identifiability_runs.csv", "identifiability.csv", "identifiability.png"
@@ -66,13 +68,7 @@ def write_table(path: Path, rows: list[dict]) -> None:
 
 
 def _write(path: Path, rows: list[dict]) -> None:
-    partial = path.with_suffix(".partial")
-    with open(partial, "w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        for row in rows:
-            writer.writerow({k: f"{v:.5g}" if isinstance(v, float) else v for k, v in row.items()})
-    partial.replace(path)
+    write_rows(path, [{k: f"{v:.5g}" if isinstance(v, float) else v for k, v in r.items()} for r in rows])
 
 
 def summary(runs) -> list[dict]:

@@ -1,6 +1,9 @@
 """Write a file whole or not at all."""
 
+import csv
+import io
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 
@@ -51,6 +54,15 @@ def write_whole(path, content: str | bytes) -> str:
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from None
     return f"{whole} ({_size(len(data))})"
+
+
+def write_rows(path, rows: Sequence[Mapping]) -> str:
+    """Rows with the columns of the first one as CSV, by `write_whole`."""
+    text = io.StringIO()
+    table = csv.DictWriter(text, list(rows[0]) if rows else ["empty"], lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
+    return write_whole(path, text.getvalue())
 
 
 def _size(count):

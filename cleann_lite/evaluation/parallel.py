@@ -8,8 +8,9 @@ import warnings
 from collections.abc import Callable, Iterable
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 
-from .journal import Journal, log
+from .journal import FORMAT, Journal, log
 
 _RETRIES = 1  # a worker that was lost is replaced once
 _PATIENCE, _FIRST_WORKER = 5, 15  # seconds that a cluster has to answer, and its first worker to come
@@ -21,6 +22,16 @@ _LOST = {
     "FutureCancelledError",
     "CancelledError",
 }
+
+
+def run_kept(task: str, function, items, settings: dict, out=None, **how) -> list[dict]:
+    """`run_all` with a journal, ``TASK.jsonl`` in the folder ``out`` (None keeps nothing); ``how`` as there.
+
+    A run that was killed goes on from its journal, if the ``settings`` are the same.
+    """
+    path = None if out is None else Path(out) / f"{task}.jsonl"
+    with Journal(path, {"format": FORMAT, "task": task} | settings) as journal:
+        return run_all(function, items, journal, **how)
 
 
 def run_all(

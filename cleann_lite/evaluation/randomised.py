@@ -17,10 +17,10 @@ import numpy as np
 from ..attention.residual import read_attention
 from ..causal.discovery import learn_pag
 from ..causal.independence import PartialCorrelation
+from ..datasets.files import write_rows
 from ..explaining.baselines import attention_scores
 from .inputs import fingerprint
-from .journal import FORMAT, Journal
-from .parallel import run_all
+from .parallel import run_kept
 from .readings import (
     FAILURE,
     Tried,
@@ -30,7 +30,6 @@ from .readings import (
     counted,
     load,
     random_counted,
-    write,
 )
 from .statistics import bootstrap_mean
 
@@ -198,18 +197,13 @@ def randomise(
     alpha, readings, seed, workers, cluster, progress
         Level of the tests, readings of the residual connection, seed of the shuffles; as for ``evaluate``.
     """
-    settings = {
-        "format": FORMAT,
-        "task": "randomised",
-        "model": Path(model).name,
-        "inputs": fingerprint(items),
-    }
-    settings |= {"alpha": alpha, "readings": [str(r) for r in readings], "seed": seed}
+    settings = {"model": Path(model).name, "inputs": fingerprint(items), "alpha": alpha}
+    settings |= {"readings": [str(r) for r in readings], "seed": seed}
+    how = {"workers": workers, "cluster": cluster, "progress": progress}
     worker = Randomiser(model, alpha, tuple(readings), seed)
-    with Journal(None if out is None else Path(out) / "randomised.jsonl", settings) as journal:
-        records = run_all(worker, items, journal, workers=workers, cluster=cluster, progress=progress)
+    records = run_kept("randomised", worker, items, settings, out, **how)
     if out is not None:
-        write(Path(out) / "randomised.csv", summary(records, Path(model).name))
+        write_rows(Path(out) / "randomised.csv", summary(records, Path(model).name))
     return records
 
 

@@ -7,7 +7,6 @@ reading of the residual connection (`cleann_lite.attention.residual`); leave-one
 model itself.
 """
 
-import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -23,9 +22,9 @@ from ..causal.discovery import learn_pag
 from ..causal.graphs import PAG
 from ..causal.independence import PartialCorrelation
 from ..causal.pds import pds_sets
+from ..datasets.files import write_rows
 from ..models.mixing import how_it_mixes
-from .journal import FORMAT, Journal
-from .parallel import run_all
+from .parallel import run_kept
 from .planted import LENGTH, RULES, Planted, examples, interchange_accuracy, masked, train, with_cls
 
 READINGS = (0.0, 0.5, "norms", "values", "rollout")
@@ -280,11 +279,9 @@ def plant(
         {"input": i, "rule": rule, "layers": depth, "seed": seed, "sentences": sentences}
         for i, (seed, depth, rule) in enumerate(every)
     ]
-    settings = {"format": FORMAT, "task": "planted", "rules": rules, "layers": layers, "seeds": seeds}
-    with Journal(
-        None if out is None else Path(out) / "planted.jsonl", settings | {"sentences": sentences}
-    ) as journal:
-        records = run_all(run_one, items, journal, workers=workers, cluster=cluster, progress=progress)
+    settings = {"rules": rules, "layers": layers, "seeds": seeds, "sentences": sentences}
+    how = {"workers": workers, "cluster": cluster, "progress": progress}
+    records = run_kept("planted", run_one, items, settings, out, **how)
     if out is not None:
         write(Path(out), records)
     return records
@@ -331,7 +328,4 @@ def write(folder: Path, records: Sequence[dict]) -> None:
     networks = [{name: record[name] for name in OF_NETWORK} for record in records]
     networks.sort(key=lambda line: tuple(line[name] for name in OF_NETWORK[:3]))
     for name, lines in (("planted.csv", summary(records)), ("planted_networks.csv", networks)):
-        with open(folder / name, "w", encoding="utf-8", newline="") as file:
-            table = csv.DictWriter(file, list(lines[0]), lineterminator="\n")
-            table.writeheader()
-            table.writerows(lines)
+        write_rows(folder / name, lines)

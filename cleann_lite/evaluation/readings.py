@@ -8,7 +8,6 @@ readings, levels and kinds of candidates are tried on the same inputs, so that o
 judged on others.
 """
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -25,10 +24,10 @@ from ..causal.discovery import learn_pag
 from ..causal.graphs import PAG
 from ..causal.independence import PartialCorrelation
 from ..causal.pds import pds_sets
+from ..datasets.files import write_rows
 from ..models.protocol import Encoded, Model
 from .inputs import fingerprint
-from .journal import FORMAT, Journal
-from .parallel import run_all
+from .parallel import run_kept
 from .statistics import bootstrap_mean
 
 READINGS = (0.0, 0.5, "norms", "values", "rollout")
@@ -293,12 +292,12 @@ def read_all(
         As for ``evaluate``.
     """
     reader = Reader(model, tuple(readings), tuple(alphas), tuple(heads))
-    settings = {"format": FORMAT, "task": "readings", "model": Path(model).name, "inputs": fingerprint(items)}
-    settings |= {"readings": [str(r) for r in readings], "alphas": list(alphas), "heads": list(heads)}
-    with Journal(None if out is None else Path(out) / "readings.jsonl", settings) as journal:
-        records = run_all(reader, items, journal, workers=workers, cluster=cluster, progress=progress)
+    settings = {"model": Path(model).name, "inputs": fingerprint(items), "alphas": list(alphas)}
+    settings |= {"readings": [str(r) for r in readings], "heads": list(heads)}
+    how = {"workers": workers, "cluster": cluster, "progress": progress}
+    records = run_kept("readings", reader, items, settings, out, **how)
     if out is not None:
-        write(Path(out) / "readings.csv", summary(records))
+        write_rows(Path(out) / "readings.csv", summary(records))
     return records
 
 
@@ -349,11 +348,3 @@ def told(records: Sequence[dict]) -> str:
 def chosen(lines: Sequence[dict], control: str = "permuted") -> dict:
     """The line whose counted size falls most below a control's: to be asked of validation inputs."""
     return min(lines, key=lambda line: line[f"size_{control}"])
-
-
-def write(path: Path, lines: Sequence[dict]) -> None:
-    """Lines as a table, CSV."""
-    with open(path, "w", encoding="utf-8", newline="") as file:
-        table = csv.DictWriter(file, list(lines[0]), lineterminator="\n")
-        table.writeheader()
-        table.writerows(lines)

@@ -1,12 +1,11 @@
 """An evaluation written down: the table of verdicts (Markdown, text, HTML), plots, a page, files."""
 
-import csv
 import io
 from pathlib import Path
 
 import numpy as np
 
-from ..datasets.files import write_whole
+from ..datasets.files import write_rows, write_whole
 from ..drawing.html import escape, table
 from ..drawing.html import page as whole_page
 from .cases import JUDGED as VARIANTS
@@ -274,8 +273,8 @@ def page(run) -> str:
 def save(run, folder) -> Path:
     """Write table.csv, summary.csv and report.html of an `Evaluation`; returns the report's path."""
     folder = Path(folder)
-    write_whole(folder / "table.csv", csv_text(run.table))
-    write_whole(folder / "summary.csv", csv_text([_flat(row) for row in run.summary()]))
+    write_rows(folder / "table.csv", run.table)
+    write_rows(folder / "summary.csv", [_flat(row) for row in run.summary()])
     write_whole(folder / "report.html", page(run))
     return folder / "report.html"
 
@@ -301,18 +300,9 @@ def save_benchmark(run, folder) -> Path:
         for method in run.settings["methods"]
         for row in [record["rows"][method]]
     ]
-    write_whole(Path(folder) / "table.csv", csv_text(rows))
+    write_rows(Path(folder) / "table.csv", rows)
     write_whole(Path(folder) / "report.html", discovery_page(run))
     return Path(folder) / "report.html"
-
-
-def csv_text(rows: list[dict]) -> str:
-    """Dictionaries with the same keys as a table."""
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, list(rows[0]) if rows else ["empty"], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
 
 
 def discovery_page(run) -> str:

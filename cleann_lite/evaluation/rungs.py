@@ -22,10 +22,10 @@ from ..attention.residual import read_attention
 from ..causal.discovery import learn_pag
 from ..causal.graphs import PAG
 from ..causal.independence import PartialCorrelation
+from ..datasets.files import write_rows
 from .inputs import fingerprint
-from .journal import FORMAT, Journal
-from .parallel import run_all
-from .readings import Tried, allowed_sets, between_words, choose_nodes, load, write
+from .parallel import run_kept
+from .readings import Tried, allowed_sets, between_words, choose_nodes, load
 from .statistics import bootstrap_mean
 
 READINGS = (0.0, "norms", "values")
@@ -245,13 +245,12 @@ def climb(
     progress: bool = False,
 ) -> list[dict]:
     """Every rung on many inputs; ``out`` gets the journal and ``rungs.csv``. Arguments: ``randomise``."""
-    settings = {"format": FORMAT, "task": "rungs", "model": Path(model).name, "inputs": fingerprint(items)}
-    settings |= {"alpha": alpha, "readings": [str(r) for r in readings]}
-    worker = Climber(model, alpha, tuple(readings))
-    with Journal(None if out is None else Path(out) / "rungs.jsonl", settings) as journal:
-        records = run_all(worker, items, journal, workers=workers, cluster=cluster, progress=progress)
+    settings = {"model": Path(model).name, "inputs": fingerprint(items), "alpha": alpha}
+    settings |= {"readings": [str(r) for r in readings]}
+    how = {"workers": workers, "cluster": cluster, "progress": progress}
+    records = run_kept("rungs", Climber(model, alpha, tuple(readings)), items, settings, out, **how)
     if out is not None:
-        write(Path(out) / "rungs.csv", summary(records, Path(model).name))
+        write_rows(Path(out) / "rungs.csv", summary(records, Path(model).name))
     return records
 
 
