@@ -35,7 +35,7 @@ def texts_of(path, least, most):
 
 def flips(model, encoded, positions):
     """Whether masking these units, alone, changes the prediction."""
-    return bool(model.predict(encoded, [tuple(positions)])[0].argmax() != encoded.target)
+    return encoded.predicted(model.predict(encoded, [tuple(positions)])[0]) != encoded.target
 
 
 def measure(model, inputs, name, run):

@@ -159,6 +159,7 @@ def _add_evaluate_options(parser):
     parser.add_argument("--workers", type=int, default=-1, help="processes; every core if not given")
     parser.add_argument("--cluster", metavar="ADDRESS", help="Dask scheduler, tcp://…")
     parser.add_argument("--device", choices=("cpu", "cuda"), help="a GPU where there is one, if not given")
+    parser.add_argument("--threshold", type=float, help="from where a label is on (default 0.5)")
     parser.add_argument("--alpha", type=float, help="level of the independence test")
     parser.add_argument("--n-samples", type=int, help="effective sample size; the hidden size if not given")
     parser.add_argument(
@@ -182,7 +183,7 @@ def _evaluate(options):
     shared = {"out": out, "workers": options.workers, "cluster": options.cluster, "progress": True}
     methods = {"methods": options.method} if options.method else {}
     if options.task == "discovery":
-        for name in ("model", "data", "from_file", "accept_licence", "device", "head"):
+        for name in ("model", "data", "from_file", "accept_licence", "device", "head", "threshold"):
             if getattr(options, name):
                 raise ValueError(f"unknown setting {name} of the benchmark of causal discovery")
         from .evaluation.learners import benchmark
@@ -195,8 +196,8 @@ def _evaluate(options):
         heads = {"heads": options.head} if options.head else {}
         run = evaluate(
             options.task, model=options.model, data=options.data, from_file=options.from_file,
-            accept_licence=options.accept_licence, device=options.device, **shared, **methods, **heads,
-            **given,
+            accept_licence=options.accept_licence, device=options.device, threshold=options.threshold,
+            **shared, **methods, **heads, **given,
         )  # fmt: skip
         told = verdicts_text(run, run.methods[0])
     print(told)

@@ -477,3 +477,26 @@ def test_a_piece_that_is_also_padding_hides_a_word_only_where_nothing_else_can(m
     assert model.mask_id == 0 and any("also takes for padding" in note for note in model.encode(TEXT).notes)
     other = cl.load_model(made("llama", tokens="metaspace, open"))
     assert other.mask_id == other.tokenizer.mask_token_id
+
+
+@pytest.mark.parametrize("threshold", [0.2, 0.8])
+def test_an_evaluation_honours_the_threshold(labels, tmp_path, threshold, capsys):
+    edge = np.log(threshold / (1 - threshold))
+    model = labels(edge + 0.001, edge - 3, pull=1.0)
+    model.model.save_pretrained(tmp_path / "pulled")
+    model.tokenizer.save_pretrained(tmp_path / "pulled")
+    options = {"data": [TEXT], "methods": ("beam", "exhaustive"), "nodes": "all", "max_size": 4}
+    run = cl.evaluate("sentiment", 1, model=tmp_path / "pulled", threshold=threshold, **options)
+    record = run.records[0]
+    assert record["probability"] == pytest.approx(threshold, abs=0.05)
+    one = cl.load_model(tmp_path / "pulled", threshold=threshold)
+    encoded = one.encode(TEXT)
+    assert encoded.outcome == "toxic"
+    for row in record["rows"].values():
+        assert row["success"] and row["size"] < len(encoded.units)
+        assert encoded.predicted(one.predict(encoded, [row["positions"]])[0]) != encoded.target
+    with pytest.raises(ValueError, match="a loaded one has its own"):
+        cl.evaluate("sentiment", 1, model=one, threshold=threshold, **options)
+    arguments = ["evaluate", "sentiment", "--n", "1", "--data", "examples", "--threshold", "0.3"]
+    assert main([*arguments, "--out", str(tmp_path / "out")]) == 2
+    assert "threshold is for labels that are on or off" in capsys.readouterr().err

@@ -102,6 +102,7 @@ def evaluate(
     workers: int = 1,
     cluster: str | None = None,
     device: str | None = None,
+    threshold: float | None = None,
     from_file=None,
     accept_licence: bool = False,
     progress: bool = False,
@@ -125,6 +126,8 @@ def evaluate(
         See `cleann_lite.evaluation.parallel.run_all`; the table does not depend on them.
     device : str, optional
         "cpu" or "cuda"; None takes a GPU where there is one.
+    threshold : float, optional
+        From where a label of a model named by ``model`` is on, as in ``load_model``.
     **settings
         Further fields of `Settings`.
 
@@ -142,7 +145,9 @@ def evaluate(
         raise ValueError(f"the task must be one of {', '.join(TASKS)}: got {task!r}")
     model = TASKS[task][0] if model is None else model
     device = _device(device)
-    loaded = _loaded(str(model), device) if isinstance(model, str | Path) else model
+    if threshold is not None and not isinstance(model, str | Path):
+        raise ValueError("threshold is for a model that is named: a loaded one has its own")
+    loaded = _loaded(str(model), device, threshold) if isinstance(model, str | Path) else model
     wanted = "recommendation" if task == "recommend" else "classification"
     if loaded.task != wanted:
         raise ValueError(f"{task} needs a model for {wanted}: {loaded.name} is one for {loaded.task}")
@@ -165,8 +170,8 @@ def evaluate(
     plan = Settings(task, n, loaded.name, Path(named).name, (), device=device, **settings)
     rows = chosen(methods, plan)
     plan = Settings(**{**vars(plan), "methods": tuple(rows)})
-    header = _header(plan, model, items)
-    worker = Worker(plan, rows, str(model) if isinstance(model, str | Path) else loaded)
+    header = _header(plan, model, items) | ({} if threshold is None else {"threshold": threshold})
+    worker = Worker(plan, rows, str(model) if isinstance(model, str | Path) else loaded, threshold)
     with Journal(None if out is None else Path(out) / JOURNAL, header) as journal:
         records = run_all(worker, items, journal, workers=workers, cluster=cluster, progress=progress)
         run = Evaluation(header, records)
@@ -196,10 +201,10 @@ def _device(wanted):
 
 
 @lru_cache(maxsize=2)
-def _loaded(name, device):
+def _loaded(name, device, threshold=None):
     from ..models.loading import load_model
 
-    return load_model(name, device=device)
+    return load_model(name, device=device, threshold=threshold)
 
 
 def _header(plan, model, items):
@@ -231,10 +236,13 @@ class Worker:
     settings: Settings
     rows: dict[str, Callable] = field(repr=False)
     model: object
+    threshold: float | None = None
 
     def __call__(self, item: dict) -> dict:
         with _one_thread():
-            model = _loaded(self.model, self.settings.device) if isinstance(self.model, str) else self.model
+            model = self.model
+            if isinstance(model, str):
+                model = _loaded(model, self.settings.device, self.threshold)
             return self._explained(model, item)
 
     def _explained(self, model, item):
@@ -242,7 +250,7 @@ class Worker:
         try:
             case = Case(model, item["content"], self.settings, item["input"], item["seen"])
             record |= {"units": len(case.encoded.units), "nodes": len(case.units)}
-            record |= {"probability": _rounded(case.tries.original.max())}
+            record |= {"probability": _rounded(case.tries.original[case.tries.prediction])}
         except (ValueError, RuntimeError) as error:
             return record | {"error": _sentence(error), "rows": {n: _failed(error) for n in self.rows}}
         found, rows = {}, {}

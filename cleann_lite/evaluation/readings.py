@@ -64,7 +64,8 @@ class Tried:
         for sets in _sets(len(nodes)):
             rows = model.predict(encoded, [[nodes[i] for i in s] for s in sets]) if sets else np.zeros((0, 1))
             effects = whole[encoded.target] - rows[:, encoded.target] if effects is None else effects
-            flips.append(rows.argmax(axis=1) != encoded.target if sets else np.zeros(0, dtype=bool))
+            said = [encoded.predicted(row) for row in rows] if sets else []
+            flips.append(np.array(said, dtype=int) != encoded.target)
         return cls(tuple(nodes), tuple(flips), effects)
 
     @cached_property

@@ -146,16 +146,16 @@ def chips_panel(explanation, mask, title, fixed=(), attention=None):
     return {"kind": "chips", "name": "toggle", "title": title, "label": title, "items": items, "above": True}
 
 
-def change_bars(outputs, masked, label, target, limit=5):
+def change_bars(outputs, masked, label, encoded, limit=5):
     """Probabilities with nothing masked and under the mask, as two lists of bars: the likeliest of each."""
     names = list(np.argsort(-outputs, kind="stable")[:limit])
     names += [i for i in np.argsort(-masked, kind="stable")[: max(1, limit - 2)] if i not in names]
-    top = int(masked.argmax())
+    top = encoded.predicted(masked)
     items = []
     for i in names:
         before, now = outputs[i], masked[i]
         note = f"{now:.1%}" if np.allclose(outputs, masked) else f"{before:.1%} → {now:.1%}"
-        mark = " (explained)" if i == target else ""
+        mark = " (explained)" if i == encoded.target else ""
         name = f"{label(int(i))}{mark}"
         items.append({"text": name, "value": float(now), "note": note, "strong": int(i) == top})
     return items
@@ -266,7 +266,7 @@ def explanation_view(asked, state, noun, controls, title):
         score = score_text(explanation, mask, flipped, replacement, noun)
     else:
         score = f"Nothing to beat: with no mask the model says “{explanation.prediction}” already."
-    bars = change_bars(outputs, masked, asked.model.label, encoded.target)
+    bars = change_bars(outputs, masked, asked.model.label, encoded)
     attends = f"In head {head}, “{{word}}” attends most to: {{links}}."
     panels = [
         {

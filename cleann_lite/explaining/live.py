@@ -108,7 +108,7 @@ def _answers(asked, input, target, masks):
     encoded, label = asked.encoded(input, target), asked.model.label
     rows, names, answers = asked.predict(input, target, masks), {}, {}
     for mask, row in zip(masks, rows, strict=True):
-        bars = change_bars(rows[0], row, label, encoded.target)
+        bars = change_bars(rows[0], row, label, encoded)
         shown = [[names.setdefault(b["text"], len(names)), round(b["value"], 4), b["note"]] for b in bars]
         answers[",".join(map(str, mask))] = {
             "bars": shown,
