@@ -68,21 +68,27 @@ def test_every_way_of_asking_gives_the_same_answer(correlation):
         assert fresh.n_tests == (len(same) if want is None else want + 1)
 
 
-def test_singles_are_asked_strongest_first(correlation):
-    test = PartialCorrelation(correlation, 60, 0.1)
-    x, y = np.array(list(combinations(range(9), 2))).T
-    near = np.ones((len(x), 9), dtype=bool)
+@pytest.mark.parametrize("one_sided", [False, True])
+@pytest.mark.parametrize("share", [1.0, 0.3, 0.08, 0.0])
+def test_singles_are_asked_strongest_first(share, one_sided):
+    rng = np.random.default_rng(1)
+    correlation = np.corrcoef(rng.normal(size=(60, 12)) @ rng.normal(size=(12, 12)), rowvar=False)
+    test = PartialCorrelation(correlation, 60, 0.1, one_sided)
+    x, y = np.array(list(combinations(range(12), 2))).T
+    near = rng.random((len(x), 12)) < share
     near[np.arange(len(x)), x] = near[np.arange(len(x)), y] = False
     asked = 0
-    for a, b, found, p in zip(x, y, *test.separating_singles(x, y, near, np.arange(9)), strict=True):
+    found_each, p_each = test.separating_singles(x, y, near, np.arange(12))
+    for a, b, near_z, found, p in zip(x, y, near, found_each, p_each, strict=True):
         strength = np.minimum(np.abs(correlation[a]), np.abs(correlation[b]))
-        order = [z for z in np.argsort(-strength) if z not in (a, b)]
-        separating = [z for z in order if textbook(correlation, 60, a, b, [z]) > 0.1]
+        order = [z for z in np.argsort(-strength) if near_z[z]]
+        p_of = {z: textbook(correlation, 60, a, b, [z], one_sided) for z in order}
+        separating = [z for z in order if p_of[z] > 0.1]
         assert found == (separating[0] if separating else -1)
         told = separating[:1] or order
-        assert p == pytest.approx(max(textbook(correlation, 60, a, b, [z]) for z in told))
+        assert p == pytest.approx(max(p_of[z] for z in told)) if told else np.isnan(p)
         asked += order.index(found) + 1 if separating else len(order)
-    assert test.n_tests == asked
+    assert test.n_tests == asked and (share == 0 or max(found_each) > -1)
 
 
 def test_the_same_question_counts_once(correlation):

@@ -6,6 +6,7 @@ million questions share one, and count as one, has a chance of one in 400,000.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -105,3 +106,21 @@ class Asked:
                 more = max(self.used, len(self.bits) * 3 // 2) - len(self.bits)
                 self.bits = np.concatenate([self.bits, np.zeros((more, self.bits.shape[1]), np.uint8)])
         return rows
+
+
+@dataclass
+class Questions:
+    """Questions with sets of one size, and where they stand among all."""
+
+    those: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+    members: np.ndarray
+    solvable: np.ndarray | None = None
+
+
+def widened(asked: np.ndarray, variables: np.ndarray, n: int) -> np.ndarray:
+    """(m, k) over some variables -> (m, n) over all."""
+    wide = np.zeros((len(asked), n), dtype=bool)
+    wide[:, variables] = asked
+    return wide

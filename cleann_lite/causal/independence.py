@@ -10,7 +10,6 @@ given Z, so ``p = 2 (1 − Φ(…))``; they count as independent when p > α.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from numbers import Real
 from typing import Protocol, runtime_checkable
 
@@ -18,7 +17,7 @@ import networkx as nx
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from .asked import Asked
+from .asked import Asked, Questions, widened
 from .batched import IndependenceTest, PValueTest
 from .bitsets import as_bits, members_of
 from .partial import PIVOT, checked_correlation, partial_correlations
@@ -28,6 +27,8 @@ __all__ = ["DSeparation", "IndependenceTest", "PValueTest", "PartialCorrelation"
 
 # Tests computed together: few enough that the arrays stay in the processor's cache.
 _CHUNK = 16_384
+# Below this share of near candidates a list of them is quicker than a table.
+_SPARSE = 0.1
 
 
 @runtime_checkable
@@ -244,7 +245,7 @@ class PartialCorrelation(PValueTest):
         for size in np.unique(sizes).tolist():
             those = np.flatnonzero(sizes == size)
             members = members_of([sets[i] for i in those.tolist()], self.n_variables, size)
-            parts.append(_Questions(those, x[those], y[those], members))
+            parts.append(Questions(those, x[those], y[those], members))
         return parts
 
     def _p_asked(self, x, y, keys):
@@ -272,6 +273,8 @@ class PartialCorrelation(PValueTest):
         variables = np.asarray(variables)
         x, y = variables[x], variables[y]
         x, y = np.minimum(x, y), np.maximum(x, y)
+        if np.count_nonzero(near) < _SPARSE * near.size:
+            return self._few_singles(x, y, near, variables)
         n = self.n_variables
         every = np.array_equal(variables, np.arange(n))
         correlation = self.correlation.take(variables, axis=1)
@@ -300,7 +303,7 @@ class PartialCorrelation(PValueTest):
             found[c] = np.where(some, best, -1)
             asked = strength >= np.where(some, strength[each, best], -1.0)[:, None]
             asked &= near[c]
-            wide = asked if every else _widened(asked, variables, n)
+            wide = asked if every else widened(asked, variables, n)
             self._asked_so_far.tick_singles(x[c], y[c], wide)
             told = r[each, best]
             kept = np.flatnonzero(~some)
@@ -309,6 +312,30 @@ class PartialCorrelation(PValueTest):
             told[kept] = np.where(asked & ~np.isnan(value), value, np.inf).min(axis=1, initial=np.inf)
             p[c] = self._p_of(told, 1)
             p[c.start + kept[~asked.any(axis=1)]] = np.nan
+        return found, p
+
+    def _few_singles(self, x, y, near, variables):
+        """``separating_singles`` where most are not near: one question after the other, not in a table."""
+        which, z = np.nonzero(near)
+        found, p = np.full(len(x), -1), np.full(len(x), np.nan)
+        if not len(which):
+            return found, p
+        rho, given = self.correlation, variables[z]
+        r = self.partial_correlations(x[which], y[which], given[:, None])
+        strength = np.minimum(np.abs(rho[x[which], given]), np.abs(rho[y[which], given]))
+        separates = self._below(r, self._critical(1), 1)
+        begin = np.flatnonzero(np.diff(which, prepend=-1))
+        pair = which[begin]  # those with a candidate
+        place = np.repeat(np.arange(len(pair)), np.diff(begin, append=len(which)))
+        reach = np.maximum.reduceat(np.where(separates, strength, -1.0), begin)
+        best = np.flatnonzero(separates & (strength == reach[place]))[::-1]  # of equals the first
+        found[which[best]] = z[best]
+        asked = strength >= reach[place]
+        members = given[asked][:, None]
+        self._asked_so_far.tick(x[which[asked]], y[which[asked]], members, ~np.isnan(r[asked]))
+        value = r if self.one_sided else np.abs(r)
+        p[pair] = self._p_of(np.minimum.reduceat(np.where(np.isnan(value), np.inf, value), begin), 1)
+        p[which[best]] = self._p_of(r[best], 1)
         return found, p
 
     def independent_pairs(self, variables):
@@ -358,21 +385,3 @@ class PartialCorrelation(PValueTest):
             least = f"{size} conditioning variables need n_samples above {size + 3}"
             raise ValueError(f"{least}: got {self.n_samples}")
         return freedom
-
-
-@dataclass
-class _Questions:
-    """Questions with sets of one size, and where they stand among all."""
-
-    those: np.ndarray
-    x: np.ndarray
-    y: np.ndarray
-    members: np.ndarray
-    solvable: np.ndarray | None = None
-
-
-def _widened(asked: np.ndarray, variables: np.ndarray, n: int) -> np.ndarray:
-    """(m, k) over some variables -> (m, n) over all."""
-    wide = np.zeros((len(asked), n), dtype=bool)
-    wide[:, variables] = asked
-    return wide

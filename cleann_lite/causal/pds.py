@@ -17,6 +17,7 @@ References
 """
 
 import heapq
+import math
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import reduce
@@ -109,6 +110,12 @@ class PDSGraph:
 
         The search may end once all ``wanted`` have one.
         """
+        return self._distances_up_to(math.inf, root, allowed, wanted)[0]
+
+    def _distances_up_to(
+        self, longest: float, root: int, allowed: int, wanted: int
+    ) -> tuple[dict[int, int], bool]:
+        """``distances`` on paths of some length at most, and whether longer ones find no more."""
         allowed &= ~(1 << root)
         found: dict[int, int] = {}
         arrived = dict.fromkeys(bits(self.neighbors[root] & allowed), 1 << root)  # node -> where from
@@ -121,12 +128,12 @@ class PDSGraph:
                     reached |= 1 << node
                     found[node] = length
             level, arrived = arrived, {}
-            for current, previous in level.items() if wanted & ~reached else ():
+            for current, previous in level.items() if wanted & ~reached and length < longest else ():
                 onward = self.beyond(previous, current) & allowed & ~followed.get(current, 0)
                 followed[current] = followed.get(current, 0) | onward
                 for node in bits(onward):
                     arrived[node] = arrived.get(node, 0) | 1 << current
-        return found
+        return found, not wanted & ~reached or length < longest
 
     def distance_sums(self, root: int, allowed: int, sets: list[int]) -> list[int]:
         """For each of the sets: the sum of its members' distances from root, on paths in ``allowed``."""
@@ -137,7 +144,8 @@ class PDSGraph:
             self._distances[root, allowed] = found, wanted
         if len(sets) < _FEW:
             return [sum(found[node] for node in bits(members)) for members in sets]
-        distance = np.array([found.get(node, 0) for node in range(self.n)])
+        distance = np.zeros(self.n, dtype=int)
+        distance[list(found)] = list(found.values())
         return (bits_as_rows(sets, self.n) @ distance).tolist()
 
     def reached_each(self, roots: list[int], insides: list[int], wanted: list[int]) -> list[int]:
@@ -211,13 +219,18 @@ class PDSGraph:
         TooManySets
             If all together have more than ``limit`` sets of one size.
         """
-        trees = list(dict.fromkeys(trees))
-        fresh = [tree for tree in trees if tree not in self._grown or self._grown[tree].size > size]
-        roots, alloweds = [root for root, _ in fresh], [allowed for _, allowed in fresh]
-        # no set can hold more than what paths through all of ``allowed`` reach
-        for tree, reached in zip(fresh, self.reached_each(roots, alloweds, alloweds), strict=True):
-            self._grown[tree] = _Grown(0, {0: self.neighbors[tree[0]]}, tree[1] & reached)
-        grown = [(tree[0], self._grown[tree]) for tree in trees]
+        grown = []
+        for root, allowed in dict.fromkeys(trees):
+            tree = self._grown.get((root, allowed))
+            if tree is None or tree.size > size:
+                tree = self._grown[root, allowed] = _Grown(0, {0: self.neighbors[root]}, 0, False)
+            if not tree.settled:
+                # no set of this size can hold more than what so many steps reach: a path passes each pair of
+                # its other members once at most in either direction
+                longest = 2 + (size - 1) * (size - 2)
+                near, tree.settled = self._distances_up_to(longest, root, allowed, allowed)
+                tree.within = as_bits(near)
+            grown.append((root, tree))
         for have in range(min((tree.size for _, tree in grown), default=size), size):
             self._grow_by_one([(root, tree) for root, tree in grown if tree.size == have], size, limit)
 
@@ -233,11 +246,17 @@ class PDSGraph:
         roots, sets = [root for root, _ in open_questions], [members for _, members in open_questions]
         found = self.reached_each(roots, sets, list(open_questions.values()))
         answered = dict(zip(open_questions, found, strict=True))
-        n_sets = 0
         for root, tree in growing:
+            for members in tree.sets:
+                tree.sets[members] |= answered.get((root, members), 0)
+        # a set can grow from each of its members at most
+        n_grown = sum((r & t.within & ~m).bit_count() for _, t in growing for m, r in t.sets.items())
+        if growing and n_grown > limit * (growing[0][1].size + 1):
+            raise TooManySets
+        n_sets = 0
+        for _, tree in growing:
             grown: dict[int, int] = {}
             for members, reached in tree.sets.items():
-                reached |= answered.get((root, members), 0)
                 more = reached & tree.within & ~members
                 while more:
                     node = more & -more
@@ -251,11 +270,15 @@ class PDSGraph:
 
 @dataclass
 class _Grown:
-    """The legal sets of one size for one root, each with nodes known to be reached, all ``within`` a set."""
+    """The legal sets of one size for one root, each with nodes known to be reached, all ``within`` a set.
+
+    Larger sets may go beyond it unless it is ``settled``.
+    """
 
     size: int
     sets: dict[int, int]
     within: int
+    settled: bool
 
 
 class TooManySets(Exception):
