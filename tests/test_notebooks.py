@@ -202,8 +202,11 @@ def test_cells_show_one_idea(source):
 @pytest.mark.notebook
 @each
 def test_runs_with_solutions(source):
-    notebook = build_notebooks.execute(build_notebooks.build(source, solved=True))
-    assert_readable(notebook)
+    notebook = build_notebooks.build(source, solved=True)
+    if "01" <= source.stem[:2] <= "05":  # they need no deep learning, installed or not
+        absent = 'import sys\n\nassert not {"torch", "transformers"} & set(sys.modules)'
+        notebook.cells.append(nbformat.v4.new_code_cell(absent, id="last"))
+    assert_readable(build_notebooks.execute(notebook))
 
 
 @pytest.mark.notebook
