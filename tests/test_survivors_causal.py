@@ -18,7 +18,7 @@ from tests.test_pds import by_definition, random_marks
 
 
 class Recorder:
-    """A test of one's own, for which nothing is independent; it keeps what it is asked."""
+    """A user's test, for which nothing is independent; it keeps what it is asked."""
 
     def __init__(self, n_variables):
         self.n_variables, self.asked = n_variables, []

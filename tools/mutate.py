@@ -317,7 +317,7 @@ def tests_of(mutant, known, limit):
 
 
 def functions_of(code):
-    """The functions of a module's code that stand in no other, by name and line."""
+    """The functions of a module's code that are in no other, by name and line."""
     found = {}
     for part in code.co_consts:
         if isinstance(part, types.CodeType):

@@ -65,7 +65,7 @@ def rule_0(g: Relations) -> Proposal:
 def rule_1(g: Relations) -> Proposal:
     """R1. α *→ β o—* γ, α and γ not adjacent ⟹ β → γ.
 
-    >>> one_step(rule_1, "a o-> b, b o-o c")  # b is no collider, or R0 had said so
+    >>> one_step(rule_1, "a o-> b, b o-o c")  # b is not a collider, or R0 had said so
     'a o-> b, b --> c'
     """
     fires = join(g.into.T, g.apart) & g.circle.T  # [β, γ]

@@ -20,7 +20,7 @@ def gallery_panel(explanation, attention, positions, chosen):
         With a graph for each head.
     attention : array (heads, units, units)
     positions : dict
-        Node -> (x, y): all graphs stand alike, so that they can be compared.
+        Node -> (x, y): the same in all graphs, so that they can be compared.
     chosen : int
         The head that is shown large.
     """

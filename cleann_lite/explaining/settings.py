@@ -83,7 +83,7 @@ class GraphSettings:
         attention by what it passes on as well, "rollout" reads all layers up to this one
         (:mod:`cleann_lite.attention.residual`).
     correlation : callable, optional
-        A covariance of your own: (words, words) attention -> correlation. None takes A Aᵀ, scaled.
+        Your own covariance: (words, words) attention -> correlation. None takes A Aᵀ, scaled.
     test : callable, optional
         Your own independence test: (words, words) attention -> an object with ``n_variables`` and
         ``independent(x, y, given)``. It has its own level, so alpha, n_samples, one_sided and correlation are
@@ -223,7 +223,7 @@ class SearchSettings:
             raise ValueError(f"certify must be True, False or a number of inputs: got {self.certify!r}")
 
     def proof(self, units: int) -> int:
-        """Inputs of so many units that the proof may run."""
+        """Inputs that the proof may run, by the number of units."""
         if isinstance(self.certify, bool | np.bool_):
             return PROOF // max(1, units) if self.certify else 0
         return int(self.certify)
