@@ -34,6 +34,11 @@ def add_learn_options(parser, methods):
     parser.add_argument("--stability", type=int, metavar="N", help="learn again from N bootstrap samples")
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (default 0)")
     parser.add_argument("--p-values", action="store_true", help="the largest p of each edge beside it")
+    parser.add_argument(
+        "--fdr",
+        choices=("by", "bh"),
+        help="adjust p for the number of pairs: Benjamini with Yekutieli or Hochberg",
+    )
     parser.add_argument("--json", action="store_true", help="print the PAG as JSON")
     parser.add_argument("--svg", metavar="FILE", help="draw the PAG into a file")
 
@@ -77,8 +82,12 @@ def learn(options):
     shares = _shares(options, table, found, names, pag, settings)
     if shares:
         record["stability"] = shares.to_dict()
+    adjusted = _adjusted(options, pag)
+    if adjusted is not None:
+        record["fdr"] = options.fdr
+        record["adjusted_p_values"] = [[_six_digits(p) for p in row] for row in adjusted.tolist()]
     lines = [found.said, f"n = {found.n_samples}, alpha = {options.alpha:g}, {options.method}"]
-    lines += _described(pag, options, shares) or [
+    lines += _described(pag, options, shares, adjusted) or [
         "No edge is left: every two variables are independent given some set."
     ]
     lines += [f"isolated: {', '.join(isolated)}"] if isolated else []
@@ -91,7 +100,7 @@ def learn(options):
     if options.svg:
         from .drawing.draw import draw
 
-        draw(pag).save(options.svg)
+        draw(pag, share=shares and shares.edges).save(options.svg)
 
 
 def _shares(options, table, found, names, pag, settings):
@@ -107,17 +116,30 @@ def _shares(options, table, found, names, pag, settings):
     return stability(table.values, options.stability, seed=options.seed, labels=names, **test, **settings)
 
 
-def _described(pag, options, shares):
-    """The sentences of a graph, each with the share of resampled graphs that hold the edge."""
-    lines = pag.describe(p_values=options.p_values)
-    if shares is None:
-        return lines
+def _adjusted(options, pag):
+    """p-values adjusted for the number of pairs, or None if nobody asked."""
+    if options.fdr is None:
+        return None
+    from .causal.stability import adjusted_p_values
+
+    return adjusted_p_values(pag, options.fdr)
+
+
+def _six_digits(value):
+    return None if value != value else float(f"{value:.6g}")
+
+
+def _described(pag, options, shares, adjusted):
+    """The sentences of a graph, with adjusted p and the share of resampled graphs that hold each edge."""
     number = {node: i for i, node in enumerate(pag.nodes)}
-    kept = [shares.edges[number[x], number[y]] for x, y, *_ in pag.edges()]
-    return [
-        f"{line} In {share:.0%} of {shares.draws} resampled graphs."
-        for line, share in zip(lines, kept, strict=True)
-    ]
+    edges = [(number[x], number[y]) for x, y, *_ in pag.edges()]
+    lines = pag.describe(p_values=options.p_values)
+    if adjusted is not None:
+        lines = [f"{line} Adjusted p: {adjusted[e]:.2g}." for line, e in zip(lines, edges, strict=True)]
+    if shares is not None:
+        told = [f"In {shares.edges[e]:.0%} of {shares.draws} resampled graphs." for e in edges]
+        lines = [f"{line} {share}" for line, share in zip(lines, told, strict=True)]
+    return lines
 
 
 def _list(text):

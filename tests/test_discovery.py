@@ -307,3 +307,14 @@ def test_refuses_in_one_sentence(arguments, message):
     test = cl.PartialCorrelation(np.eye(4), 100)
     with pytest.raises(ValueError, match=message):
         cl.learn_pag(test, **arguments)
+
+
+@needs_shared
+def test_icd_keeps_edges_of_attention_that_pairs_of_no_possible_ancestors_separate():
+    correlation = cl.attention_correlation(attention(24, 0))
+    icd, fci = (cl.learn_pag(cl.PartialCorrelation(correlation, 384), method) for method in ("icd", "fci"))
+    more = [(x, y) for x, y, *_ in icd.edges() if not fci.adjacent(x, y)]
+    assert len(more) > len(list(fci.edges())) and all(icd.adjacent(x, y) for x, y, *_ in fci.edges())
+    for x, y in more:
+        given = fci.separating_set(x, y)
+        assert len(given) > 1 and not all(icd.possible_ancestors[z, [x, y]].any() for z in given)

@@ -374,6 +374,25 @@ def test_the_files_of_the_cases(name, capsys):
     assert marks[0, 2] == marks[1, 2] == 2 and marks[0, 1] == 0  # A *-> C <-* B
 
 
+@pytest.mark.parametrize("method", ["by", "bh"])
+def test_p_values_are_adjusted_for_the_number_of_pairs(tmp_path, capsys, method):
+    rng = np.random.default_rng(5)
+    a, b, e = rng.normal(size=(3, 200))
+    rows = np.column_stack([a, b, a + b + 3 * e])
+    path = str(write(tmp_path, "A,B,C\n" + "\n".join(",".join(map(repr, row)) for row in rows.tolist())))
+    assert main(["learn", path, "--fdr", method, "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    p, adjusted = (
+        np.array(record[name], float)[np.triu_indices(3, 1)] for name in ("p_values", "adjusted_p_values")
+    )
+    order = np.argsort(p)
+    factor = 3 / np.arange(1, 4) * (1 + 1 / 2 + 1 / 3 if method == "by" else 1)
+    want = np.minimum.accumulate((p[order] * factor)[::-1])[::-1].clip(max=1)
+    assert np.allclose(adjusted[order], want, rtol=1e-5) and record["fdr"] == method
+    assert main(["learn", path, "--fdr", method]) == 0
+    assert "Adjusted p" in capsys.readouterr().out
+
+
 def test_stability_reproduces_with_the_seed_and_needs_samples(tmp_path, capsys):
     rng = np.random.default_rng(5)
     a, b, e = rng.normal(size=(3, 200))
@@ -387,6 +406,11 @@ def test_stability_reproduces_with_the_seed_and_needs_samples(tmp_path, capsys):
     assert found[0][0][2] > 0.9 > found[0][0][1]
     assert main(["learn", path, "--stability", "40", "--p-values"]) == 0
     assert "of 40 resampled graphs" in (out := capsys.readouterr().out) and "Largest p" in out
+    plain, weighted = tmp_path / "plain.svg", tmp_path / "weighted.svg"
+    for svg, more in ((plain, []), (weighted, ["--stability", "40"])):
+        assert main(["learn", path, "--svg", str(svg), *more]) == 0
+    assert plain.read_text() != weighted.read_text()
+    capsys.readouterr()
     matrix = str(write(tmp_path, "1,0.5\n0.5,1", "m.csv"))
     assert main(["learn", matrix, "--n-samples", "50", "--stability", "10"]) == 2
     assert "needs a table of complete samples" in capsys.readouterr().err

@@ -104,6 +104,13 @@ def learn_pag(
         Called before each size with (size, edges left, candidate sets); the last is None with
         ``order_independent=False``, where each deletion changes the candidates to come.
 
+    Notes
+    -----
+    With a perfect test ICD and FCI find the same graph. On attention ICD keeps about four times FCI's edges
+    (48 tokens of a real BERT: 162 against 43, median of six heads). After single tokens over 90 % of the
+    marks are arrowheads, so hardly a token is a possible ancestor of another, and ICD does not try the pairs
+    of neighbours by which FCI separates. An arrowhead set in error thus protects edges from later tests.
+
     Raises
     ------
     ValueError
