@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # PyTorch without CUDA for Linux, a third of the size; where it cannot be reached, the lock's own comes instead.
 TORCH_CPU := https://download.pytorch.org/whl/cpu
 
-.PHONY: help lab demo test quick bench book notebooks lock lint clean
+.PHONY: help lab demo test quick coverage bench book notebooks lock lint clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -31,12 +31,15 @@ lab: $(STAMP)  ## open the course in JupyterLab
 demo: $(STAMP)  ## explain examples in the terminal and as a page
 	@$(BIN)/python -m cleann_lite demo
 
-test: $(STAMP)  ## every test
+test: $(STAMP)  ## ruff, mypy and every test
 	@$(BIN)/python tools/test.py
 
 quick: $(STAMP)  ## the tests that take seconds
 	@$(BIN)/python -m ruff check .
 	@$(BIN)/python -m pytest -n 2 -m "not slow and not browser and not notebook"
+
+coverage: $(STAMP)  ## which lines the tests run
+	@$(BIN)/python -m pytest -n 2 -m "not browser and not notebook" --cov=cleann_lite --cov-report=term:skip-covered
 
 bench: $(STAMP)  ## speed and quality, measured on this machine
 	@$(BIN)/python -m benchmarks

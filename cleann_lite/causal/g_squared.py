@@ -1,6 +1,9 @@
 """The G² test of discrete variables."""
 
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import gammaincc
 
 from .batched import PValueTest
@@ -30,7 +33,7 @@ class GSquared(PValueTest):
     (False, True)
     """
 
-    def __init__(self, data, alpha: float = 0.01):
+    def __init__(self, data: ArrayLike, alpha: float = 0.01) -> None:
         table = np.asarray(data)
         if table.ndim != 2:
             raise ValueError(f"data must be a table, samples by variables: got shape {table.shape}")
@@ -47,7 +50,7 @@ class GSquared(PValueTest):
                 raise ValueError(f"the G² test needs discrete data: {found}")
         super().__init__(table.shape[1], alpha)
 
-    def compute(self, x, y, given):
+    def compute(self, x: int, y: int, given: Sequence[int]) -> float:
         stratum = np.zeros(len(self._codes[x]), dtype=np.int64)
         for z in given:
             stratum = stratum * self._levels[z] + self._codes[z]

@@ -21,6 +21,7 @@ stays undone, and the end is a MAG. All edges are treated alike, so the numberin
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .bitsets import bits, join, reachable, rows_as_bits
 from .marks import Legality, Mark
@@ -67,7 +68,9 @@ def legality_of(marks: np.ndarray, rank: np.ndarray | None = None) -> Legality:
     return Legality.LEGAL if same else Legality.OTHER_MARKS
 
 
-def legal_marks(marks: np.ndarray, rank: np.ndarray | None = None, priority=None) -> np.ndarray:
+def legal_marks(
+    marks: np.ndarray, rank: np.ndarray | None = None, priority: np.ndarray | None = None
+) -> np.ndarray:
     """Marks of a PAG with the same edges: the contradictions of these are undone (steps 1–4 above).
 
     Marks that are a PAG come back as they are.
@@ -114,7 +117,7 @@ def legal_marks(marks: np.ndarray, rank: np.ndarray | None = None, priority=None
         mag[undone.T] = Mark.ARROW
 
 
-def a_member(marks, priority=None) -> np.ndarray:
+def a_member(marks: ArrayLike, priority: np.ndarray | None = None) -> np.ndarray:
     """One MAG of a PAG: every o→ becomes →, o— becomes —, and circle edges a DAG without new colliders.
 
     Source: Zhang 2008, tail augmented graph. For marks that are no PAG the result may not be a MAG.

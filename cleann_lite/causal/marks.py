@@ -8,6 +8,7 @@ Spirtes. Ancestral graph Markov models. Annals of Statistics 30, 2002, theorem 4
 ``PAG.describe``, the drawings and their legends.
 """
 
+from collections.abc import Iterable
 from enum import IntEnum, StrEnum
 
 import numpy as np
@@ -90,13 +91,14 @@ class Legality(StrEnum):
     UNKNOWN = "not checked"
 
 
-def distinct(words):
+def distinct(words: Iterable[str]) -> list[str]:
     """Labels that tell repeated words apart.
 
     >>> distinct(["the", "plot", "is", "the", "film"])
     ['the₁', 'plot', 'is', 'the₂', 'film']
     """
-    words, seen, labels = list(words), {}, []
+    words, labels = list(words), []
+    seen: dict[str, int] = {}
     for word in words:
         seen[word] = seen.get(word, 0) + 1
         below = str(seen[word]).translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))

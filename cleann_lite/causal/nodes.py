@@ -1,5 +1,7 @@
 """Nodes, orders and tiers as a caller gives them, by number or by name."""
 
+from collections.abc import Iterable, Sequence
+
 import numpy as np
 
 from .batched import BatchedTest
@@ -10,7 +12,7 @@ def numbers(test: BatchedTest) -> dict[str, int]:
     return {name: i for i, name in enumerate(test.names or ())}
 
 
-def checked_nodes(test: BatchedTest, nodes) -> tuple[int, ...]:
+def checked_nodes(test: BatchedTest, nodes: Iterable | None) -> tuple[int, ...]:
     """The variables that are nodes, by number."""
     n = test.n_variables
     if nodes is None:
@@ -19,15 +21,17 @@ def checked_nodes(test: BatchedTest, nodes) -> tuple[int, ...]:
     unknown = [name for name in named if isinstance(name, str) and name not in number]
     if unknown:
         raise ValueError(f"unknown node {unknown[0]!r}: the test has {', '.join(number) or 'no names'}")
-    nodes = tuple(int(number.get(name, name)) for name in named)
-    if len(set(nodes)) != len(nodes):
+    found = tuple(int(number.get(name, name)) for name in named)
+    if len(set(found)) != len(found):
         raise ValueError(f"each node may be named once: got {named}")
-    if any(not 0 <= node < n for node in nodes):
+    if any(not 0 <= node < n for node in found):
         raise ValueError(f"nodes must be variables 0 … {n - 1}: got {named}")
-    return nodes
+    return found
 
 
-def checked_rank(nodes, order, method, number) -> np.ndarray | None:
+def checked_rank(
+    nodes: tuple[int, ...], order: Sequence | None, method: str, number: dict[str, int]
+) -> np.ndarray | None:
     """Rank of each node in the causal order, or None without one."""
     if method != "ordered-icd":
         if order is not None:
@@ -41,7 +45,13 @@ def checked_rank(nodes, order, method, number) -> np.ndarray | None:
     return np.array([rank[node] for node in nodes])
 
 
-def checked_tiers(nodes, tiers, order, method, number) -> np.ndarray:
+def checked_tiers(
+    nodes: tuple[int, ...],
+    tiers: Sequence[Sequence],
+    order: Sequence | None,
+    method: str,
+    number: dict[str, int],
+) -> np.ndarray:
     """The number of each node's tier."""
     if order is not None or method == "ordered-icd":
         raise ValueError("tiers belong to method 'icd' or 'fci' without an order: name one or the other")

@@ -358,8 +358,8 @@ def one_step(rule: Callable, edges: str, sepsets: Mapping[str, str] | None = Non
     for x, text, y in read:
         marks[number[y], number[x]], marks[number[x], number[y]] = ends[text]
     known = {}
-    for (x, y), members in (sepsets or {}).items():
-        known[number[x], number[y]] = sum(1 << number[name] for name in members)
+    for pair, members in (sepsets or {}).items():
+        known[number[pair[0]], number[pair[1]]] = sum(1 << number[name] for name in members)
     _apply("", rule, Relations(marks.copy(), Separators.of(len(names), known)), marks, None)
     pairs = [(x, y, number[x], number[y]) for x, _, y in read]
     return ", ".join(f"{x} {EDGE_TEXT[marks[j, i], marks[i, j]]} {y}" for x, y, i, j in pairs)

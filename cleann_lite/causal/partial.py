@@ -1,12 +1,13 @@
 """Partial correlations of many questions at once, and what a correlation matrix must be."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 # Below this a pivot is rounding error: correlations from float64 sums are right to about 1e-16.
 PIVOT = 1e-13
 
 
-def checked_correlation(correlation) -> np.ndarray:
+def checked_correlation(correlation: ArrayLike) -> np.ndarray:
     """The correlation matrix, exactly symmetric and read-only.
 
     Raises
@@ -34,7 +35,9 @@ def checked_correlation(correlation) -> np.ndarray:
     return matrix
 
 
-def partial_correlations(correlation, x, y, sets) -> np.ndarray:
+def partial_correlations(
+    correlation: np.ndarray, x: np.ndarray, y: np.ndarray, sets: np.ndarray
+) -> np.ndarray:
     """Partial correlation of x[i] and y[i] given sets[i], all i at once.
 
     Eliminates the conditioning variables one by one from the correlation block of (x, y, set): what is left

@@ -24,6 +24,7 @@ from functools import reduce
 from operator import or_
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .bitsets import as_bits, bits, bits_as_rows, rows_as_bits
 from .marks import Mark
@@ -42,12 +43,12 @@ class PDSGraph:
         (k, k) marks.
     """
 
-    def __init__(self, marks: np.ndarray):
+    def __init__(self, marks: np.ndarray) -> None:
         marks = np.asarray(marks)
         self.n = len(marks)
         self.neighbors = rows_as_bits(marks > 0)
         # arrows_at[v]: the nodes u with an arrowhead at v on u *-> v
-        self.arrows_at = rows_as_bits(int(Mark.ARROW) == marks.T)
+        self.arrows_at = rows_as_bits(np.int8(Mark.ARROW) == marks.T)
         # (root, inside) -> (nodes reached, whether the search went to its end)
         self._reached: dict[tuple[int, int], tuple[int, bool]] = {}
         # (root, allowed) -> (distances, the nodes that they are known for)
@@ -235,7 +236,7 @@ class PDSGraph:
             self._grow_by_one([(root, tree) for root, tree in grown if tree.size == have], size, limit)
 
     def _grow_by_one(self, growing: "list[tuple[int, _Grown]]", size: int, limit: int) -> None:
-        open_questions = {}
+        open_questions: dict[tuple[int, int], int] = {}
         for root, tree in growing:
             if tree.within.bit_count() < size:
                 tree.sets = {}
@@ -285,7 +286,7 @@ class TooManySets(Exception):
     """There are more sets than the caller wants to see."""
 
 
-def pds_distances(marks, root: int, exclude: Collection[int] = ()) -> dict[int, int]:
+def pds_distances(marks: ArrayLike, root: int, exclude: Collection[int] = ()) -> dict[int, int]:
     """Length of the shortest PDS-path from the root to each node that has one: the depth in the PDS-tree.
 
     Parameters
@@ -308,7 +309,7 @@ def pds_distances(marks, root: int, exclude: Collection[int] = ()) -> dict[int, 
 
 
 def pds_sets(
-    marks, root: int, size: int, exclude: Collection[int] = (), limit: int | None = None
+    marks: ArrayLike, root: int, size: int, exclude: Collection[int] = (), limit: int | None = None
 ) -> Iterator[tuple[tuple[int, ...], int]]:
     """Every legal set of one size, those nearest to the root first.
 
@@ -369,7 +370,7 @@ def pds_sets(
                 heapq.heappush(heap, (total + missing - 1, total, grown))
 
 
-def _checked(marks, root: int) -> np.ndarray:
+def _checked(marks: ArrayLike, root: int) -> np.ndarray:
     marks = np.asarray(marks)
     if not 0 <= root < len(marks):
         raise ValueError(f"the root must be a node number 0 … {len(marks) - 1}: got {root}")

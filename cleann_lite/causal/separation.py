@@ -171,7 +171,7 @@ class MixedSeparation:
                 arrow &= arrow - 1
                 seen_arrow |= 1 << node
                 leaves_by_tail = not given >> node & 1
-                leaves_by_arrow = opens_collider >> node & 1
+                leaves_by_arrow = bool(opens_collider >> node & 1)
             if leaves_by_tail:
                 arrow |= self.into_there[node] & ~seen_arrow
                 tail |= self.neither[node] & ~seen_tail

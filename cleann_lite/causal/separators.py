@@ -1,6 +1,7 @@
 """The separating sets of a search."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,7 @@ class Separators(Mapping):
     Sets are kept as rows of words of 64 members, so that a rule can look at all pairs at once.
     """
 
-    def __init__(self, n: int):
+    def __init__(self, n: int) -> None:
         self.n = n
         # where a pair's set is among the rows; the first is the empty set, as most pairs of sparse data have
         self._at = np.full((n, n), -1, dtype=np.int32)
@@ -56,32 +57,32 @@ class Separators(Mapping):
             self._rows = [np.concatenate(self._rows)]
         return self._rows[0]
 
-    def __getitem__(self, pair):
+    def __getitem__(self, pair: tuple) -> Any:
         x, y = pair
         if not x < y or self._at[x, y] < 0:
             raise KeyError(pair)
         return int.from_bytes(self._all_rows()[self._at[x, y]].tobytes(), "little")
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator:
         return map(tuple, np.argwhere(np.triu(self.known)).tolist())
 
-    def __len__(self):
+    def __len__(self) -> int:
         return int(np.count_nonzero(self.known)) // 2
 
 
 class NamedSeparators(Mapping):
     """Separating sets by node: (x, y), x before y, -> the nodes that separate them."""
 
-    def __init__(self, separators: Separators, nodes: tuple):
+    def __init__(self, separators: Separators, nodes: tuple) -> None:
         self.separators, self.nodes = separators, nodes
         self.number = {node: i for i, node in enumerate(nodes)}
 
-    def __getitem__(self, pair):
+    def __getitem__(self, pair: tuple) -> Any:
         x, y = pair
         return tuple(self.nodes[z] for z in bits(self.separators[self.number[x], self.number[y]]))
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator:
         return ((self.nodes[i], self.nodes[j]) for i, j in self.separators)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.separators)

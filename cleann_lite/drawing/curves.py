@@ -16,10 +16,10 @@ _ROOM = {Mark.CIRCLE: (HEAD / 2 + 0.3, HEAD / 2, HEAD - 1.2), Mark.ARROW: (4.0, 
 _NO_MARK = (0.2, 0.0, 0.0)
 
 # how far a curve bends off its chord, and how far the bend lies from the middle, in shares of the length
-_BENDS = [(0.0, 0.0)]
-_BENDS += [(side * bend, 0.0) for bend in (0.13, 0.22, 0.34, 0.48) for side in (1, -1)]
-_BENDS += [(side * b, skew) for b in (0.22, 0.34, 0.48) for skew in (-0.25, 0.25) for side in (1, -1)]
-_BENDS = np.array([*_BENDS, (0.65, 0.0), (-0.65, 0.0), (0.9, 0.0), (-0.9, 0.0)])
+_SMALL = [(0.0, 0.0)]
+_SMALL += [(side * bend, 0.0) for bend in (0.13, 0.22, 0.34, 0.48) for side in (1, -1)]
+_SMALL += [(side * b, skew) for b in (0.22, 0.34, 0.48) for skew in (-0.25, 0.25) for side in (1, -1)]
+_BENDS = np.array([*_SMALL, (0.65, 0.0), (-0.65, 0.0), (0.9, 0.0), (-0.9, 0.0)])
 _T = np.linspace(0.04, 0.96, 24)
 _FINE = np.linspace(0, 1, 65)
 

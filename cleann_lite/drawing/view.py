@@ -185,7 +185,7 @@ def store(spec, keys, found, **more) -> dict:
     **more
         Kept as it is.
     """
-    shared = {"svgs": [], "panels": [], "controls": []}
+    shared: dict[str, list] = {"svgs": [], "panels": [], "controls": []}
 
     def place(kind, value):
         if value not in shared[kind]:

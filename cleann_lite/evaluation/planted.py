@@ -258,7 +258,7 @@ def draw(rule: Rule, rng: np.random.Generator, n: int, share=_MASKED) -> np.ndar
 
 def examples(rule: Rule, rng: np.random.Generator, n: int) -> np.ndarray:
     """Sentences on which readers are judged: the rule holds, nothing is masked, three words suffice."""
-    kept = []
+    kept: list = []
     while len(kept) < n:
         tokens = rule.draw(rng, 256)
         for row in tokens[rule.holds(tokens) & rule.examined(tokens)]:

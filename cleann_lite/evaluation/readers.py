@@ -135,7 +135,7 @@ def first_of_graph(pags, sentence: Sentence, order=None) -> tuple[int, ...] | No
     """
     order = np.arange(LENGTH) if order is None else order
     for size in range(1, MAX_SIZE + 1):
-        nearest = {}
+        nearest: dict = {}
         for pag in pags:
             for members, distance in pds_sets(pag.marks, LENGTH, size):
                 named = tuple(sorted(order[list(members)].tolist()))
@@ -163,7 +163,7 @@ def examine(planted: Planted, rng: np.random.Generator, n: int = 24, permutation
         alone; None without one), ``found`` (a set was reported), ``exact`` (one of the rule's smallest) and
         ``permuted`` (exact with the names of the graph exchanged, for the graph's set only).
     """
-    values = {}
+    values: dict = {}
     for tokens in examples(planted.rule, rng, n):
         sentence, sets = Sentence.of(planted, tokens), planted.rule.smallest_sets(tokens)
         judge = partial(_judged, planted.rule, sentence, sets)
@@ -289,7 +289,7 @@ def plant(
 
 def summary(records: Iterable[dict]) -> list[dict]:
     """Means over seeds: a line for each rule, depth, reading and reader, ``networks`` counted."""
-    groups = {}
+    groups: dict = {}
     for record in records:
         for line in record["lines"]:
             key = (record["rule"], record["layers"], line["reading"], line["reader"])

@@ -261,7 +261,7 @@ def summary(records: Sequence[dict], model: str) -> list[dict]:
     """
     lines = []
     for place, first in enumerate(records[0]["lines"]):
-        values = {}
+        values: dict = {}
         for record in records:
             line = dict(record["lines"][place])
             for where in ("head", "everywhere"):

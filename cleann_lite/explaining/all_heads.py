@@ -1,17 +1,19 @@
 """All heads of one input side by side: each head's graph and attention, and which heads share an edge."""
 
 import base64
+from collections.abc import Sequence
 
 import numpy as np
 
 from ..drawing.draw import draw
+from .explanation import Explanation
 
 MOST_CELLS = 120  # words whose attention is drawn; more are averaged
 MOST_LINKS = 8  # words that a word's attention is told of
 LEAST_LINK = 0.02
 
 
-def gallery_panel(explanation, attention, positions, chosen):
+def gallery_panel(explanation: Explanation, attention: np.ndarray, positions: dict, chosen: int) -> dict:
     """Every head's graph and attention, small: the one that is opened is shown large.
 
     Parameters
@@ -51,7 +53,7 @@ def gallery_panel(explanation, attention, positions, chosen):
     }
 
 
-def _cells(attention):
+def _cells(attention: np.ndarray) -> tuple[str, int]:
     """Attention as bytes, 255 for the largest, and how many words a side has."""
     n = len(attention)
     if n > MOST_CELLS:
@@ -61,9 +63,9 @@ def _cells(attention):
     return base64.b64encode(shown.tobytes()).decode(), len(shown)
 
 
-def shared_panel(explanation, labels, limit=12):
+def shared_panel(explanation: Explanation, labels: Sequence[str], limit: int = 12) -> dict:
     """Which heads share an edge: those of the most heads first."""
-    heads = {}
+    heads: dict[tuple[int, int], list[int]] = {}
     for head, pag in explanation.pags.items():
         for a, b in np.argwhere(np.triu(pag.marks)).tolist():
             heads.setdefault((a, b), []).append(head)
@@ -83,7 +85,7 @@ def shared_panel(explanation, labels, limit=12):
     }
 
 
-def links(attention):
+def links(attention: np.ndarray) -> list[list[tuple[int, float]]]:
     """Per word the words that it attends to most, itself left out: [[(word, weight), …], …]."""
     told = []
     for word, row in enumerate(attention):

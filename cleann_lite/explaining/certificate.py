@@ -60,7 +60,7 @@ def certify(tries: Interventions, units: Sequence[int], size: int, budget: int) 
     return Certificate(True, needed=needed)
 
 
-def _likeliest(tries, units, size, most):
+def _likeliest(tries: Interventions, units: Sequence[int], size: int, most: float) -> list[int]:
     """The units that lowered the outcome most alone: as many as have at most ``most`` sets of a size."""
     count = max(k for k in range(len(units) + 1) if comb(k, size) <= most)
     return sorted(sorted(units, key=lambda unit: -tries.effect((unit,)))[:count])

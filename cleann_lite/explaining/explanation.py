@@ -127,7 +127,7 @@ class Explanation:
 
     __str__ = describe
 
-    def to_json(self, indent=None) -> str:
+    def to_json(self, indent: int | None = None) -> str:
         """JSON text from which ``from_json`` restores an equal explanation."""
         return to_json(self, indent)
 
@@ -183,7 +183,7 @@ class Explanation:
 
         return page([self], states=[states(self)] if live else ())
 
-    def _repr_html_(self):
+    def _repr_html_(self) -> str:
         from .pages import fragment
 
         return fragment(self)

@@ -22,7 +22,9 @@ MOST_GROUPED = 40  # units in a sentence of a long text
 POINTS = 4  # at which gradients are read for that order
 
 
-def legal_sets(tries: Interventions, graphs: HeadGraphs, sizes: Iterable[int], most: int):
+def legal_sets(
+    tries: Interventions, graphs: HeadGraphs, sizes: Iterable[int], most: int
+) -> tuple[list[Units], int, list[int]]:
     """Legal sets of the graphs, size by size, until one size succeeds (steps 4 and 5 of CLEANN).
 
     Returns
@@ -57,7 +59,7 @@ def all_sets(tries: Interventions, units: Sequence[int], size: int) -> list[Unit
 def by_effect(tries: Interventions, sets: Iterable[Sequence[int]]) -> list[Units]:
     """Sets by how much their parts, as far as they were run, lowered the outcome."""
 
-    def strength(members):
+    def strength(members: Units) -> float:
         if len(members) < 3:
             return sum(tries.effect((unit,)) for unit in members)
         return sum(
@@ -102,7 +104,7 @@ def beam(tries: Interventions, units: Sequence[int], start: Iterable[Units], lar
     return []
 
 
-def _best(tries, sets):
+def _best(tries: Interventions, sets: Iterable[Units]) -> list[Units]:
     run = [members for members in dict.fromkeys(sets) if tries.known(members)]
     return sorted(run, key=lambda members: (tries.remaining(members), members))[:WIDTH]
 
@@ -187,7 +189,7 @@ def by_gradients(tries: Interventions, units: Sequence[int]) -> Sequence[int]:
     From there on the way leads to that start masked, as long as it gets much shorter.
     """
 
-    def ordered(masked, points):
+    def ordered(masked: Sequence[int], points: int) -> list[int]:
         scores = tries.read(lambda m, e: m.attributions(e, "integrated-gradients", points, masked), points)
         return sorted(masked, key=lambda unit: -scores[unit])
 
@@ -209,7 +211,7 @@ def by_sentences(tries: Interventions, units: Sequence[int], attended: Sequence[
 def shortest_start(tries: Interventions, order: Sequence[int]) -> Sequence[int]:
     """A short beginning of an order that changes the prediction, by doubling, then halving; () if none."""
 
-    def works(count):
+    def works(count: int) -> bool:
         return bool(tries.run([order[:count]]))
 
     fails, count = 0, min(1, len(order))

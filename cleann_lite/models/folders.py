@@ -100,7 +100,7 @@ def stored_shapes(folder) -> dict[str, tuple[int, ...]]:
         raise ValueError(
             f"{folder} has no weights in safetensors: other formats are not read, since they can run code"
         )
-    shapes = {}
+    shapes: dict[str, tuple[int, ...]] = {}
     for file in files:
         try:
             with safe_open(file, framework="pt") as weights:

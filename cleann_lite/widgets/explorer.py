@@ -40,7 +40,7 @@ class Explorer:
     title = ""
     hint = ""
     page_hint = ""  # in a page without Python, where it differs
-    kept: ClassVar = {}  # control -> how many values a page without Python has; the most telling first
+    kept: ClassVar[dict] = {}  # control -> how many values a page without Python has; the most telling first
     in_page = False  # set on the class: outputs are for such a page
 
     def __init__(self, **state):

@@ -54,7 +54,7 @@ def stored_states(explorer) -> dict:
         if places not in found:
             found[places] = state, explorer.page_view(state)
     keys = {name: list(dict.fromkeys(places[i] for places in found)) for i, name in enumerate(explorer.kept)}
-    resets = {name: {} for name in keys}
+    resets: dict[str, dict] = {name: {} for name in keys}
     for name in keys:
         for state, _ in found.values():
             resets[name] |= _changes(explorer, state, explorer.changed(dict(state), name))
