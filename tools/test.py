@@ -1,4 +1,4 @@
-"""Run ruff, mypy and every test: first all that may share the cores, then notebooks and browser by themselves.
+"""Run ruff, mypy and every test: first all that may share the cores, then notebooks and browser alone.
 
 Each run prints its own summary; the exit code is non-zero if any failed.
 """
