@@ -2,18 +2,18 @@
 
 import base64
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from ..drawing.draw import draw
-from .explanation import Explanation
 
 MOST_CELLS = 120  # words whose attention is drawn; more are averaged
 MOST_LINKS = 8  # words that a word's attention is told of
 LEAST_LINK = 0.02
 
 
-def gallery_panel(explanation: Explanation, attention: np.ndarray, positions: dict, chosen: int) -> dict:
+def gallery_panel(explanation: Any, attention: np.ndarray, positions: dict, chosen: int) -> dict:
     """Every head's graph and attention, small: the one that is opened is shown large.
 
     Parameters
@@ -63,7 +63,7 @@ def _cells(attention: np.ndarray) -> tuple[str, int]:
     return base64.b64encode(shown.tobytes()).decode(), len(shown)
 
 
-def shared_panel(explanation: Explanation, labels: Sequence[str], limit: int = 12) -> dict:
+def shared_panel(explanation: Any, labels: Sequence[str], limit: int = 12) -> dict:
     """Which heads share an edge: those of the most heads first."""
     heads: dict[tuple[int, int], list[int]] = {}
     for head, pag in explanation.pags.items():
