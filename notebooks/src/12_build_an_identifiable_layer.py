@@ -115,12 +115,13 @@ show(identifiability_record.draw(rows), alt)
 #
 # ### Tasks that vary
 #
-# Those four sets all ask for sentiment. The paper speaks of tasks. So the experiment was repeated on seven of other kinds, with one and with two layers, keys of 8 and of 64 numbers, up to five seeds. They were made for this purpose from public sets: genre of a film from its title and from the films watched before it (six classes), stars of a review (eight), what a sentence reviews (three), question or statement, whether two sentences are neighbours, whether a word is spelled right.
+# Those four sets all ask for sentiment, and the paper speaks of tasks. So the experiment was repeated on seven of other kinds, with one and with two layers, keys of 8 and of 64 numbers, up to five seeds. They were made for this purpose from public sets: genre of a film from its title and from the films watched before it (six classes), stars of a review (eight), what a sentence reviews (three), question or statement, whether two sentences are neighbours, whether a word is spelled right.
 
 # %%
 tasks = identifiability_record.read_runs(cl.data_path("recorded", "tasks", identifiability_record.RESULTS))
 print(f"{len(tasks)} trainings")
-display(Markdown(identifiability_record.as_text(identifiability_record.summary(tasks), [("concat", 64), ("concat", 8), ("add", 64), ("add", 8)])))
+shown = [("concat", 64), ("concat", 8), ("add", 64), ("add", 8)]
+display(Markdown(identifiability_record.as_text(identifiability_record.summary(tasks), shown)))
 
 # %%
 told = identifiability_record.differences(tasks) + identifiability_record.verdict(tasks)
@@ -129,7 +130,7 @@ display(Markdown("\n".join(f"- {line}" for line in told)))
 # %% [markdown]
 # The second half of the claim comes out as before, on every task: more identifiable by the head, not by the layer; a small key makes the attention locally unique everywhere. The first half does not hold quite so well. Of fourteen intervals a few leave out 0, and not all on one side; with fourteen tries, one is expected to by chance. The differences are one or two points.
 #
-# Read the column of accuracy before you believe "equal": on *same review* and *spelling* every layer is near one half, that is, none learned the task, and layers that learned nothing are equal for free. Short texts (*title genre*, *spelling*) are identifiable in every layer. What the table says is about these tasks and this small encoder.
+# Read the column of accuracy before you believe "equal": on *same review* and *spelling* every layer is near one half: none learned the task, and layers that learned nothing are equal for free. Short texts (*title genre*, *spelling*) are identifiable in every layer. What the table says is about these tasks and this small encoder.
 #
 # ## In practice
 #
