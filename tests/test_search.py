@@ -10,6 +10,7 @@ import pytest
 import cleann_lite as cl
 from cleann_lite.explaining.baselines import METHODS, explain_by
 from cleann_lite.explaining.head_graphs import candidates, learn_graphs, tree_distances
+from cleann_lite.explaining.interactive import Asked
 from cleann_lite.explaining.interventions import Interventions
 from cleann_lite.explaining.settings import FoundBy, GraphSettings, Stopped
 from tests.linear_model import LinearModel
@@ -179,6 +180,14 @@ def test_a_watcher_hears_of_a_long_text_before_the_first_set_and_often():
     cl.explain(model, text, max_nodes=12, progress=lambda done, cap: heard.append(done))
     assert heard[0] == 1
     assert np.diff(heard).max() * len(text.split()) <= 4096
+
+
+def test_an_explorer_searches_a_long_text_along_its_order():
+    for words, search in ((10, "cleann"), (130, "full")):
+        model = LinearModel({f"x{i}": 0.1 for i in range(words)})
+        asked = Asked(cl.explain, model, search="cleann", max_nodes=8)
+        text = " ".join(f"x{i}" for i in range(words))
+        assert asked.explanation(text, None, "best", 0.1, False).settings["search"] == search
 
 
 def test_the_prediction_is_checked_first():

@@ -1,6 +1,6 @@
 """One causal graph per head, over the units of interest and the outcome (steps 1 to 3 of CLEANN)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
@@ -49,8 +49,14 @@ def learn_graphs(model: Model, encoded: Encoded, settings: GraphSettings | None 
     return graphs_of(settings.read(model, encoded), model, encoded, settings)
 
 
-def graphs_of(attention: np.ndarray, model: Model, encoded: Encoded, settings: GraphSettings):
-    """As ``learn_graphs``, from attention that was read, (heads, tokens, tokens)."""
+def graphs_of(
+    attention: np.ndarray,
+    model: Model,
+    encoded: Encoded,
+    settings: GraphSettings,
+    tell: Callable[[], object] = lambda: None,
+):
+    """As ``learn_graphs``, from attention that was read, (heads, tokens, tokens); ``tell`` before each."""
     settings = settings.of(model)
     heads = _read_heads(settings.heads, len(attention))
     nodes, notes = _choose_nodes(encoded, settings, attention[list(heads)])
@@ -59,6 +65,7 @@ def graphs_of(attention: np.ndarray, model: Model, encoded: Encoded, settings: G
     labels = [encoded.units[u] for u in nodes] + [encoded.outcome]
     pags = {}
     for head in heads:
+        tell()
         words = words_attention(attention[head], groups)
         if settings.learner is not None:
             pags[head] = _checked_pag(settings.learner(words, [*units, outcome], labels), labels)

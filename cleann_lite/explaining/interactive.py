@@ -16,6 +16,7 @@ from ..drawing.html import percent
 from ..drawing.view import MOST_EDGES, NEAR_EDGES, View, moved, parse_key
 from .all_heads import gallery_panel, links, shared_panel
 from .settings import Stopped
+from .stages import LONG
 
 ALPHAS = (1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 3e-4, 0.001, 0.003, 0.01, 0.02, 0.05, 0.1, 0.2)
 BEST = "best"  # search all heads, show the graph of the best one
@@ -60,6 +61,8 @@ class Asked:
             kept = {k: v for k, v in self._found.items() if v.stopped is not Stopped.INTERRUPTED}
             options = {**self.settings, "target": target, "alpha": alpha, "certify": prove}
             options["heads"] = self.heads_searched if head == BEST else int(head)
+            if len(self.encoded(input, target).units) > LONG:  # set by set it would take a minute
+                options["search"] = "full"
             options |= {"progress": self.report, "memory": self._memory(input, target)}
             found = self.explain(self.model, _plain_input(input), **options)
             if not found.pags:

@@ -86,7 +86,9 @@ class Interventions:
     def read(self, reading: Callable[[Model, Encoded], np.ndarray], passes: int = 1) -> np.ndarray:
         """What a reading takes from the untouched input, such as its attention, in some passes."""
         self.passes += passes
-        return reading(self.model, self.encoded)
+        answer = reading(self.model, self.encoded)
+        self.tell()
+        return answer
 
     def run(
         self, masks: Iterable[Sequence[int]], until_first: bool = False, batch: int = _BATCH

@@ -186,7 +186,7 @@ class Search:
         """The graphs and their trees (steps 1 to 3)."""
         tries, chosen = self.tries, self.graph_settings
         self.attention = tries.read(chosen.read)
-        self.graphs = HeadGraphs(*graphs_of(self.attention, tries.model, tries.encoded, chosen))
+        self.graphs = HeadGraphs(*graphs_of(self.attention, tries.model, tries.encoded, chosen, tries.tell))
         if tries.encoded.nothing is not None:
             self.stopped = Stopped.NO_OUTCOME
         elif tries.prediction != tries.encoded.target:
