@@ -15,8 +15,7 @@ from ..drawing.draw import draw
 from ..drawing.html import percent
 from ..drawing.view import MOST_EDGES, NEAR_EDGES, View, moved, parse_key
 from .all_heads import gallery_panel, links, shared_panel
-from .settings import Stopped
-from .stages import LONG
+from .settings import LONG, Stopped
 
 ALPHAS = (1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 3e-4, 0.001, 0.003, 0.01, 0.02, 0.05, 0.1, 0.2)
 BEST = "best"  # search all heads, show the graph of the best one

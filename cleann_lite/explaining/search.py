@@ -31,9 +31,8 @@ from .certificate import certify
 from .explanation import Explanation
 from .head_graphs import HeadGraphs, graphs_of, maskable
 from .interventions import Interventions, Stop
-from .settings import FoundBy, GraphSettings, SearchSettings, Stopped, split
+from .settings import LONG, FoundBy, GraphSettings, SearchSettings, Stopped, split
 from .stages import (
-    LONG,
     Units,
     all_sets,
     beam,

@@ -21,6 +21,7 @@ from ..models.protocol import Encoded, Model
 ALPHA = {"recommendation": 0.1}
 ANY_ALPHA = 0.01
 PROOF = 50_000  # units in all the inputs of a proof
+LONG = 120  # units: more are searched along an order, not set by set
 
 
 class FoundBy(StrEnum):

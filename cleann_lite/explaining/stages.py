@@ -17,7 +17,6 @@ from .interventions import Interventions
 Units = tuple[int, ...]
 
 WIDTH, BRANCH = 2, 8  # sets kept by the beam, and units tried on each, per step
-LONG = 120  # units: more are searched along an order, not set by set
 MOST_GROUPED = 40  # units in a sentence of a long text
 POINTS = 4  # at which gradients are read for that order
 
