@@ -316,7 +316,7 @@ def test_choosing_a_node_masks_its_word_and_the_outcome_cannot_be_masked():
 )
 def test_beating_the_algorithm(size, flipped, sets, said):
     class One:
-        positions = tuple(range(sets))
+        positions, within_graph = tuple(range(sets)), True
 
     class Found:
         pass

@@ -18,6 +18,7 @@ from .all_heads import gallery_panel, links, shared_panel
 from .settings import LONG, Stopped
 
 ALPHAS = (1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 3e-4, 0.001, 0.003, 0.01, 0.02, 0.05, 0.1, 0.2)
+LONG_CALLS = 300  # masked inputs of a long text: some seconds
 BEST = "best"  # search all heads, show the graph of the best one
 
 
@@ -61,7 +62,7 @@ class Asked:
             options = {**self.settings, "target": target, "alpha": alpha, "certify": prove}
             options["heads"] = self.heads_searched if head == BEST else int(head)
             if len(self.encoded(input, target).units) > LONG:  # set by set it would take a minute
-                options["search"] = "full"
+                options |= {"search": "full", "max_calls": LONG_CALLS}
             options |= {"progress": self.report, "memory": self._memory(input, target)}
             found = self.explain(self.model, _plain_input(input), **options)
             if not found.pags:
@@ -168,20 +169,22 @@ def score_text(explanation, mask, flipped, replacement, noun):
     count = len(mask)
     many = f"{count} {noun}{'s' * (count != 1)}"
     best = len(explanation.sets[0].positions) if explanation.sets else None
+    graph = best is None or explanation.sets[0].within_graph
+    where, who = ("in the graph", "graph") if graph else ("found", "search")
     if not count:
         if best is None:
             return f"Click {noun}s to mask them: can you change the prediction?"
         if best == 1:
-            return f"The smallest sets in the graph have 1 {noun}. Can you find another {noun} that does it?"
-        return f"The smallest sets in the graph have {best} {noun}s. Can you do with fewer?"
+            return f"The smallest sets {where} have 1 {noun}. Can you find another {noun} that does it?"
+        return f"The smallest sets {where} have {best} {noun}s. Can you do with fewer?"
     if not flipped:
         return f"You masked {many}: the prediction stays."
     if best is None:
         return f"You masked {many} and got “{replacement}”. The graph offered no set: you beat the algorithm."
     if count < best:
-        return f"You masked {many} and got “{replacement}”; the graph needed {best}. You beat the algorithm."
+        return f"You masked {many} and got “{replacement}”; the {who} needed {best}. You beat the algorithm."
     if count == best:
-        return f"You masked {many} and got “{replacement}”, as few as the smallest set in the graph."
+        return f"You masked {many} and got “{replacement}”, as few as the smallest set {where}."
     return f"You masked {many} and got “{replacement}”; {best} would do."
 
 

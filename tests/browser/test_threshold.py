@@ -189,12 +189,3 @@ def test_a_fast_hand_ends_at_its_last_value_and_the_picture_follows_quickly(open
     if load > 2:
         pytest.skip(f"{quickest:.0f} ms, {load:.1f} processes per core: nothing can be said of the explorer")
     assert quickest < 150, f"slider to picture: {quickest:.0f} ms"
-
-
-def test_a_page_of_128_words_weighs_little(open_notebook):
-    book = open_notebook(
-        "weight", SETUP.replace("attention =", "words = [f'w{i}' for i in range(128)]; attention =")
-    )
-    book.slide("Significance level α", 1.0)  # all edges that a picture may have
-    weight = book.explorer.evaluate("(root) => new Blob([root.outerHTML]).size")
-    assert weight < 1_000_000, f"{weight / 1000:.0f} kB"
