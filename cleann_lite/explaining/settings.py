@@ -22,7 +22,6 @@ ALPHA = {"recommendation": 0.1}
 ANY_ALPHA = 0.01
 LONG = 120  # units: more are searched along an order, not set by set
 PROOF = 50_000  # units in all the inputs of a proof
-LONG = 120  # units: more are searched along an order, not set by set
 
 
 class FoundBy(StrEnum):
