@@ -1,6 +1,7 @@
 """What each model really says: labels on or off, the row that is read, order, places, pairs, ids."""
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -398,6 +399,9 @@ def test_a_pair_has_the_words_of_both_texts_as_units(made, family, tokens):
     np.testing.assert_allclose(model.predict_proba([pair]), expected, atol=1e-5)
     found = cl.explain(model, pair, nodes="all", alpha=0.5, max_calls=300)
     assert found.input == pair and found.units == encoded.units
+    page = re.sub("</?mark>", "", found.to_html())
+    assert f"<p>1. {pair[0]}</p><p>2. {pair[1]}</p>" in page  # a pair stands in two groups
+    assert found.to_html().count("<mark>") == (len(found.sets[0].units) if found.sets else 0)
     for one in found.sets:
         if one.masked_ids is None:
             ids = model.tokenizer(*one.masked)["input_ids"]

@@ -71,22 +71,29 @@ def _drawing(explanation, head):
 
 
 def _marked_text(explanation):
-    """The input with the units of the first set marked."""
+    """The input with the units of the first set marked: a list of films, a text, or each text of a pair."""
     chosen = set(explanation.sets[0].positions) if explanation.sets else set()
-    if not isinstance(explanation.input, str):
-        items = [
-            f"<mark>{escape(u)}</mark>" if i in chosen else escape(u) for i, u in enumerate(explanation.units)
-        ]
-        return "<ol><li>" + "</li><li>".join(items) + "</li></ol>"
-    text, parts, end = explanation.input, [], 0
-    for position, unit in enumerate(explanation.units):
-        start = text.find(unit, end)
-        if start < 0:
-            continue
-        parts.append(escape(text[end:start]))
-        parts.append(f"<mark>{escape(unit)}</mark>" if position in chosen else escape(unit))
-        end = start + len(unit)
-    return "".join([*parts, escape(text[end:])])
+    units = [
+        f"<mark>{escape(u)}</mark>" if i in chosen else escape(u) for i, u in enumerate(explanation.units)
+    ]
+    if explanation.task == "recommendation":
+        return "<ol><li>" + "</li><li>".join(units) + "</li></ol>"
+    texts = [explanation.input] if isinstance(explanation.input, str) else explanation.input
+    written, number = [], 0
+    for later, text in enumerate(texts, 1):
+        parts, end = [], 0
+        for label, unit in zip(explanation.units[number:], units[number:], strict=True):
+            start = text.find(label, end)
+            if start < 0 and any(label in other for other in texts[later:]):
+                break  # the next text begins
+            if start >= 0:
+                parts += [escape(text[end:start]), unit]
+                end = start + len(label)
+            number += 1
+        written.append("".join([*parts, escape(text[end:])]))
+    if len(texts) == 1:
+        return written[0]
+    return "".join(f"<p>{i}. {text}</p>" for i, text in enumerate(written, 1))
 
 
 def _set_rows(explanation):
