@@ -414,3 +414,25 @@ def test_stability_reproduces_with_the_seed_and_needs_samples(tmp_path, capsys):
     matrix = str(write(tmp_path, "1,0.5\n0.5,1", "m.csv"))
     assert main(["learn", matrix, "--n-samples", "50", "--stability", "10"]) == 2
     assert "needs a table of complete samples" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("delimiter", [";", ",", "\t", "|"])
+def test_the_line_that_spreadsheets_write_names_the_delimiter(tmp_path, capsys, delimiter):
+    rows = np.random.default_rng(0).normal(size=(40, 3)).round(3).tolist()
+    lines = [f"sep={delimiter}", delimiter.join("ABC"), *(delimiter.join(map(str, row)) for row in rows)]
+    assert main(["learn", str(write(tmp_path, "\n".join(lines)))]) == 0
+    assert capsys.readouterr().out.startswith("40 rows, 3 variables: A, B, C")
+
+
+@pytest.mark.parametrize("apart", [".", " "])
+def test_thousands_set_apart_are_refused_by_the_column_that_has_them(tmp_path, capsys, apart):
+    rows = [f"{i};{i}{apart}234,5{i};{-i}" for i in range(1, 9)]
+    assert main(["learn", str(write(tmp_path, "A;B;C\n" + "\n".join(rows)))]) == 2
+    assert f"column 'B' of x.csv holds text ('1{apart}234,51')" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("comment", ['# "', "# ,,", '# a "b', "#"])
+def test_a_comment_that_is_no_row_is_skipped(tmp_path, capsys, comment):
+    rows = "\n".join(f"{i},{-i * i},{i % 3}" for i in range(9))
+    assert main(["learn", str(write(tmp_path, f"{comment}\nA,B,C\n{rows}"))]) == 0
+    assert "9 rows, 3 variables: A, B, C" in capsys.readouterr().out

@@ -10,6 +10,8 @@ import numpy as np
 MISSING = ("", "na", "n/a", "nan", "null", "none", "?", ".")  # how tables write that a value is missing
 DELIMITERS = ("\t", ";", ",", "|", " ")  # in this order where two fit equally well
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_GROUPED = re.compile(r"[+-]?[0-9]{1,3}([. ][0-9]{3})+,[0-9]+")  # thousands set apart, decimal comma
+_SAID_DELIMITER = re.compile(r"sep=(.)", re.IGNORECASE)  # a first line that spreadsheets write
 
 
 def decoded(path):
@@ -46,8 +48,11 @@ def lines_of(name, text):
         raise ValueError(f"{name} is empty")
     if first:
         comments = next((line.lstrip("# \t") for line in reversed(kept[:first]) if line.strip()), "")
+    delimiters = DELIMITERS
+    if told := _SAID_DELIMITER.fullmatch(kept[first]):
+        delimiters, first = (told[1],), first + 1
     body, error = "\n".join(kept[first:]), None
-    for delimiter in DELIMITERS:
+    for delimiter in delimiters:
         try:
             rows = list(_split(body, delimiter, first))
         except csv.Error as bad:
@@ -58,6 +63,7 @@ def lines_of(name, text):
         widths = [len(row) for _, row in rows[1:]] or [len(rows[0][1])]
         below = [cell for _, row in rows[1:201] for cell in row]
         fits = [is_missing(c) or is_number(c if delimiter == "," else with_point(c)) for c in below]
+        fits = [fit or bool(_GROUPED.fullmatch(c)) for fit, c in zip(fits, below, strict=True)]
         numeric = np.mean(fits) if below else 0
         common = max(set(widths), key=widths.count)
         even = np.mean([w == common for w in widths])
@@ -70,7 +76,10 @@ def lines_of(name, text):
         raise ValueError(f"{name} is not a table: {error}")
     if found is None:
         raise ValueError(f"{name} is empty")
-    cells = next(row for _, row in _split(comments, chosen, 0)) if comments else []
+    try:
+        cells = next((row for _, row in _split(comments, chosen, 0)), [])
+    except csv.Error:  # the comment is no row of cells
+        cells = []
     said = [] if chosen in "\t," else ["cells set apart by " + ("spaces" if chosen == " " else repr(chosen))]
     if chosen != "," and any(is_decimal_comma(cell) for _, row in found[1:] for cell in row):
         if any("." in cell and is_number(cell) for _, row in found[1:] for cell in row):
