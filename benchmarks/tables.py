@@ -3,8 +3,8 @@
     python -m benchmarks tables, or python benchmarks/tables.py [--sizes 20 40 80 160 320] [--limit 20]
 
 causal-learn (its FCI with Fisher's z, the same α and samples) runs in an environment of its own, which is
-made in ``build/causal-learn`` the first time; where that fails its columns say so. CPU seconds of one thread. A
-case that takes it longer than the limit is stopped, and larger ones of that degree are not tried.
+made in ``build/causal-learn`` the first time; where that fails its columns say so. CPU seconds of one thread.
+A case that takes it longer than the limit is stopped, and larger ones of that degree are not tried.
 """
 
 import argparse
@@ -48,7 +48,7 @@ with np.load(path) as tables:
             marks = repr(error)
         finally:
             signal.alarm(0)
-        print(json.dumps([name, time.process_time() - start, marks]), flush=True)
+        print("RESULT", json.dumps([name, time.process_time() - start, marks]), flush=True)
 """
 
 
@@ -77,7 +77,8 @@ def theirs(python, tables, limit):
         np.savez(path, **tables)
         command = [python, "-c", _WORKER, path, str(ALPHA), str(limit)]
         done = subprocess.run(command, capture_output=True, text=True)
-    return {name: (taken, marks) for name, taken, marks in map(json.loads, done.stdout.splitlines())}
+    lines = [line.removeprefix("RESULT") for line in done.stdout.splitlines() if line.startswith("RESULT")]
+    return {name: (taken, marks) for name, taken, marks in map(json.loads, lines)}
 
 
 def ours(data, method):
@@ -123,7 +124,7 @@ def speed(python, sizes, limit):
             if python is None or degree in stopped:
                 line += f"{'not run':>24}"
             else:
-                taken, marks = theirs(python, {"one": data}, limit)["one"]
+                taken, marks = theirs(python, {"one": data}, limit).get("one", (0, "failed"))
                 if isinstance(marks, list):
                     line += "  " + _cell(taken, np.array(marks), truth, "")
                     line += f"{agreement(found['fci'], np.array(marks)):12.2f}"
