@@ -39,6 +39,16 @@ def test_every_case_mark_by_mark():
     assert [case for case in CASES if found_by_rules(case) != case["pag"]] == []
 
 
+def test_the_numbering_of_the_nodes_does_not_matter():
+    for number, case in enumerate(CASES):
+        mag, pag = np.array(case["mag"]), np.array(case["pag"])
+        order = np.random.default_rng(number).permutation(len(mag))
+        for place in (order, order[::-1]):
+            rank = None if case["tier"] is None else np.array(case["tier"])[place]
+            grid = np.ix_(place, place)
+            assert (pag_of_mag(mag[grid], rank=rank) == pag[grid]).all()
+
+
 @pytest.mark.parametrize("method", ["icd", "fci"])
 def test_every_case_is_learned_from_its_separations(method):
     wrong = []

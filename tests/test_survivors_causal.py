@@ -12,6 +12,7 @@ import pytest
 import cleann_lite as cl
 from cleann_lite.causal.bitsets import as_bits
 from cleann_lite.causal.graphs import PAG
+from cleann_lite.causal.legality import a_member
 from cleann_lite.causal.orientation import orient
 from cleann_lite.causal.pds import PDSGraph, TooManySets, pds_sets
 from tests.test_pds import by_definition, random_marks
@@ -146,3 +147,33 @@ def test_selection_is_allowed_for_unless_it_is_said_not_to_be():
     separators = {(0, 2): 0b1010, (1, 3): 0b0101}
     assert str(PAG(orient(square, separators))).splitlines() == ["0 --- 1", "0 --- 3", "1 --- 2", "2 --- 3"]
     assert (orient(square, separators, selection_bias=False)[square] == 1).all()
+
+
+# -- what a graph tells of its search --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["icd", "fci"])
+@pytest.mark.parametrize("seed", range(4))
+def test_p_values_are_those_of_separating_sets_or_the_largest_that_was_met(seed, method):
+    rng = np.random.default_rng(seed)
+    test = cl.PartialCorrelation.from_data(rng.normal(size=(60, 7)) @ rng.normal(size=(7, 7)), alpha=0.05)
+    pag = cl.learn_pag(test, method, trace=True)
+    asked = [step for step in pag.trace if step.kind == "test"]
+    separated = 0
+    for x, y in combinations(range(7), 2):
+        of_pair = [test.p_value(x, y, step.given) for step in asked if {step.x, step.y} == {x, y}]
+        found = pag.separating_set(x, y)
+        separated += found is not None
+        want = max(of_pair) if found is None else test.p_value(x, y, found)
+        if method == "icd":  # FCI asks of kept pairs once more, to look at colliders
+            assert pag.p_values[x, y] == pag.p_values[y, x] == pytest.approx(want)
+        elif found is not None:
+            assert pag.p_values[x, y] == pytest.approx(want)
+    assert 0 < separated < 21
+
+
+def test_of_the_nodes_that_could_come_first_that_of_highest_priority_does():
+    path = [[0, 1, 0], [1, 0, 1], [0, 1, 0]]
+    assert str(PAG(a_member(path))).splitlines() == ["0 --> 1", "1 --> 2"]
+    assert str(PAG(a_member(path, np.array([1, 2, 3])))).splitlines() == ["0 <-- 1", "1 <-- 2"]
+    assert str(PAG(a_member(path, np.array([1.5, 9.0, 3.0])))).splitlines() == ["0 <-- 1", "1 --> 2"]

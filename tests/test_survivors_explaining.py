@@ -73,6 +73,19 @@ def test_every_skin_tone_and_flag_belongs_to_its_emoji():
     assert split_words("\U0001f3f4\U000e0067\U000e007f!") == [(0, 3), (3, 4)]
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("U.S.A. won", ["U.S.A", ".", "won"]),
+        ("It ended.He won", ["It", "ended", ".", "He", "won"]),
+        ("at 10:30, 3.5 or 1,000", ["at", "10:30", ",", "3.5", "or", "1,000"]),
+        ("so-so, a.b.c and ab.c", ["so-so", ",", "a.b.c", "and", "ab", ".", "c"]),
+    ],
+)
+def test_marks_that_hold_a_word_together(text, words):
+    assert [text[start:end] for start, end in split_words(text)] == words
+
+
 def test_a_piece_inside_another_does_not_shorten_the_word():
     assert group_pieces("a b c", [(0, 5), (2, 3)]) == ([(0, 5)], [(0, 1)])
     assert group_pieces("a b c", [(0, 3), (2, 5)]) == ([(0, 5)], [(0, 1)])
