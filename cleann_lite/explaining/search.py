@@ -223,7 +223,8 @@ class Search:
         hopeless = self.full and len(self.units) > LONG and self.smallest > 1
         proof = certify(self.tries, self.units, self.smallest, 0 if hopeless else budget)
         if proof.holds is None:
-            self.notes.append(f"not proved to be smallest: {proof.needed:,} smaller sets exist")
+            exist = f"{proof.needed:,}" if proof.needed < 10**9 else f"about 10^{len(str(proof.needed)) - 1}"
+            self.notes.append(f"not proved to be smallest: {exist} smaller sets exist")
         self.certified, self.smaller = proof.holds, proof.smaller
         if self.full and proof.smaller:
             self.add(FoundBy.EXHAUSTIVE, proof.smaller)
