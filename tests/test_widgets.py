@@ -22,10 +22,12 @@ from cleann_lite.explaining.search import explain as library_explain
 from cleann_lite.models.protocol import Encoded, Model
 from cleann_lite.widgets import (
     DiscoveryStepper,
+    ExplanationComparison,
     ExplanationExplorer,
     IdentifiabilityExplorer,
     RecommendationExplorer,
     ThresholdExplorer,
+    comparing,
     identifying,
     recommending,
     stepping,
@@ -899,3 +901,28 @@ def test_replay_starts_again():
 def buttons_of(view):
     found = (item for one in view.controls if one["kind"] == "buttons" for item in one["items"])
     return {item["id"]: (item["label"], item["disabled"]) for item in found}
+
+
+# --- side by side --------------------------------------------------------------------------------
+
+
+def test_two_texts_are_compared():
+    both = ExplanationComparison(
+        Lexicon(), ["a dull film but wonderful cast", f"a dull {MARKUP} plot"], alpha=0.2
+    )
+    left, right = (side.explanation_of(side.shown) for side in both.sides)
+    rows = {name: rest for name, *rest in comparing.differences(left, right)}
+    assert [text.split()[0] for text in rows["Prediction"]] == [left.prediction, right.prediction]
+    for side, told in zip((left, right), rows["Edges"], strict=True):
+        pag = side.pags[side.best_head]
+        assert int(told.split(",")[0]) == np.count_nonzero(np.triu(pag.marks))
+    assert "<script" not in both.static_html().replace(MARKUP, "") and MARKUP not in both.static_html()
+    before = both.differences_html()
+    both.sides[0].set(input="a fine film")
+    assert both.differences_html() != before
+
+
+@pytest.mark.parametrize("models, texts", [(3, 1), (1, 3), (0, 1)])
+def test_a_comparison_is_of_two(models, texts):
+    with pytest.raises(ValueError, match="two explanations are compared"):
+        ExplanationComparison([Lexicon()] * models, ["a dull film"] * texts)

@@ -45,6 +45,7 @@ class Explorer:
 
     def __init__(self, **state):
         self._widget, self._stopped, self._turn, self._told = None, Event(), Lock(), 0.0
+        self.heard = []  # called when something else is shown
         self.state = self._shown = state
         self.view = self.render(state)
 
@@ -169,7 +170,14 @@ class Explorer:
             self._widget.send({"kind": "progress", "done": int(done), "of": int(cap)})
         return not self._stopped.is_set()
 
+    @property
+    def shown(self):
+        """The state that is shown: the last one that could be."""
+        return self._shown
+
     def _show(self, sequence=0):
+        for hear in self.heard:
+            hear()
         if self._widget is not None:
             self._widget.view = self.view.message(self.name, sequence)
 

@@ -549,3 +549,30 @@ def test_six_hundred_words_are_answered_in_seconds(open_notebook):
     assert "Smallest sets found" in root.locator("[data-panel=use]").inner_text()
     assert sign < 300 * room + 100 and stop < 1 * room + 0.5 and answer < 10 * room, seen
     book.picture("six-hundred")
+
+
+PAIR = """
+import cleann_lite as cl
+from cleann_lite.widgets import ExplanationComparison
+model = cl.load_model("pocket-sentiment")
+both = ExplanationComparison(model, ["A dull film with a fine cast.", "A wonderful film with a fine cast."])
+both
+"""
+
+
+def test_two_texts_side_by_side(open_notebook):
+    book = open_notebook("pair", PAIR, seconds=120)
+    book.page.wait_for_function("document.querySelectorAll('.cleann-explorer').length === 2")
+    left, right = book.explorer.all()
+    a, b = left.bounding_box(), right.bounding_box()
+    assert a["x"] + a["width"] <= b["x"] + 1 and abs(a["y"] - b["y"]) < 40, "they are not side by side"
+    told = book.page.locator(".cl-doc[role=status]").first
+    assert "negative" in told.inner_text() and "positive" in told.inner_text()
+    text = right.get_by_label("Text", exact=True)
+    text.fill("A dull and boring film.")
+    text.evaluate("(input) => input.dispatchEvent(new Event('change', {bubbles: true}))")
+    book.page.wait_for_function(
+        "!document.querySelector('.cl-doc[role=status]').textContent.includes('positive (')", timeout=30_000
+    )
+    book.page.screenshot(path=BUILD / "screenshots" / "side-by-side.png")
+    assert book.problems == [] and book.foreign_requests() == []
