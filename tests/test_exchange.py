@@ -61,6 +61,17 @@ def test_what_tetrad_and_causal_learn_print_is_read():
     assert str(pag).splitlines() == ["X1 <-> X2", "X2 <-o X 3"]
 
 
+def test_an_edge_of_a_mark_or_node_that_is_none_is_named():
+    pag = PAG([[0, 2, 0], [1, 0, 2], [0, 3, 0]], labels=("a", "b", "c"))
+    for wrong in (("odot", "box"), ("n1 ->", "n7 ->"), ("-> n2", "-> n99999999999")):
+        with pytest.raises(ValueError, match="cannot read the edge 'n"):
+            PAG.from_dot(pag.to_dot().replace(*wrong))
+    with pytest.raises(ValueError, match="edge to itself"):
+        PAG.from_dot(pag.to_dot().replace("n0 ->", "n1 ->"))
+    with pytest.raises(ValueError, match="cannot read the edge 'Graph Nodes:'"):
+        PAG.from_text("Graph Edges:\nGraph Nodes:")
+
+
 @pytest.mark.parametrize("text", ["", "nope", "<graphml/>", "graph [", "digraph {}", "Graph Nodes:\na;b"])
 def test_other_text_is_refused_in_one_sentence(text):
     for read in (PAG.from_graphml, PAG.from_gml, PAG.from_dot, PAG.from_text):

@@ -153,6 +153,8 @@ class Exchange:
             raise ValueError("this is not the DOT text of a PAG: it must begin with 'digraph PAG {'")
         for found in filter(None, map(_DOT_EDGE.match, text.splitlines())):
             x, y = int(found[1]), int(found[2])
+            if max(x, y) >= len(labels) or not {found[3], found[4]} <= set(mark_of):
+                raise ValueError(f"cannot read the edge {found[0].strip()!r}")
             marks[y, x], marks[x, y] = mark_of[found[3]], mark_of[found[4]]
         escapes = {"n": "\n"}
         names = [re.sub(r"\\(.)", lambda m: escapes.get(m[1], m[1]), label) for label in labels]
@@ -194,7 +196,8 @@ class Exchange:
         lines = text.splitlines()
         if "Graph Nodes:" not in lines or "Graph Edges:" not in lines:
             raise ValueError("a list of edges needs the lines 'Graph Nodes:' and 'Graph Edges:'")
-        names = [name for name in re.split("[;,]", lines[lines.index("Graph Nodes:") + 1]) if name]
+        named = "".join(lines[lines.index("Graph Nodes:") + 1 :][:1])
+        names = [name for name in re.split("[;,]", named) if name]
         number = {name: i for i, name in enumerate(names)}
         marks, ends = np.zeros((len(names),) * 2, int), {text: m for m, text in EDGE_TEXT.items()}
         for line in lines[lines.index("Graph Edges:") + 1 :]:
