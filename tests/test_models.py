@@ -166,6 +166,11 @@ def test_gradients_agree_with_finite_differences(folder_of, family):
     whole, none = np.log(model.predict(encoded, [(), everything])[:, encoded.target])
     scores = model.attributions(encoded, "integrated-gradients", steps=400)
     assert scores.sum() == pytest.approx(whole - none, rel=0.02, abs=0.01)
+    part = tuple(range(0, len(encoded.units), 2))
+    own = model.attributions(encoded, "integrated-gradients", steps=100, masked=part)
+    whole, without = np.log(model.predict(encoded, [(), part])[:, encoded.target])
+    assert own.sum() == pytest.approx(whole - without, abs=0.02)
+    assert not own[1::2].any()  # they are the same all the way
     assert model.attributions(encoded).shape == (len(encoded.units),)
     with pytest.raises(ValueError, match="gradient-x-input"):
         model.attributions(encoded, "magic")
