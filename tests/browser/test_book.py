@@ -110,7 +110,7 @@ def a_notebook(*shown):
         data = one._repr_mimebundle_()
         one.in_page = kept
         output = build_book.nbformat.v4.new_output("display_data", data=data)
-        cells.append(build_book.nbformat.v4.new_code_cell("explorer", outputs=[output]))
+        cells.append(build_book.nbformat.v4.new_code_cell("explorer if 1 in [1] else None", outputs=[output]))
     return build_book.nbformat.v4.new_notebook(cells=cells)
 
 
