@@ -72,20 +72,20 @@ def learn(options):
     test = PartialCorrelation(found.matrix, found.n_samples, options.alpha, one_sided=options.one_sided)
     pag = learn_pag(test, labels=names, **settings)
     isolated = [name for name, row in zip(names, pag.marks, strict=True) if not row.any()]
-    record = json.loads(pag.to_json()) | {
-        "read": found.said,
-        "n_samples": found.n_samples,
-        "alpha": options.alpha,
-        "method": options.method,
-        "isolated": isolated,
-    }
-    shares = _shares(options, table, found, names, pag, settings)
-    if shares:
-        record["stability"] = shares.to_dict()
-    adjusted = _adjusted(options, pag)
-    if adjusted is not None:
-        record["fdr"] = options.fdr
-        record["adjusted_p_values"] = [[_six_digits(p) for p in row] for row in adjusted.tolist()]
+    shares, adjusted = _shares(options, table, found, names, pag, settings), _adjusted(options, pag)
+    if options.json:
+        record = json.loads(pag.to_json()) | {
+            "read": found.said,
+            "n_samples": found.n_samples,
+            "alpha": options.alpha,
+            "method": options.method,
+            "isolated": isolated,
+        }
+        if shares:
+            record["stability"] = shares.to_dict()
+        if adjusted is not None:
+            record["fdr"] = options.fdr
+            record["adjusted_p_values"] = [[_six_digits(p) for p in row] for row in adjusted.tolist()]
     lines = [found.said, f"n = {found.n_samples}, alpha = {options.alpha:g}, {options.method}"]
     lines += _described(pag, options, shares, adjusted) or [
         "No edge is left: every two variables are independent given some set."
