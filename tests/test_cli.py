@@ -274,7 +274,10 @@ def test_an_interrupted_search_tells_what_it_found_and_ends_with_130(capsys, mon
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 def test_control_c_while_reading_standard_input():
-    code = "import sys; from cleann_lite.__main__ import main; print('ready', flush=True); sys.exit(main())"
+    code = (  # the handler: a test run in the background ignores the signal
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from cleann_lite.__main__ import main; print('ready', flush=True); sys.exit(main())"
+    )
     child = subprocess.Popen(
         [sys.executable, "-c", code, "explain", "-"],
         stdin=subprocess.PIPE,
