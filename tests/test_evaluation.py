@@ -222,6 +222,14 @@ def test_a_cell_is_better_worse_or_not_decided():
     assert success.interval.estimate == 50 and "+50.0 points" in str(success)  # points, not a share
 
 
+def test_four_inputs_that_differ_decide_nothing():
+    """By exact sign test 4 against 0 has p = .125, and yet the bootstrap interval leaves 0 out."""
+    run = told([1] * 500, [1] * 496 + [0] * 4)
+    (success, *_) = run.verdicts()
+    assert success.interval.low > 0 and success.word is Word.UNDECIDED
+    assert "(4 inputs differ)" in report.verdicts_text(run)
+
+
 def test_the_verdict_of_every_cell_follows_its_interval():
     rng = np.random.default_rng(0)
     for _ in range(60):
@@ -234,9 +242,11 @@ def test_the_verdict_of_every_cell_follows_its_interval():
                     np.concatenate([run.values(m, "rank") for m in run.methods])
                 ) - {2.0}
                 continue
-            better, worse = i.n >= 10 and sign * i.high < 0, i.n >= 10 and sign * i.low > 0
+            differ = np.nan_to_num(run.values("cleann", v.column) - run.values("attention", v.column)) != 0
+            enough = differ.sum() >= 10
+            better, worse = enough and sign * i.high < 0, enough and sign * i.low > 0
             if sign < 0:
-                better, worse = i.n >= 10 and i.low > 0, i.n >= 10 and i.high < 0
+                better, worse = enough and i.low > 0, enough and i.high < 0
             assert v.word is (Word.BETTER if better else Word.WORSE if worse else Word.UNDECIDED)
 
 

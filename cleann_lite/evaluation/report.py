@@ -52,7 +52,7 @@ def reading(run, ours="cleann") -> str:
     return (
         f"Each cell says whether {ours} does better or worse than the rival on the same inputs, with the "
         f"mean difference ({ours} minus rival) and its 95 % bootstrap interval over inputs. Not decided: the "
-        f"interval holds 0, or fewer than {FEWEST} inputs are behind it. Success in points (100 = every "
+        f"interval holds 0, or the two differ on fewer than {FEWEST} inputs. Success in points (100 = every "
         f"input). Counted size: units in the set, a failure counted as {run.cost:g}. Rank: place of the "
         f"replacement in the original ranking, over inputs that both explained. Of 20 cells without any true "
         f"difference, one is decided by chance."
@@ -69,6 +69,8 @@ def cell(verdict) -> tuple[str, str]:
     style = "+.1f" if abs(i.estimate) >= 5 else "+.2f"
     numbers = f"{i.estimate:{style}} [{i.low:{style}}, {i.high:{style}}]"
     few = f" (only {i.n} input{'s' * (i.n != 1)})" if i.n < FEWEST else ""
+    if not few and verdict.differ < FEWEST and i.low * i.high > 0:
+        few = f" ({verdict.differ} inputs differ)"
     return verdict.word.value, numbers.replace("-", "−") + few
 
 

@@ -20,7 +20,7 @@ COLUMNS = (
 )  # fmt: skip
 MEASURED = ("size", "counted_size", "rank", "calls", "comprehensiveness", "sufficiency")
 JUDGED = ("success", "counted_size", "calls", "rank")  # columns of the verdicts
-FEWEST = 10  # inputs below which nothing is decided
+FEWEST = 10  # inputs that must differ before anything is decided: of fewer, an interval is too narrow
 FEW = 100  # inputs below which a table says loudly how few they are
 
 
@@ -44,10 +44,12 @@ class Verdict:
         "success" (the difference is in points: 100 times that of the shares), "counted_size", "calls", or
         "rank" of the replacement.
     word
-        Better or worse where the interval leaves 0 out and at least 10 inputs are behind it.
+        Better or worse where the interval leaves 0 out and the rows differ on at least 10 inputs.
     interval
         Mean difference ours − rival with its 95 % bootstrap interval over inputs. None for the rank where
         it is the same by definition (two classes).
+    differ
+        Inputs on which the two rows differ.
     """
 
     ours: str
@@ -55,6 +57,7 @@ class Verdict:
     column: str
     word: Word
     interval: Interval | None
+    differ: int = 0
 
     def __str__(self):
         name = {"counted_size": "counted size"}.get(self.column, self.column)
@@ -255,10 +258,12 @@ class Evaluation:
         if column == "success":
             scaled = (100 * v for v in (interval.estimate, interval.low, interval.high))
             interval = Interval(*scaled, interval.n)
+        change = self.values(names[0], column) - self.values(names[1], column)
+        differ = int((np.nan_to_num(change) != 0).sum())
         word, sign = Word.UNDECIDED, -1 if column == "success" else 1
-        if interval.n >= FEWEST and interval.low * interval.high > 0:
+        if differ >= FEWEST and interval.low * interval.high > 0:
             word = Word.BETTER if sign * interval.estimate < 0 else Word.WORSE
-        return Verdict(*names, column, word, interval)
+        return Verdict(*names, column, word, interval, differ)
 
     def stability(self) -> dict[str, Interval]:
         """Overlap (Jaccard) of CLEANN's first sets over levels α, heads, attentions; how often they agree.

@@ -256,7 +256,7 @@ for task, recorded_run in large.items():
 # %% [markdown]
 # How to read it:
 #
-# - *Better* and *worse* need an interval that leaves 0 out. *Not decided* is an answer too.
+# - *Better* and *worse* need an interval that leaves 0 out, and ten inputs on which the two differ: of fewer, a bootstrap interval is too narrow. *Not decided* is an answer too.
 # - The opponent matters. An order by attention never takes back a word, so a search over sets beats it easily. A rival with as many calls *in all* tries every single word before any pair, and hardly leaves size 1. Comparing that way misleads. So the strict rivals try as many sets *of each size* as the graphs allow; what then differs is the graph's choice.
 # - The real model has twelve heads, and their graphs together allow nearly every set: then the choice of sets cannot differ much from chance, whatever the graphs are worth. A reader that proposes everything teaches nothing.
 # - On common successes the hard inputs are missing where one method failed. So look at the counted size beside it.
