@@ -1,4 +1,4 @@
-"""Words of a text in any script, and the word-pieces that belong to each.
+"""Words of a text in any script, and the word-pieces that belong to each (`sem.words_attention` merges).
 
 Users think in words, tokenizers in word-pieces. A *word* here is what a reader would circle with a pencil:
 a run of letters, digits and marks with its inner apostrophes and hyphens (*don't*, *well-made*, *3.5*), one

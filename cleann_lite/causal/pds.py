@@ -1,4 +1,4 @@
-"""PDS-paths, PDS-trees and the sets of nodes that they allow.
+"""PDS-paths, PDS-trees and the sets of nodes that they allow (`discovery` searches them).
 
 A path is a *PDS-path* when each inner node is a collider on the path or forms a triangle with its two
 neighbours on it (Spirtes, Glymour, Scheines: Possible-D-Sep). ICD searches for separating sets among sets Z

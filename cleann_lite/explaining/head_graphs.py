@@ -1,4 +1,4 @@
-"""One causal graph per head, over the units of interest and the outcome (steps 1 to 3 of CLEANN)."""
+"""One causal graph per head, over the units of interest and the outcome (CLEANN: steps 1-3, order of 4)."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field

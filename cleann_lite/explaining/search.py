@@ -1,11 +1,13 @@
 """From a causal graph to an explanation: the CLEANN search, and what goes on where it ends.
 
 1. Put the outcome into the input and read the attention of the last layer, one matrix per head.
-2. Learn a PAG per head over the units of interest and the outcome.
-3. Root a potential-influence tree (PDS-tree) at the outcome: units at distance 1, 2, … of it.
-4. For sizes r = 1, 2, …: take the legal sets of r units by summed distance, mask each, and run the model.
-5. Stop after the first size at which a set changes the prediction, and report every set of that size.
-6. Certify: run every smaller set, in the graph or not.
+2. Learn a PAG per head over the units of interest and the outcome (``head_graphs``).
+3. Root a potential-influence tree (PDS-tree) at the outcome: units at distance 1, 2, … of it (the same).
+4. For sizes r = 1, 2, …: take the legal sets of r units by summed distance, mask each, and run the model
+   (``head_graphs.candidates``, ``interventions``).
+5. Stop after the first size at which a set changes the prediction, and report every set of that size
+   (``stages.legal_sets``).
+6. Certify: run every smaller set, in the graph or not (``certificate``).
 
 ``search="cleann"`` does this and no more. ``search="full"`` asks the graph for small sets only, then tries
 all sets of one and two units and a beam over all units; for long texts the units in the order of their
