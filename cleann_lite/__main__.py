@@ -12,7 +12,10 @@ from .learn import add_learn_options, learn
 
 METHODS = ("icd", "fci", "ordered-icd")
 TASKS = ("sentiment", "recommend", "discovery", "planted", "readings", "randomised", "rungs")
-DEMO_REVIEWS = ("plain-02", "plain-01", "negated-01", "mixed-04", "long-02")
+# the README's example, then reviews that ship
+DEMO_REVIEWS = (
+    "What a dreary mess, for all its wonderful cast.", "plain-01", "negated-01", "mixed-04", "long-02",
+)  # fmt: skip
 
 
 def main(arguments=None) -> int:
@@ -311,12 +314,12 @@ def _demo(options):
     from .explaining.search import explain
     from .models.loading import load_model
 
-    reviews = {review["id"]: review for review in load_reviews()}
+    reviews = {review["id"]: review["text"] for review in load_reviews()}
     model = load_model("pocket-sentiment")
     found = []
-    for name in DEMO_REVIEWS:
-        found.append(explain(model, reviews[name]["text"]))
-        _print_demo(reviews[name]["text"], found[-1])
+    for text in (reviews.get(name, name) for name in DEMO_REVIEWS):
+        found.append(explain(model, text))
+        _print_demo(text, found[-1])
     recommender = load_model("pocket-bert4rec")
     for history in load_histories()[:2]:
         found.append(explain(recommender, history["titles"]))
