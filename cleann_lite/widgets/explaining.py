@@ -127,7 +127,7 @@ class ExplanationExplorer(MaskingExplorer):
     title = "Which words made the prediction?"
     hint = (
         "Click words (in the text or in the graph) to mask them and watch the probability. Words with a "
-        "letter belong to a smallest set that changes the prediction."
+        "letter belong to a set that was found: with all of it masked, the prediction changes."
     )
 
     def __init__(self, model, text=None, *, examples=None, target=None, alpha=None, head=BEST):

@@ -59,7 +59,7 @@ class RecommendationExplorer(MaskingExplorer):
     title = "Which films made the recommendation?"
     hint = (
         "Type a title to add a film. Click a film to mask it and watch the list. Films with a letter belong "
-        "to a smallest set that changes the first recommendation."
+        "to a set that was found: with all of it masked, another film comes first."
     )
     noun = "film"
 
