@@ -132,12 +132,12 @@ class BERT4Rec(Recommender):
             raise ValueError(f"method must be one of {', '.join(shares)}: got {method!r}")
         places = self.network.config.max_position_embeddings
         n = len(encoded.data.tokens)
-        hidden = set(range(n) if masked is None else masked)
-        blank = [MASK if place in hidden else token for place, token in enumerate(encoded.data.tokens)]
+        masked = set(range(n) if masked is None else masked)
+        blank = [MASK if place in masked else token for place, token in enumerate(encoded.data.tokens)]
         rows = torch.tensor([[*encoded.data.tokens, MASK], [*blank, MASK]], device=self.network.device)
         with torch.no_grad():
-            films, hidden = self.network.get_input_embeddings()(rows)
-        start = torch.zeros_like(films) if method == "gradient-x-input" else hidden
+            films, without = self.network.get_input_embeddings()(rows)
+        start = torch.zeros_like(films) if method == "gradient-x-input" else without
         total = torch.zeros_like(films)
         for share in shares[method]:
             point = (start + share * (films - start)).requires_grad_()
