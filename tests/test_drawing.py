@@ -556,6 +556,11 @@ def test_a_part_of_a_curve_lies_on_the_curve():
         assert np.allclose(bezier(part([piece], [end])[0], t), bezier(piece, t * end))
 
 
+def test_a_heat_map_writes_no_negative_zero():
+    written = {text.get_text() for text in heat_map([[-0.001, 0.001], [-1, -0.25]], "ab").axes[0].texts}
+    assert written == {".00", "-1", "-.25"}
+
+
 # --- attention -----------------------------------------------------------------------------------
 
 

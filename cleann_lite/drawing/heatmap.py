@@ -62,7 +62,7 @@ def heat_map(attention, words, title=None, columns=None):
 
 def _write_values(axes, matrix, dark):
     for (row, column), value in np.ndenumerate(matrix):
-        number = f"{value:.2f}".replace("0.", ".", 1) if abs(value) < 0.995 else f"{value:.0f}"
+        number = f"{value:z.2f}".replace("0.", ".", 1) if abs(value) < 0.995 else f"{value:.0f}"
         colour = "white" if abs(value) > dark else "#333333"
         axes.text(column, row, number, ha="center", va="center", fontsize=7, color=colour)
 

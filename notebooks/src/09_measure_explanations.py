@@ -251,7 +251,7 @@ check("9.b", "c")
 
 # %%
 for task, recorded_run in large.items():
-    display(Markdown(f"**{task.capitalize()}.** {verdicts_markdown(recorded_run)}"))
+    display(Markdown(f"**{task}** ({recorded_run.settings['model']}). {verdicts_markdown(recorded_run)}"))
 
 # %% [markdown]
 # How to read it:
