@@ -153,8 +153,8 @@ def page(explanations, title="Why the model said so", states=()) -> str:
         for i, (e, alive) in enumerate(zip_longest(explanations, states), 1)
     )
     said = (
-        "Each answer was checked by intervention: the named words were masked and the model ran again. "
-        "The graph is the one that the model's own attention implies for this one input."
+        "Each answer was checked by intervention: what it names was masked and the model ran again. "
+        "The graph was learned from one head's attention to this one input: it proposes, masking decides."
     )
     script = stored_script() if any(alive is not None for alive in states) else ""
     return html.page(title, f"<p>{said}</p>{body}", css="article{margin-bottom:3rem}", script=script)
