@@ -1,6 +1,7 @@
 """Pictures of graphs: what they show, in every form, with and without Graphviz."""
 
 import io
+import itertools
 import json
 import re
 import subprocess
@@ -288,6 +289,48 @@ def test_an_outcome_that_causes_nothing_stands_below_its_causes():
         at = draw(pag, outcome=3, layout=way).positions
         assert at[3][1] > max(at[0][1], at[1][1]), way
     assert draw(graph([(0, 1, 1, 3), (1, 3, 2, 3)], "abcd"), outcome=3).positions[3][1] < 60
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_groups_stand_on_grounds_of_their_own_with_their_names(seed):
+    pag = random_graph(seed, k=12, labels=[*"abcdefghijk", "outcome"])
+    groups = {"Text 1": range(7), "Text <2>": range(7, 11)}
+    first = draw(pag, outcome=11, groups=groups, max_edges=None)
+    again = draw(pag, outcome=11, groups=groups, max_edges=8, positions=first.positions)
+    for picture in (first, again):
+        bands = {band.name: band for band in picture.scene.bands}
+        assert list(bands) == list(groups)
+        for box in picture.scene.boxes:
+            inside = [
+                name
+                for name, b in bands.items()
+                if b.x < box.x - box.w / 2 and box.x + box.w / 2 < b.x + b.w
+                and b.y < box.y - box.h / 2 and box.y + box.h / 2 < b.y + b.h
+            ]  # fmt: skip
+            assert inside == [name for name, nodes in groups.items() if box.index in nodes]
+        upper, lower = bands.values()
+        assert upper.y + upper.h < lower.y, "one below the other"
+        assert (
+            min(b.x for b in bands.values()) >= 0
+            and max(b.x + b.w for b in bands.values()) <= picture.scene.width
+        )
+        root = ET.fromstring(picture.svg)
+        grounds = [g.get("data-group") for g in root.iter(f"{SVG}g") if g.get("data-group")]
+        assert grounds == list(groups)
+        assert "Text 1: a, b, c, d, e, f, g." in first.alt and "Text <2>: h, i, j, k." in first.alt
+        told = {n["label"]: n.get("group") for n in json.loads(first.to_json())["nodes"]}
+        assert told == dict.fromkeys("abcdefg", "Text 1") | dict.fromkeys("hijk", "Text <2>") | {
+            "outcome": None
+        }
+        assert 'label="Text 1"' in first.dot
+    overlaps = [
+        (a.label, b.label)
+        for a, b in itertools.combinations(first.scene.boxes, 2)
+        if abs(a.x - b.x) < (a.w + b.w) / 2 and abs(a.y - b.y) < (a.h + b.h) / 2
+    ]
+    assert not overlaps
+    with pytest.raises(ValueError, match="'z' is not a node of this graph"):
+        draw(pag, groups={"Text 1": "z"})
 
 
 def test_equal_words_are_told_apart_everywhere():

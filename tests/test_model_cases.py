@@ -400,8 +400,18 @@ def test_a_pair_has_the_words_of_both_texts_as_units(made, family, tokens):
     found = cl.explain(model, pair, nodes="all", alpha=0.5, max_calls=300)
     assert found.input == pair and found.units == encoded.units
     page = re.sub("</?mark>", "", found.to_html())
-    assert f"<p>1. {pair[0]}</p><p>2. {pair[1]}</p>" in page  # a pair stands in two groups
+    assert f"<p>Text 1: {pair[0]}</p><p>Text 2: {pair[1]}</p>" in page  # a pair stands in two groups
     assert found.to_html().count("<mark>") == (len(found.sets[0].units) if found.sets else 0)
+    assert sorted(found.node_groups) == ["Text 1", "Text 2"]
+    for number, nodes in enumerate(found.node_groups.values()):
+        labels = [found.pag_of().label(node) for node in nodes]
+        assert labels == [u for u, group in zip(found.units, encoded.groups, strict=True) if group == number]
+        assert f'<g data-group="Text {number + 1}">' in found.to_svg()
+    assert cl.Explanation.from_json(found.to_json()) == found
+    older = {k: v for k, v in json.loads(found.to_json()).items() if k != "groups"}
+    assert cl.Explanation.from_json(json.dumps(older)).groups is None
+    with pytest.raises(ValueError, match="groups must be one for each of 7 units"):
+        cl.Explanation.from_json(json.dumps(older | {"groups": [0]}))
     for one in found.sets:
         if one.masked_ids is None:
             ids = model.tokenizer(*one.masked)["input_ids"]

@@ -20,7 +20,7 @@ from .edges import Given, busiest, edges_of, links, nearest, shares_of
 from .heatmap import describe_attention, heat_map
 from .html import escape, folded, known, style
 from .layout import GAP_X
-from .scene import boxes_of, placed, routed, scene_of
+from .scene import boxes_of, in_bands, placed, routed, scene_of
 from .svg import EDGE_LOOK, MARK_NAME, Scene, to_svg
 
 __all__ = ["Drawing", "describe_attention", "draw", "heat_map", "svg_image", "words_html"]
@@ -76,6 +76,7 @@ class Drawing:
     def to_json(self):
         """What the picture shows as JSON text: boxes, edges with their marks and states, words, caption."""
         label = {box.index: box.label for box in self.scene.boxes}
+        group = {i: {"group": band.name} for band in self.scene.bands for i in band.members}
         edges = [
             {
                 "a": label[curve.a],
@@ -94,6 +95,7 @@ class Drawing:
                 "sets": list(b.letters),
                 "x": round(b.x, 1),
                 "y": round(b.y, 1),
+                **group.get(b.index, {}),
             }
             for b in self.scene.boxes
         ]
@@ -135,6 +137,7 @@ def draw(
     before=None,
     masked=(),
     latent=(),
+    groups=None,
     edge_labels=None,
     max_edges=25,
     around=None,
@@ -164,6 +167,8 @@ def draw(
         Drawn struck through.
     latent : iterable of nodes
         Drawn with a dashed frame; nodes of a DiGraph with the attribute ``latent`` are found by themselves.
+    groups : dict name -> nodes, optional
+        Each group is on a ground of its own with its name: the texts of a pair.
     edge_labels : dict (node, node) -> text, optional
     max_edges : int or None
         Largest number of edges shown: those that link the sets to the outcome, then those nearest to it; the
@@ -216,15 +221,19 @@ def draw(
     fixed = {given.at(node): np.asarray(at, dtype=float) for node, at in (positions or {}).items()}
     struck = {given.at(node) for node in masked}
     boxes = boxes_of(given, shown, root, sets, struck, fixed, whole=len(shown) == len(edges))
+    groups = {str(name): tuple(map(given.at, nodes)) for name, nodes in (groups or {}).items()}
     if set(boxes) <= set(fixed):
         at, lines, placed_by = fixed, routed(boxes, fixed, shown), "given"
+    elif groups:
+        at, placed_by = in_bands(boxes, shown, root, groups), "own"
+        lines = routed(boxes, at, shown)
     else:
         gap = 64 if edge_labels else GAP_X
         at, lines, placed_by = placed(boxes, shown, centre, root, layout, gap, len(given.names))
     labels = {
         frozenset((given.at(a), given.at(b))): str(text) for (a, b), text in (edge_labels or {}).items()
     }
-    scene = scene_of(boxes, at, lines, shown, given, labels, legend, stay=placed_by == "given")
+    scene = scene_of(boxes, at, lines, shown, given, labels, legend, placed_by == "given", groups)
     return _finish(scene, given, root, len(edges), centre, title, placed_by)
 
 
@@ -242,6 +251,8 @@ def _finish(scene, given, root, total, centre, title, placed_by):
     alt += "." if root is None else f", outcome “{given.labels[root]}”."
     for letter in sorted({c for box in scene.boxes for c in box.letters}):
         alt += f" Set {letter}: {', '.join(box.label for box in scene.boxes if letter in box.letters)}."
+    for band in scene.bands:
+        alt += f" {band.name}: {', '.join(box.label for box in scene.boxes if box.index in band.members)}."
     brief = [
         f"{given.labels[c.a]} {EDGE_TEXT[c.mark_a, c.mark_b]} {given.labels[c.b]}" for c in scene.curves[:40]
     ]
@@ -269,6 +280,9 @@ def _dot(scene):
         if box.letters:
             extra += f" penwidth=3 xlabel={quote(','.join(box.letters))}"
         lines.append(f"  n{box.index} [label={quote(box.label)}{extra}]")
+    for number, band in enumerate(scene.bands):
+        members = " ".join(f"n{i};" for i in band.members)
+        lines.append(f"  subgraph cluster_{number} {{ label={quote(band.name)} style=dotted {members} }}")
     for curve in scene.curves:
         colour, width, dashes, sign = EDGE_LOOK[curve.state]
         text = " ".join(filter(None, [sign, curve.label]))

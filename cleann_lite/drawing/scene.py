@@ -6,11 +6,23 @@ import numpy as np
 
 from ..causal.graphs import PAG, Mark
 from . import curves
-from .layout import MARGIN, box_size, distances_from, in_layers, is_tower, spread
+from .layout import (
+    GAP_X,
+    GAP_Y,
+    MARGIN,
+    WIDE,
+    box_size,
+    distances_from,
+    in_layers,
+    is_tower,
+    spread,
+    text_width,
+)
 from .svg import (
     EDGE_LOOK,
     LETTER,
     MARK_NAME,
+    Band,
     Box,
     Curve,
     Scene,
@@ -21,6 +33,8 @@ from .svg import (
     legend_width,
 )  # fmt: skip
 
+STEP = 76  # px between the two lines in which the words of a group are, by turns
+BAND = np.array([[12, 32], [12, 12]])  # px from the boxes of a group to its ground: left, top; right, bottom
 _CHANGE = {"added": " (new)", "removed": " (gone)", "changed": " (marks changed)"}
 
 
@@ -71,6 +85,44 @@ def placed(boxes, edges, centre, root, layout, gap, n):
     ]
     at |= _rows_below(boxes, at, lines)
     return at, lines, placed_by
+
+
+def in_bands(boxes, edges, root, groups):
+    """Centre of each box: every group in a band of its own, one below the other, each spread by itself.
+
+    What is in no group is above them; below, where the outcome ends all its edges in arrowheads.
+    """
+    inside = {i for members in groups.values() for i in members}
+    rows = [[i for i in members if i in boxes] for members in groups.values()]
+    rest, below = [i for i in boxes if i not in inside], is_last(edges, root)
+    at, top = {}, 0.0
+    for row in filter(None, [*rows, rest] if below else [rest, *rows]):
+        x, bottom = 0.0, 0.0
+        for number, i in enumerate(row):
+            w, h = boxes[i].w, boxes[i].h
+            if x and x + w > WIDE:
+                x, top = 0.0, bottom + GAP_Y
+            at[i] = np.array([x + w / 2, top + h / 2 + STEP * (number % 2)])
+            x, bottom = x + w + GAP_X, max(bottom, top + STEP * (number % 2) + h)
+        middle = max(at[i][0] + boxes[i].w / 2 for i in row) / 2
+        at |= {i: at[i] - (middle, 0) for i in row}
+        top = bottom + GAP_Y + BAND[0, 1]
+    return at
+
+
+def _bands_of(boxes, at, groups):
+    """The ground of each group that has a box."""
+    bands = []
+    for name, members in groups.items():
+        shown = tuple(i for i in members if i in boxes)
+        if shown:
+            half = np.array([(boxes[i].w, boxes[i].h) for i in shown]) / 2
+            places = np.array([at[i] for i in shown])
+            start = (places - half).min(0) - BAND[0]
+            end = (places + half).max(0) + BAND[1]
+            end[0] = max(end[0], start[0] + text_width(name, 11, bold=True) + 18)
+            bands.append(Band(name, shown, *map(float, (*start, *(end - start)))))
+    return bands
 
 
 def is_last(edges, root):
@@ -127,9 +179,11 @@ def routed(boxes, at, edges):
     )
 
 
-def scene_of(boxes, at, lines, edges, given, labels, legend, stay):
+def scene_of(boxes, at, lines, edges, given, labels, legend, stay, groups):
     """All that is drawn, in its place: boxes with their letters, edges with their marks, the legend."""
     corners = [at[i] + sign * np.array([box.w, box.h]) / 2 for i, box in boxes.items() for sign in (-1, 1)]
+    bands = _bands_of(boxes, at, groups)
+    corners += [corner for b in bands for corner in ((b.x, b.y), (b.x + b.w, b.y + b.h))]
     extent = (
         np.concatenate([np.reshape(corners, (-1, 2)), *([] if stay else lines)])
         if boxes
@@ -165,7 +219,9 @@ def scene_of(boxes, at, lines, edges, given, labels, legend, stay):
     kinds = _kinds(moved.values(), drawn, given) if legend else ()
     width = max(width, legend_width(kinds))
     rows, extra = legend_rows(kinds, width, height)
-    return Scene(float(width), float(height + extra), tuple(moved.values()), tuple(drawn), legend=rows)
+    grounds = tuple(replace(b, x=b.x + float(shift[0]), y=b.y + float(shift[1])) for b in bands)
+    height = float(height + extra)
+    return Scene(float(width), height, tuple(moved.values()), tuple(drawn), grounds, legend=rows)
 
 
 def _sentences(edges, given):

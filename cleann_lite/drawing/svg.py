@@ -73,6 +73,18 @@ class Curve:
 
 
 @dataclass(frozen=True)
+class Band:
+    """The ground of a group of nodes, with its name: left, top, width and height."""
+
+    name: str
+    members: tuple[int, ...]
+    x: float
+    y: float
+    w: float
+    h: float
+
+
+@dataclass(frozen=True)
 class Scene:
     """Everything that one picture shows, in px."""
 
@@ -80,6 +92,7 @@ class Scene:
     height: float
     boxes: tuple[Box, ...]
     curves: tuple[Curve, ...]
+    bands: tuple[Band, ...] = ()
     title: str = ""
     description: str = ""
     legend: tuple = field(default=(), repr=False)  # (kind, text, x, y)
@@ -178,6 +191,7 @@ def to_svg(scene, identifier):
         f'<desc id="{identifier}-d">{escape(scene.description)}</desc>',
         f'<rect data-key="paper" width="{w}" height="{h}" rx="8" fill="{PAPER}"/>',
     ]
+    parts += [band_svg(band) for band in scene.bands]
     parts += [edge_svg(curve, crowded) for curve in scene.in_order]
     parts += [box_svg(box) for box in scene.boxes]
     parts += [_legend_svg(*item) for item in scene.legend]
@@ -195,6 +209,16 @@ def _path(points):
 
 def _dash(dashes):
     return f' stroke-dasharray="{dashes[0]} {dashes[1]}"' if dashes else ""
+
+
+def band_svg(band):
+    """The ground of a group, its name at the upper left."""
+    return (
+        f'<g data-group="{escape(band.name)}"><rect x="{_n(band.x)}" y="{_n(band.y)}" width="{_n(band.w)}" '
+        f'height="{_n(band.h)}" rx="10" fill="{PAPER}" stroke="{GREY}" stroke-width="1" '
+        f'stroke-dasharray="1 4" stroke-linecap="round"/><text x="{_n(band.x + 9)}" y="{_n(band.y + 15)}" '
+        f'font-size="11" font-weight="600" fill="{GREY}">{escape(band.name)}</text></g>'
+    )
 
 
 def edge_svg(curve, crowded=False):

@@ -28,7 +28,10 @@ def gallery_panel(explanation: Any, attention: np.ndarray, positions: dict, chos
     """
     items = []
     for head, pag in explanation.pags.items():
-        drawing = draw(pag, outcome=pag.nodes[-1], positions=positions, legend=False, max_edges=None)
+        drawing = draw(
+            pag, outcome=pag.nodes[-1], positions=positions, groups=explanation.node_groups, legend=False,
+            max_edges=None,
+        )  # fmt: skip
         edges, sets = len(drawing.words), sum(head in one.heads for one in explanation.sets)
         text = f"Head {head}: {edges} edge{'s' * (edges != 1)}" + (f", {sets} of the sets" if sets else "")
         cells, size = _cells(attention[head])

@@ -147,6 +147,7 @@ def explain_by(
             "by": by if isinstance(by, str) else name_of(by),
             **{"units": units, "max_size": max_size, "max_calls": max_calls, "seed": seed},
         },
+        groups=encoded.groups,
     )
 
 

@@ -92,6 +92,8 @@ class Explanation:
         What the reader must know: caps that were hit, text that was cut, a stand-in for the mask token.
     settings
         Everything needed to repeat the search.
+    groups
+        Per unit, which text of a pair it is in; None for one text.
     again
         ``explain`` with its arguments, which runs the search once more; None for one read from JSON.
     """
@@ -117,6 +119,7 @@ class Explanation:
     failures: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     settings: dict = field(default_factory=dict, repr=False)
+    groups: tuple[int, ...] | None = None
     again: partial | None = field(default=None, repr=False, compare=False)
 
     def describe(self) -> str:
@@ -169,6 +172,15 @@ class Explanation:
         if head not in self.pags:
             raise ValueError(f"there is a graph for the heads {sorted(self.pags)}: got {head!r}")
         return self.pags[head]
+
+    @property
+    def node_groups(self) -> dict[str, list]:
+        """Nodes of a graph by the text of a pair that they are in: ``draw(…, groups=…)`` keeps them apart."""
+        found: dict[str, list] = {}
+        if self.groups is not None and self.pags:
+            for unit, node in zip(self.nodes, self.pag_of().nodes, strict=False):
+                found.setdefault(f"Text {self.groups[unit] + 1}", []).append(node)
+        return found
 
     def to_html(self, live: bool = False) -> str:
         """A separate page, without network and script; a live one answers by itself from stored states.

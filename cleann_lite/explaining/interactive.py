@@ -83,7 +83,7 @@ class Asked:
         known = [found for asked, found in self._found.items() if asked[:4] == (input, target, head, alpha)]
         explanation = known[0] if known else self.explanation(input, target, head, alpha, False)
         pag = explanation.pags[explanation.best_head]
-        return draw(pag, outcome=pag.nodes[-1], max_edges=None).positions
+        return draw(pag, outcome=pag.nodes[-1], groups=explanation.node_groups, max_edges=None).positions
 
     def _attention(self, input, target):
         """Attention between the units, (heads, units, units)."""
@@ -262,6 +262,7 @@ def explanation_view(asked, state, noun, controls, title):
         outcome=pag.nodes[-1],
         sets={letter: [node[p] for p in one.positions] for letter, one in list(shown.items())[:6]},
         masked=[node[p] for p in mask if p in node],
+        groups=explanation.node_groups,
         max_edges=MOST_EDGES if state["whole"] else NEAR_EDGES,
         positions=moved(asked.positions(input, target, *state["arranged"]), pag.nodes, state["placed"]),
         title=f"Causal graph of head {head} around “{explanation.target}”",

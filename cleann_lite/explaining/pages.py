@@ -67,33 +67,30 @@ def _drawing(explanation, head):
     found = [s for s in explanation.sets if head in s.heads] or list(explanation.sets)
     marked = [place[u] for u in found[0].positions if u in place] if found else []
     sets = [[pag.nodes[i] for i in marked]] if marked else []
-    return draw(pag, outcome=pag.nodes[-1], sets=sets)
+    return draw(pag, outcome=pag.nodes[-1], sets=sets, groups=explanation.node_groups)
 
 
 def _marked_text(explanation):
-    """The input with the units of the first set marked: a list of films, a text, or each text of a pair."""
+    """The input, units of the first set marked: films or other items, a text, or each text of a pair."""
     chosen = set(explanation.sets[0].positions) if explanation.sets else set()
     units = [
         f"<mark>{escape(u)}</mark>" if i in chosen else escape(u) for i, u in enumerate(explanation.units)
     ]
-    if explanation.task == "recommendation":
+    if not isinstance(explanation.input, str) and explanation.groups is None:
         return "<ol><li>" + "</li><li>".join(units) + "</li></ol>"
     texts = [explanation.input] if isinstance(explanation.input, str) else explanation.input
-    written, number = [], 0
-    for later, text in enumerate(texts, 1):
+    groups, written = explanation.groups or (0,) * len(units), []
+    for number, text in enumerate(texts):
         parts, end = [], 0
-        for label, unit in zip(explanation.units[number:], units[number:], strict=True):
-            start = text.find(label, end)
-            if start < 0 and any(label in other for other in texts[later:]):
-                break  # the next text begins
+        for label, unit, group in zip(explanation.units, units, groups, strict=True):
+            start = text.find(label, end) if group == number else -1
             if start >= 0:
                 parts += [escape(text[end:start]), unit]
                 end = start + len(label)
-            number += 1
         written.append("".join([*parts, escape(text[end:])]))
     if len(texts) == 1:
         return written[0]
-    return "".join(f"<p>{i}. {text}</p>" for i, text in enumerate(written, 1))
+    return "".join(f"<p>Text {i}: {text}</p>" for i, text in enumerate(written, 1))
 
 
 def _set_rows(explanation):

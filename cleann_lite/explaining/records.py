@@ -160,17 +160,25 @@ _EXPLANATION = {
     "failures": _list_of(_text),
     "notes": _list_of(_text),
     "settings": _mapping,
+    "groups": _or_none(_list_of(_count)),
 }
 
 
 def _checked(record):
     """Each field by itself, then that they fit each other."""
-    fields = _object(_EXPLANATION, "", record)
+    fields = _object(_EXPLANATION, "", {"groups": None} | record)  # older files hold none
     units, nodes = fields["units"], fields["nodes"]
     distinct = len(set(nodes)) == len(nodes)
     _need(
         distinct and all(u < len(units) for u in nodes), "nodes", f"different and below {len(units)}", nodes
     )
+    if fields["groups"] is not None:
+        _need(
+            len(fields["groups"]) == len(units),
+            "groups",
+            f"one for each of {len(units)} units",
+            fields["groups"],
+        )
     pags = {_head("pags", h): _graph(f"pags.{h}", graph, nodes) for h, graph in fields["pags"].items()}
     distances = {}
     for head, by in fields["distances"].items():

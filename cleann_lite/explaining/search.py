@@ -291,6 +291,7 @@ class Search:
                 **self.settings.describe(),
                 "units": units,
             },
+            groups=tries.encoded.groups,
             again=again,
         )
 
