@@ -107,7 +107,8 @@ def in_bands(boxes, edges, root, groups):
         middle = max(at[i][0] + boxes[i].w / 2 for i in row) / 2
         at |= {i: at[i] - (middle, 0) for i in row}
         top = bottom + GAP_Y + BAND[0, 1]
-    return at
+    left = min(at[i][0] - boxes[i].w / 2 for i in at) if at else 0.0
+    return {i: place - (left, 0) + MARGIN + BAND[0] for i, place in at.items()}
 
 
 def _bands_of(boxes, at, groups):
