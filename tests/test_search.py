@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 
 import cleann_lite as cl
+from cleann_lite.course import figures
 from cleann_lite.explaining.baselines import METHODS, explain_by
 from cleann_lite.explaining.head_graphs import candidates, learn_graphs, tree_distances
 from cleann_lite.explaining.interactive import Asked
 from cleann_lite.explaining.interventions import Interventions
 from cleann_lite.explaining.settings import FoundBy, GraphSettings, Stopped
 from tests.linear_model import LinearModel
+from tests.oracle_cases import SHARED
 
 WORDS = [f"w{i}" for i in range(12)]
 
@@ -123,6 +125,71 @@ def test_cleann_alone_is_the_published_method(seed, alpha):
     sets = published(found.pags, found.nodes, lambda units: flips(model, text, units))
     assert {one.positions for one in found.sets} == sets
     assert all(one.found_by is FoundBy.GRAPH for one in found.sets)
+
+
+class Recorded(LinearModel):
+    """A vote of the word-pieces of a text whose attention, of a real network, was recorded."""
+
+    def __init__(self, tokens, attention, seed):
+        rng, inner = np.random.default_rng(seed), [str(t) for t in tokens[1:-1]]
+        words = [f"{number}:{piece}" for number, piece in enumerate(inner)]
+        super().__init__(
+            dict(zip(words, rng.normal(0.15, 1, len(words)), strict=True)), float(rng.normal() / 3)
+        )
+        self.text, self.recorded = " ".join(words), np.asarray(attention, dtype=np.float64)
+
+    def attention(self, encoded, layer=-1):
+        return self.recorded / self.recorded.sum(-1, keepdims=True)
+
+
+def recorded_cases():
+    """Attention of real networks: what ships (MiniLM), and what lies beside the clone, where it does."""
+    for name in figures.recorded():
+        one = figures.recorded(name)
+        if len(one.tokens) < 30:
+            yield pytest.param(one.tokens, one.attention, id=name)
+    folder = SHARED / "data" / "attention"
+    missing = pytest.mark.skipif(not folder.exists(), reason="needs ../shared")
+    names = {
+        "minilm_imdb_last_layer": ("12", "16", "20", "24"),
+        "bert_base_uncased_the_cat_sat_on_the_mat": ("",),
+    }
+    for file, sizes in names.items():
+        for size in sizes:
+            if not folder.exists():
+                yield pytest.param((), (), id=f"{file} {size}", marks=missing)
+                continue
+            with np.load(folder / f"{file}.npz") as read:
+                tokens, attention = (
+                    read[f"tokens_{size}" if size else "tokens"],
+                    read[f"attention_{size}" if size else "attention"],
+                )
+            yield pytest.param(
+                tokens, attention[-1] if attention.ndim == 4 else attention, id=f"{file} {size}"
+            )
+
+
+@pytest.mark.parametrize(("tokens", "attention"), list(recorded_cases()))
+def test_cleann_alone_is_the_published_method_on_recorded_attention(tokens, attention):
+    sizes = []
+    for seed, alpha, heads in [
+        (0, 0.01, "all"),
+        (1, 0.1, "all"),
+        (2, 1e-4, 3),
+        (3, 0.01, [7, 1]),
+        (4, 0.01, 11),
+    ]:
+        model = Recorded(tokens, attention, seed)
+        kept = range(len(tokens) - 2) if len(tokens) < 15 else range(0, len(tokens) - 2, 2)
+        found = cl.explain(
+            model, model.text, alpha=alpha, n_samples=384, heads=heads, nodes=list(kept), search="cleann",
+            certify=False, max_size=4,
+        )  # fmt: skip
+        sets = published(found.pags, found.nodes, lambda units: flips(model, model.text, units), 4)  # noqa: B023
+        assert {one.positions for one in found.sets} == sets
+        assert found.success == bool(sets)
+        sizes += [len(one) for one in sets][:1]
+    assert sizes, "no case of this text has a set"
 
 
 @pytest.mark.parametrize("seed", range(40))
