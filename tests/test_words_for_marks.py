@@ -110,5 +110,5 @@ def test_words_name_selection_only_where_it_may_be(selected):
     assert PAG.from_json(pag.to_json()).describe() == pag.describe()
     assert all(("selection" in sentence) == selected for sentence in pag.describe())
     legend = cl.draw(pag).svg
-    assert ("tail: causes the other end or the selection" in legend) == selected
-    assert "arrowhead: does not cause the other end" in legend
+    assert ("tail: this end causes the other or the selection" in legend) == selected
+    assert "arrowhead: this end does not cause the other" in legend

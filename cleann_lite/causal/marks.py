@@ -64,11 +64,11 @@ EDGE_MEANING = {
     * 2,
 }
 
-# mark -> what it says of its own end, without selection and with it
+# mark -> what it says of the node at its end, without selection and with it
 MARK_MEANING = {
-    Mark.ARROW: ("does not cause the other end",) * 2,
-    Mark.TAIL: ("causes the other end", "causes the other end or the selection"),
-    Mark.CIRCLE: ("may be either",) * 2,
+    Mark.ARROW: ("this end does not cause the other",) * 2,
+    Mark.TAIL: ("this end causes the other", "this end causes the other or the selection"),
+    Mark.CIRCLE: ("this end may or may not cause the other",) * 2,
 }
 
 

@@ -226,8 +226,10 @@ def rule_9(g: Relations) -> Proposal:
 
 
 def rule_10(g: Relations) -> Proposal:
-    """R10. α o→ γ, β → γ ← θ, uncovered possibly directed paths α … β and α … θ ⟹ α → γ, if their
-    first nodes after α, μ and ω, are different and not adjacent.
+    """R10. α o→ γ, β → γ ← θ, uncovered possibly directed paths ⟨α, μ, …, β⟩ and ⟨α, ω, …, θ⟩ with μ and ω
+    not adjacent ⟹ α → γ.
+
+    A path may be one step: μ = β or ω = θ.
 
     >>> one_step(rule_10, "a o-o m, a o-o w, m --> c, w --> c, a o-> c")
     'a o-o m, a o-o w, m --> c, w --> c, a --> c'

@@ -1,77 +1,45 @@
-"""An orientation rule told with the variables of one step, in place of α, β and γ."""
+"""An orientation rule told with the variables of one step, in place of its Greek letters.
 
-from itertools import permutations, product
+Which variables a rule read is found by asking the rule: nodes are left out of the graph for as long as the
+rule still writes the mark. Those that remain are the ones that its condition names.
+"""
 
-from ..causal import orientation
+import re
+from itertools import combinations
+
+import numpy as np
+
+from ..causal.bitsets import as_bits, bits, packed, unpacked
 from ..causal.graphs import Mark
+from ..causal.orientation import ARROWHEAD_RULES, SELECTION_RULES, TAIL_RULES, rule_0
+from ..causal.relations import Relations
+from ..causal.separators import Separators
 
+RULES = {"R0": rule_0, **ARROWHEAD_RULES, **SELECTION_RULES, **TAIL_RULES}
 
-class _Marks:
-    """What rules ask of two nodes, as `orientation` writes it."""
-
-    def __init__(self, marks, separating_sets):
-        self.marks, self.separating_sets = marks, separating_sets
-
-    def into(self, a, b):
-        return self.marks[a, b] == Mark.ARROW
-
-    def circle(self, a, b):
-        return self.marks[a, b] == Mark.CIRCLE
-
-    def directed(self, a, b):
-        return self.into(a, b) and self.marks[b, a] == Mark.TAIL
-
-    def undirected(self, a, b):
-        return self.marks[a, b] == self.marks[b, a] == Mark.TAIL
-
-    def tail_circle(self, a, b):
-        return self.circle(a, b) and self.marks[b, a] == Mark.TAIL
-
-    def apart(self, a, b):
-        return a != b and not self.marks[a, b]
-
-    def collider(self, a, b, c):
-        """a and b, apart, were separated without their neighbour c."""
-        given = self.separating_sets.get((min(a, b), max(a, b)), (c,))
-        return self.apart(a, b) and bool(self.marks[a, c] and self.marks[b, c]) and c not in given
-
-
-# rule and the mark that it wrote -> letters of x and y, the letters to find, what must hold of all of them
-_FOUND = {
-    ("R0", Mark.ARROW): ("αγ", "β", lambda g, a, c, b: g.collider(a, b, c)),
-    ("R1", Mark.ARROW): ("βγ", "α", lambda g, b, c, a: g.into(a, b) and g.apart(a, c)),
-    ("R1", Mark.TAIL): ("γβ", "α", lambda g, c, b, a: g.into(a, b) and g.apart(a, c)),
-    ("R2", Mark.ARROW): (
-        "αγ", "β",
-        lambda g, a, c, b: (g.directed(a, b) and g.into(b, c)) or (g.into(a, b) and g.directed(b, c)),
-    ),
-    ("R3", Mark.ARROW): (
-        "θβ", "αγ",
-        lambda g, t, b, a, c: g.into(a, b) and g.into(c, b) and g.circle(a, t) and g.circle(c, t)
-        and g.apart(a, c),
-    ),
-    ("R4", Mark.TAIL): ("γβ", "", lambda g, c, b: True),
-    ("R5", Mark.TAIL): ("αβ", "", lambda g, a, b: True),
-    ("R6", Mark.TAIL): ("γβ", "α", lambda g, c, b, a: g.undirected(a, b)),
-    ("R7", Mark.TAIL): ("γβ", "α", lambda g, c, b, a: g.tail_circle(a, b) and g.apart(a, c)),
-    ("R8", Mark.TAIL): (
-        "γα", "β", lambda g, c, a, b: (g.directed(a, b) or g.tail_circle(a, b)) and g.directed(b, c),
-    ),
-    ("R9", Mark.TAIL): ("γα", "", lambda g, c, a: True),
-    ("R10", Mark.TAIL): ("γα", "", lambda g, c, a: True),
-}  # fmt: skip
+# rule and the mark that it wrote at y on x *-* y -> the letters of x and y, then of the others that it read;
+# a rule that reads a path of any length names its letters in ⟨ ⟩
+_LETTERS = {
+    ("R0", Mark.ARROW): "αγβ",
+    ("R1", Mark.ARROW): "βγα",
+    ("R1", Mark.TAIL): "γβα",
+    ("R2", Mark.ARROW): "αγβ",
+    ("R3", Mark.ARROW): "θβαγ",
+    ("R6", Mark.TAIL): "γβα",
+    ("R7", Mark.TAIL): "γβα",
+    ("R8", Mark.TAIL): "γαβ",
+}
 
 
 def statement(rule):
     """A rule as `orientation` states it: one sentence with Greek letters."""
-    if rule == "order":
-        return "The causal order is known: no node causes an earlier one."
-    rules = {f"R{i}": getattr(orientation, f"rule_{i}") for i in range(11)}
-    return " ".join(rules[rule].__doc__.split("\n\n")[0].split()) if rule in rules else ""
+    if rule == "legality":
+        return "No causal model has all of the marks that the rules wrote: some are taken back."
+    return " ".join(RULES[rule].__doc__.split("\n\n")[0].split())
 
 
-def told(pag, step, graphs, separating_sets=None):
-    """The rule of a step with the names of its variables; letters stay where no node is known for them.
+def told(pag, step, graphs, separating_sets, test=None):
+    """The rule of a step with the names of all the variables that its condition names.
 
     Parameters
     ----------
@@ -82,21 +50,129 @@ def told(pag, step, graphs, separating_sets=None):
     graphs
         Marks of the graphs that the rule may have read, the likeliest first.
     separating_sets
-        Pairs of nodes -> separating set, for R0.
+        Pairs of nodes -> separating set, when the rule was applied.
+    test
+        Confirms colliders, as in the search; None believes every one.
     """
     text = statement(step.rule)
-    known, missing, holds = _FOUND.get((step.rule, step.mark), ("", "", None))
-    if holds is None:
+    if step.rule not in RULES:
         return text
     place = {node: i for i, node in enumerate(pag.nodes)}
-    x, y = place[step.x], place[step.y]
     sets = {
-        tuple(sorted((place[a], place[b]))): tuple(place[z] for z in given)
-        for (a, b), given in (separating_sets or {}).items()
+        tuple(sorted((place[a], place[b]))): as_bits(place[z] for z in given)
+        for (a, b), given in separating_sets.items()
     }
-    others = [i for i in place.values() if i not in (x, y)]
-    tries = product((_Marks(marks, sets) for marks in graphs), permutations(others, len(missing)))
-    found = next((rest for g, rest in tries if holds(g, x, y, *rest)), None)
-    names = dict(zip(known, (x, y), strict=True)) | dict(zip(missing, found or (), strict=False))
-    words = str.maketrans({letter: pag.label(pag.nodes[i]) for letter, i in names.items()})
-    return text.translate(words)
+    separators = Separators.of(len(pag), sets)
+
+    def opened(alpha, beta, colliders):
+        kept = unpacked(colliders, len(pag)).copy()
+        for i, node in np.argwhere(kept).tolist():
+            a, b = int(alpha[i]), int(beta[i])
+            given = bits(sets[min(a, b), max(a, b)] | 1 << node)
+            kept[i, node] = not test.independent(
+                *(pag.nodes[z] for z in (a, b)), tuple(pag.nodes[z] for z in given)
+            )
+        return packed(kept)
+
+    asked = step.rule, step.mark, place[step.x], place[step.y]
+    relations = (Relations(marks, separators, opened if test else None) for marks in graphs)
+    letters, paths = next(filter(None, (read_by(*asked, g) for g in relations)), ({}, []))
+
+    def names(nodes):
+        return ", ".join(pag.label(pag.nodes[i]) for i in nodes)
+
+    def in_words(match):
+        if match[0][0] == "⟨" and paths:
+            return f"⟨{names(paths.pop(0))}⟩"
+        if match[1] in letters:
+            a, b = letters[match[1]], letters[match[2]]
+            return f"Sepset({names([a, b])}) = {{{names(bits(sets[min(a, b), max(a, b)]))}}}"
+        return names([letters[match[0]]]) if match[0] in letters else match[0]
+
+    return re.sub(r"⟨[^⟩]*⟩|Sepset\((.), (.)\)|[α-ω]", in_words, text)
+
+
+def read_by(rule, mark, x, y, g):
+    """What a rule read when it wrote the mark at y on x *-* y: letter -> node, and its paths.
+
+    None if it does not write it in this graph. No paths, and letters for x and y alone, where the marks are
+    so contradictory that the rule went along a walk that meets a node twice.
+    """
+
+    def writes(others):
+        arrows, tails = RULES[rule](Relations(_only(g.marks, {x, y, *others}), g.separators, g.opened))
+        return (arrows if mark == Mark.ARROW else tails)[x, y]
+
+    others = [node for node in range(g.n) if node not in (x, y)]
+    others = next(([node] for node in others if writes([node])), others)
+    if g.marks[x, y] != Mark.CIRCLE or not writes(others):
+        return None
+    for node in tuple(others):
+        fewer = [other for other in others if other != node]
+        others = fewer if writes(fewer) else others
+    if (rule, mark) in _LETTERS:
+        return dict(zip(_LETTERS[rule, mark], (x, y, *others), strict=True)), []
+    inside = Relations(_only(g.marks, {x, y, *others}), g.separators)
+    paths = next(_paths(rule, x, y, inside, {x, y, *others}), ())
+    letters = {"α": x, "β": y} if rule == "R5" else {"α": y, "γ": x} if rule != "R4" else {}
+    for path, spelt in zip(paths, re.findall("⟨(.*?)⟩", statement(rule)), strict=False):
+        first, last = (re.findall("[α-ω]", part) for part in spelt.split("…"))
+        letters |= dict(zip(first, path, strict=False)) | dict(zip(last[::-1], path[::-1], strict=False))
+    return letters, list(paths)
+
+
+def _only(marks, nodes):
+    """The edges among some nodes."""
+    inside = np.isin(np.arange(len(marks)), list(nodes))
+    return np.where(inside[:, None] & inside, marks, 0).astype(np.int8)
+
+
+def _paths(rule, x, y, g, nodes):
+    """The paths that a rule speaks of, in the graph of no other nodes than those it read."""
+    if rule == "R5":
+        return (
+            [path]
+            for path in _uncovered(g.circle_circle, g.apart, [x], nodes)
+            if path[-1] == y and {*path} == nodes
+        )
+    if rule == "R9":
+        return (
+            [path]
+            for path in _uncovered(g.possibly_directed, g.apart, [y], nodes)
+            if path[-1] == x and {*path} == nodes
+        )
+    if rule == "R10":
+        to_parents = (
+            path
+            for path in _uncovered(g.possibly_directed, g.apart, [y], nodes - {x})
+            if g.parents[x, path[-1]]
+        )
+        return (
+            [one, two]
+            for one, two in combinations(to_parents, 2)
+            if g.apart[one[1], two[1]] and {x, *one, *two} == nodes
+        )
+    return (
+        [[*path[::-1], gamma]]
+        for beta, gamma in np.argwhere(g.circle.T).tolist()
+        for path in _discriminating(g, [beta], gamma, nodes)
+        if (x, y) in ((gamma, beta), (beta, gamma), (path[1], beta))
+    )
+
+
+def _uncovered(step, apart, path, nodes):
+    """Every uncovered path that goes on from a path over allowed steps through some nodes."""
+    for node in sorted(nodes - {*path}):
+        if step[path[-1], node] and (len(path) == 1 or apart[path[-2], node]):
+            yield [*path, node]
+            yield from _uncovered(step, apart, [*path, node], nodes)
+
+
+def _discriminating(g, path, gamma, nodes):
+    """From β on backwards: every discriminating path through all nodes."""
+    for node in sorted(nodes - {*path, gamma}):
+        if len(path) == 1 or g.into[node, path[-1]]:  # what is before it on the way is a collider
+            if len(path) == len(nodes) - 2 and len(path) > 1 and g.apart[node, gamma]:
+                yield [*path, node]
+            elif g.into[path[-1], node] and g.directed[node, gamma]:
+                yield from _discriminating(g, [*path, node], gamma, nodes)

@@ -47,17 +47,29 @@ def examples():
 
 @dataclass(frozen=True)
 class Frame:
-    """The graph after a step of a search: its marks, the step (None: the start), separating sets so far."""
+    """The graph after a step of a search.
+
+    Attributes
+    ----------
+    marks, separating_sets
+        So far.
+    step
+        None: the start, or the end.
+    read
+        Of an orientation: marks of the graphs that the rule may have read, the likeliest first.
+    """
 
     marks: np.ndarray
     step: object
     separating_sets: dict
+    read: tuple = ()
 
 
 def frames(pag):
     """Replay the trace of a graph: a list of `Frame`, from the complete graph to the graph itself.
 
-    Each orientation starts from circles on the edges that are left, as the search does.
+    Each orientation starts from circles on the edges that are left, as the search does. Tests among its steps
+    are second looks at colliders.
 
     Raises
     ------
@@ -68,18 +80,19 @@ def frames(pag):
         raise ValueError("the graph has no trace: learn it with trace=True")
     k, number = len(pag), {node: i for i, node in enumerate(pag.nodes)}
     marks = np.where(np.eye(k, dtype=bool), 0, int(Mark.CIRCLE)).astype(np.int8)
-    found, orienting, answer = {}, False, [Frame(marks, None, {})]
+    found, read, rule, answer = {}, (), None, [Frame(marks, None, {})]
     for step in pag.trace:
-        if step.kind == "orient" and not orienting:
-            marks = np.where(marks > 0, int(Mark.CIRCLE), 0).astype(np.int8)
-        orienting = step.kind == "orient"
         if step.kind == "remove":
-            marks, found = marks.copy(), {**found, (step.x, step.y): step.given}
+            marks, found, rule = marks.copy(), {**found, (step.x, step.y): step.given}, None
             marks[number[step.x], number[step.y]] = marks[number[step.y], number[step.x]] = 0
         elif step.kind == "orient":
+            if rule is None:
+                marks = np.where(marks > 0, int(Mark.CIRCLE), 0).astype(np.int8)
+            # one application of a rule writes all that follows from the graph before it, step by step
+            read, rule = (marks, *(read if rule == step.rule else ())), step.rule
             marks = marks.copy()
             marks[number[step.x], number[step.y]] = step.mark
-        answer.append(Frame(marks, step, found))
+        answer.append(Frame(marks, step, found, read if step.kind == "orient" else ()))
     if not np.array_equal(answer[-1].marks, pag.marks):
         answer.append(Frame(pag.marks, None, found))
     return answer
@@ -107,6 +120,10 @@ def sentence(pag, step, test=None):
         return f"Test {name(step.x)} and {name(step.y)} given {given}: {verdict}{p}"
     if step.kind == "remove":
         return f"Remove {name(step.x)} — {name(step.y)}: separating set {given}"
+    if step.rule == "legality":
+        return (
+            f"Contradictory marks: {_MARK_NAME[step.mark]} at {name(step.y)} on the edge from {name(step.x)}"
+        )
     return f"{step.rule} puts {_MARK_NAME[step.mark]} at {name(step.y)} on the edge from {name(step.x)}"
 
 
@@ -177,7 +194,7 @@ def step_view(searches, state):
         controls=step_controls(searches, state, place, halts),
         panels=tuple(_step_panels(pag, moments, halts, place, test)),
         details={f"e{c.a}-{c.b}": c.sentence for c in drawing.scene.curves},
-        detail=rule_of(pag, moments, halts[place]),
+        detail=told(pag, step, now.read, now.separating_sets, test) if now.read else "",
         status=status,
         tick=0 if last or not state["playing"] else int(state["speed"]),
         data={
@@ -185,18 +202,6 @@ def step_view(searches, state):
             "separating_sets": {f"{x} {y}": list(z) for (x, y), z in now.separating_sets.items()},
         },
     )
-
-
-def rule_of(pag, moments, at):
-    """The rule behind a step, in the step's own variables."""
-    step = moments[at].step
-    if step is None or step.kind != "orient":
-        return ""
-    read = []  # one application of a rule writes all that follows from the graph before it, step by step
-    while at and (not read or (moments[at].step and moments[at].step.rule == step.rule)):
-        at -= 1
-        read.append(moments[at].marks)
-    return told(pag, step, read, moments[at].separating_sets)
 
 
 def _step_panels(pag, moments, halts, place, test, around=40):
