@@ -19,9 +19,9 @@ $(STAMP): requirements.lock pyproject.toml
 	  { echo "$(PYTHON) has no venv module: install it (on Debian: apt install python3-venv)"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing the environment into $(VENV) (about two minutes, once) ..."
-	@test "$$(uname -s)" != Linux || $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	@test "$$(uname -s)" != Linux || $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps \
 	  --retries 0 --timeout 10 --index-url $(TORCH_CPU) "$$(grep '^torch==' requirements.lock)" >/dev/null 2>&1 || true
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 

@@ -154,9 +154,9 @@ def test_success_and_counted_size_twice():
     torch = pytest.importorskip("torch")
     transformers = pytest.importorskip("transformers")
     torch.set_num_threads(1)
-    texts = sentences(40)
-    assert len(texts) == 40
-    run = cl.evaluate("sentiment", 40, data=texts, methods=ROWS, max_size=LARGEST)
+    texts = sentences(20)
+    assert len(texts) == 20
+    run = cl.evaluate("sentiment", 20, data=texts, methods=ROWS, max_size=LARGEST)
     folder = cl.data_path("models", "pocket-sentiment")
     load = transformers.AutoModelForSequenceClassification.from_pretrained
     network = load(folder, attn_implementation="eager").eval()
@@ -182,5 +182,5 @@ def test_success_and_counted_size_twice():
             expected_by_chance(second, counts) - run.values("random-at-equal-sizes", "counted_size")[i]
         )
         failures += not expected["cleann"][0]
-    assert 0 < failures < 40  # both kinds were seen
-    assert np.abs(np.mean(chance)) < 4 * np.std(chance) / np.sqrt(40) + 1e-9 and np.std(chance) < 0.2
+    assert 0 < failures < 20  # both kinds were seen
+    assert np.abs(np.mean(chance)) < 4 * np.std(chance) / np.sqrt(20) + 1e-9 and np.std(chance) < 0.2

@@ -69,13 +69,13 @@ def check_minimality(model, found, encoded, cap=3):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("task", ["classification", "masked-word", "next-word", "recommendation"])
-def test_sets_flip_and_certificates_hold_on_200_inputs_of_each_task(task, tiny_model):
+def test_sets_flip_and_certificates_hold_on_100_inputs_of_each_task(task, tiny_model):
     rng = np.random.default_rng(0)
     found_any, certified = 0, {True: 0, False: 0, None: 0}
     if task == "recommendation":
         model = cl.load_model("pocket-bert4rec")
         titles = sorted({t for h in load_histories() for t in h["titles"]})
-    for number in range(200):
+    for number in range(100):
         target = None
         if task == "recommendation":
             input = rng.choice(titles, size=int(rng.integers(1, 9)), replace=False).tolist()
@@ -94,8 +94,8 @@ def test_sets_flip_and_certificates_hold_on_200_inputs_of_each_task(task, tiny_m
         if found.success:
             found_any += 1
             check_minimality(model, found, encoded)
-    assert found_any >= 50
-    assert certified[True] >= 20
+    assert found_any >= 25
+    assert certified[True] >= 10
 
 
 @pytest.mark.parametrize("family", list(tiny.FAMILIES))

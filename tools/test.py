@@ -1,4 +1,4 @@
-"""Run ruff, mypy and every test: first all that may share the cores, then notebooks and browser alone.
+"""Run ruff, mypy and every test; mypy works beside the first tests, and the browser has the cores to itself.
 
 Each run prints its own summary; the exit code is non-zero if any failed.
 """
@@ -7,10 +7,8 @@ import os
 import subprocess
 import sys
 
-CHECKS = (("style", ["ruff", "check", "."]), ("types", ["mypy"]))
 STAGES = (
-    ("unit, oracle and property tests", ["-n", "2", "-m", "not browser and not notebook"]),
-    ("notebooks", ["-n", "2", "-m", "notebook"]),
+    ("unit, oracle and property tests, notebooks", ["-n", "2", "--dist", "worksteal", "-m", "not browser"]),
     ("browser", ["-m", "browser"]),
 )
 
@@ -19,12 +17,21 @@ def main(arguments):
     """Run the stages in turn; 1 if one failed."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
     failed = []
-    runs = [*CHECKS, *((name, ["pytest", *options, *arguments]) for name, options in STAGES)]
-    for name, command in runs:
+
+    def run(name, command):
         print(f"\n── {name} ──", flush=True)
-        code = subprocess.call([sys.executable, "-m", *command], env=environment)
-        if code not in (0, 5):  # 5: no test of this kind
+        if subprocess.call([sys.executable, "-m", *command], env=environment) not in (0, 5):  # 5: no such test
             failed.append(name)
+
+    run("style", ["ruff", "check", "."])
+    types = subprocess.Popen(
+        [sys.executable, "-m", "mypy"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    for name, options in STAGES:
+        run(name, ["pytest", *options, *arguments])
+    print(f"\n── types ──\n{types.communicate()[0]}", flush=True)
+    if types.returncode:
+        failed.append("types")
     if failed:
         print(f"\nFailed: {', '.join(failed)}")
     return int(bool(failed))
