@@ -226,7 +226,7 @@ def test_the_card_says_what_comes_out():
     model = BERT4Rec.load(POCKET)
     split = rec.leave_one_out(datasets.load_movielens_1m(SHARED))
     card = (POCKET / "README.md").read_text(encoding="utf-8")
-    recall, ndcg = rec.recall_and_ndcg(rec.ranks(model, split.sequences, -1))  # a quarter of the report's time
+    recall, ndcg = rec.recall_and_ndcg(rec.ranks(model, split.sequences, -1))  # of the report, the quickest
     assert f"test, all unseen films: Recall@10 {recall:.4f}, NDCG@10 {ndcg:.4f}" in card
     assert recall >= 0.30 and ndcg >= 0.165
     recall, ndcg = rec.recall_and_ndcg(rec.popularity_ranks(split.sequences, len(model.films)))

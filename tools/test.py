@@ -20,7 +20,7 @@ def main(arguments):
 
     def run(name, command):
         print(f"\n── {name} ──", flush=True)
-        if subprocess.call([sys.executable, "-m", *command], env=environment) not in (0, 5):  # 5: no such test
+        if subprocess.call([sys.executable, "-m", *command], env=environment) not in (0, 5):  # 5: none
             failed.append(name)
 
     run("style", ["ruff", "check", "."])
