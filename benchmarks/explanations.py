@@ -46,7 +46,7 @@ def measure(model, inputs, name, run):
         found.append(run(model, input))
         cpu.append(time.process_time() - start)
         one, encoded = found[-1], model.encode(input)
-        free = [u for u, p in enumerate(encoded.positions) if not set(p) & set(encoded.outcome_positions)]
+        free = [u for u, p in enumerate(encoded.tokens) if not set(p) & set(encoded.outcome_tokens)]
         whole = flips(model, encoded, free)
         forced, missed = forced + whole, missed + (whole and not one.success)
         for each in one.sets[:3]:

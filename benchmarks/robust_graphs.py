@@ -56,7 +56,7 @@ def lines(model, name, text, samples):
     start = time.perf_counter()
     kept = replaced_attention(model, attention)  # each masked input runs once
     corners = layer_corners(attention, heads.value, samples)
-    words = [position for unit in encoded.positions for position in unit]
+    words = [position for unit in encoded.tokens for position in unit]
     shuffled = shuffled_attention(attention, words, len(corners))
     chance = explanation_robustness(kept, text, shuffled, **CAPS)
     for reach in REACHES:

@@ -158,7 +158,8 @@ def _add_evaluate_options(parser):
     parser.add_argument("--from-file", help="your own copy of that data set: its archive, or a folder")
     parser.add_argument("--accept-licence", action="store_true", help="accept its terms and download it")
     parser.add_argument("--out", help="folder of results, table and report (default evaluation-TASK)")
-    parser.add_argument("--method", action="append", help="row of the table (repeatable); all if not given")
+    rows = {"dest": "rows", "action": "append", "help": "row of the table (repeatable); all if not given"}
+    parser.add_argument("--row", "--method", **rows)
     parser.add_argument("--workers", type=int, default=-1, help="processes; every core if not given")
     parser.add_argument("--cluster", metavar="ADDRESS", help="Dask scheduler, tcp://…")
     parser.add_argument("--device", choices=("cpu", "cuda"), help="a GPU where there is one, if not given")
@@ -168,10 +169,10 @@ def _add_evaluate_options(parser):
     parser.add_argument(
         "--head", type=int, action="append", help="head to read (repeatable); all if not given"
     )
-    parser.add_argument("--nodes", choices=("content", "all"), help="words that may be masked")
+    parser.add_argument("--words", "--nodes", choices=("content", "all"), help="words that may be masked")
     parser.add_argument("--films", type=int, help="latest films of a history (default 15)")
     parser.add_argument("--max-size", type=int, help="largest set that is tried (default 3)")
-    parser.add_argument("--max-calls", type=int, help="model calls per input and method (default 5000)")
+    parser.add_argument("--max-calls", type=int, help="model calls per input and row (default 5000)")
     parser.add_argument("--seed", type=int, help="of the draw of inputs and of random rows")
 
 
@@ -180,11 +181,11 @@ def _evaluate(options):
         from .evaluation.inside import look_inside
 
         return print(look_inside(**vars(options)))
-    names = ("alpha", "n_samples", "nodes", "films", "max_size", "max_calls", "seed", "n")
+    names = ("alpha", "n_samples", "words", "films", "max_size", "max_calls", "seed", "n")
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     out = options.out or f"evaluation-{options.task}"
     shared = {"out": out, "workers": options.workers, "cluster": options.cluster, "progress": True}
-    methods = {"methods": options.method} if options.method else {}
+    methods = {"methods": options.rows} if options.rows else {}
     if options.task == "discovery":
         for name in ("model", "data", "from_file", "accept_licence", "device", "head", "threshold"):
             if getattr(options, name):

@@ -15,13 +15,13 @@ class VisionModel:
         self.model, self.hidden_size = model.eval(), model.config.hidden_size
         self.patch, self.side = model.config.patch_size, model.config.image_size // model.config.patch_size
 
-    def encode(self, image, target=None, units="patches"):
+    def encode(self, image, target=None, split_into="patches"):
         """``image``: (channels, height, width) tensor, normalised as the model expects."""
         target = int(self._run(image[None]).logits.argmax()) if target is None else target
         patches = [(row, column) for row in range(self.side) for column in range(self.side)]
         labels = tuple(f"row {row + 1}, column {column + 1}" for row, column in patches)
-        positions = tuple((1 + i,) for i in range(len(patches)))  # position 0 is [CLS], the outcome
-        return Encoded(labels, positions, (0,), self.label(target), target, image)
+        tokens = tuple((1 + i,) for i in range(len(patches)))  # token 0 is [CLS], the outcome
+        return Encoded(labels, tokens, (0,), self.label(target), target, image)
 
     def attention(self, encoded, layer=-1):
         return self._run(encoded.data[None], output_attentions=True).attentions[layer][0].double().numpy()
@@ -55,4 +55,4 @@ if __name__ == "__main__":
     torch.manual_seed(4)  # random weights, of which these say something
     network = transformers.ViTForImageClassification._from_config(config, attn_implementation="eager")
     picture = torch.from_numpy(np.random.default_rng(0).normal(size=(3, 32, 32)).astype("float32"))
-    print(cl.explain(VisionModel(network), picture, nodes="all", alpha=0.1))
+    print(cl.explain(VisionModel(network), picture, words="all", alpha=0.1))

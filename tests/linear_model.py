@@ -23,14 +23,14 @@ class LinearModel:
     stop_after: float = np.inf
     labels: tuple = field(default=("no", "yes"))
 
-    def encode(self, input, target=None, units="words"):
+    def encode(self, input, target=None, split_into="words"):
         words = tuple(input.split())
         if not words:
             raise ValueError("the text is empty: at least one word is needed")
         votes = np.array([self.weights.get(w, 0.0) for w in words])
         index = int(votes.sum() + self.bias > 0) if target is None else self.labels.index(target)
-        positions = tuple((i + 1,) for i in range(len(words)))
-        return Encoded(words, positions, (0,), self.labels[index], index, votes)
+        tokens = tuple((i + 1,) for i in range(len(words)))
+        return Encoded(words, tokens, (0,), self.labels[index], index, votes)
 
     def attention(self, encoded, layer=-1):
         size = len(encoded.units) + 1

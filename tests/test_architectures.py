@@ -120,8 +120,8 @@ def test_each_is_read_as_transformers_reads_it_or_refused_in_words(row, tmp_path
             slot = len(ids) - 1
         assert units.data.ids.tolist() == ids
         if row.task == "masked-word":
-            slot = units.positions[2][0]
-            ids = [model.mask_id if i in units.positions[2] else t for i, t in enumerate(ids)]
+            slot = units.tokens[2][0]
+            ids = [model.mask_id if i in units.tokens[2] else t for i, t in enumerate(ids)]
         expected = probabilities(row, logits(ids), slot)
         if row.task == "classification":
             got = model.predict_proba([text])[0]
@@ -146,33 +146,33 @@ def check_outcome(row, model, units, network, logits, ids, slot):
     moved = rows_that_matter(network, logits, ids, slot)
     n = len(ids)
     if row.task == "masked-word":
-        assert moved == [slot] and units.outcome_positions == units.positions[2]
+        assert moved == [slot] and units.outcome_tokens == units.tokens[2]
     elif row.task == "next-word":
-        assert moved == [slot] and units.outcome_positions == (n,)
+        assert moved == [slot] and units.outcome_tokens == (n,)
         assert np.triu(attention, 1).max() == 0
-    elif units.outcome_positions != (n,):
-        assert (moved,) == (list(units.outcome_positions),)
-        assert not any(set(moved) & set(p) for p in units.positions)
+    elif units.outcome_tokens != (n,):
+        assert (moved,) == (list(units.outcome_tokens),)
+        assert not any(set(moved) & set(p) for p in units.tokens)
     else:  # the mean of all rows, or the row of a word
-        assert len(moved) == n or any(set(moved) & set(p) for p in units.positions)
+        assert len(moved) == n or any(set(moved) & set(p) for p in units.tokens)
         whole = model._forward({"input_ids": units.data.ids} | units.data.extras, output_attentions=True)
         read = whole.attentions[-1][0, :, moved].mean(1).numpy()
         both = attention[:, n, :n] + (attention[:, n, n:] if len(moved) == 1 else 0) * np.eye(n)[moved[0]]
         np.testing.assert_allclose(both, read, atol=1e-5)
-    assert len({p for own in units.positions for p in own}) == sum(map(len, units.positions))
+    assert len({p for own in units.tokens for p in own}) == sum(map(len, units.tokens))
 
 
 def check_sets(row, model, text, ids, logits, slot):
     """Each reported set flips the prediction when transformers alone reads its ids."""
     target = 2 if row.task == "masked-word" else None
-    found = cl.explain(model, text, target=target, alpha=0.3, nodes="all", max_calls=150, certify=40)
+    found = cl.explain(model, text, target=target, alpha=0.3, words="all", max_calls=150, certify=40)
     units = model.encode(text, target=target)
     tokens = tokenizer(row.tokens)
     before = probabilities(row, logits(ids), slot)
     for one in found.sets:
         flips[row.task] += 1
         wanted = [
-            model.mask_id if any(i in units.positions[u] for u in one.positions) else t
+            model.mask_id if any(i in units.tokens[u] for u in one.positions) else t
             for i, t in enumerate(ids)
         ]
         seen = model.masked_ids(units, one.positions)

@@ -55,7 +55,7 @@ def test_encode_names_films_positions_and_the_outcome(model):
     encoded = model.encode(["film c", 100, "Film E (1984)"])
     assert isinstance(encoded, Encoded)
     assert encoded.units == (title(2), title(0), title(4))
-    assert encoded.positions == ((0,), (1,), (2,)) and encoded.outcome_positions == (3,)
+    assert encoded.tokens == ((0,), (1,), (2,)) and encoded.outcome_tokens == (3,)
     assert encoded.outcome == model.recommend(["film c", "film a", "film e"], k=1)[0][0]
     assert encoded.target == model.films.find(encoded.outcome) == int(model.predict(encoded, [()]).argmax())
     assert encoded.eligible is None and encoded.notes == ()

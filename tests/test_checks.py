@@ -147,7 +147,7 @@ def search(sets_by_size, works):
     return next((found for sets in sets_by_size if (found := [s for s in sets if works(s)])), [])
 
 
-def minimal(found, units, works):
+def smallest(found, units, works):
     return not any(works(s) for k in range(1, len(found)) for s in itertools.combinations(units, k))
 
 
@@ -234,7 +234,7 @@ RIGHT = {
         lambda by_size, works: search(by_size, works)[::-1],
         lambda by_size, works: [set(s) for s in search(by_size, works)],
     ],
-    "6.4": [minimal, lambda f, u, w: np.bool_(minimal(f, u, w))],
+    "6.4": [smallest, lambda f, u, w: np.bool_(smallest(f, u, w))],
     "10.1": [lambda r, n: -n * np.log1p(-(r**2)) < np.log(n), lambda r, n: r**2 < 1 - n ** (-1 / n)],
     "10.2": [lambda A: scaled((B := np.delete(A, A.sum(0).argmax(), axis=1)) @ B.T)],
     "10.3": [set_score],
@@ -451,9 +451,9 @@ WRONG = [
         "costs the model",
     ),
     ("6.3", lambda by_size, works: search(by_size, works) or None, "return statement"),
-    ("6.4", lambda f, u, w: minimal(f, f, w), "parts of the found set"),
-    ("6.4", lambda f, u, w: minimal((*f, 0), u, w), "same size"),
-    ("6.4", lambda f, u, w: not minimal(f, u, w), "changed places"),
+    ("6.4", lambda f, u, w: smallest(f, f, w), "parts of the found set"),
+    ("6.4", lambda f, u, w: smallest((*f, 0), u, w), "same size"),
+    ("6.4", lambda f, u, w: not smallest(f, u, w), "changed places"),
     ("6.4", lambda f, u, w: len(f) == 1 or not any(w((x,)) for x in u), "single words"),
 ]
 

@@ -18,7 +18,7 @@ from cleann_lite.causal.graphs import PAG
 from cleann_lite.evaluation import faithfulness, report
 from cleann_lite.evaluation import statistics as metrics
 from cleann_lite.evaluation.case import Case, Found
-from cleann_lite.evaluation.cases import KINDS, METHODS, at_equal_sizes, chosen, method
+from cleann_lite.evaluation.cases import KINDS, ROWS, as_row, at_equal_sizes, chosen
 from cleann_lite.evaluation.experiment import Settings, evaluate
 from cleann_lite.evaluation.inputs import draw_inputs
 from cleann_lite.evaluation.orders import by_summed_score
@@ -67,7 +67,7 @@ class Fixed:
 
 
 def test_comprehensiveness_and_sufficiency_by_hand():
-    encoded = SimpleNamespace(positions=((1,), (2,), (3,), (0,)), outcome_positions=(0,), target=1)
+    encoded = SimpleNamespace(tokens=((1,), (2,), (3,), (0,)), outcome_tokens=(0,), target=1)
     model = Fixed({(): 0.9, (0,): 0.5, (1, 2): 0.8, (0, 1): 0.2, (2,): 0.85, (0, 1, 2): 0.1})
     assert faithfulness.comprehensiveness(model, encoded, [0]) == pytest.approx(0.4)
     assert faithfulness.sufficiency(model, encoded, [0]) == pytest.approx(
@@ -343,7 +343,7 @@ def test_a_control_tries_as_many_sets_of_each_size(kind):
                 assert {u for one in sets for s in one for u in s} <= set(self.units)
                 return super().by_size(sets, passes, known)
 
-        settings = Settings("sentiment", 1, "m", "d", (), heads=(0, 1), nodes="all", alpha=0.1)
+        settings = Settings("sentiment", 1, "m", "d", (), heads=(0, 1), words="all", alpha=0.1)
         model.attributions = lambda encoded, method: encoded.data
         case = Watched(model, text, settings, number)
         allowed = [len(of_one_size) for of_one_size in case.allowed()]
@@ -356,7 +356,7 @@ def test_a_control_tries_as_many_sets_of_each_size(kind):
 def test_the_rows_of_scores_take_the_largest_sums():
     model = linear()
     model.attributions = lambda encoded, method: encoded.data
-    settings = Settings("sentiment", 1, "m", "d", (), heads=(0, 1), nodes="all", alpha=0.1)
+    settings = Settings("sentiment", 1, "m", "d", (), heads=(0, 1), words="all", alpha=0.1)
     for number, text in enumerate(texts(10)):
         case = Case(model, text, settings, number)
         counts = [len(of_one_size) for of_one_size in case.allowed()]
@@ -380,7 +380,7 @@ def test_restricted_rows_are_the_sets_of_causes():
         labels = [f"w{i}" for i in range(6)]
         pag = random_graph(None, None, [*labels, str(seed)])
         units = tuple(rng.permutation(20)[:6].tolist())
-        settings = Settings("sentiment", 1, "m", "d", (), heads=(0,), nodes="all")
+        settings = Settings("sentiment", 1, "m", "d", (), heads=(0,), words="all")
         case = Case(linear(), " ".join(f"w{i % 12}" for i in range(20)), settings)
         whole = [set(one) for one in case.sets_of({0: pag}, units)]
         possible = {u for u, p in zip(units, pag.possible_ancestors[:-1, -1], strict=True) if p}
@@ -439,14 +439,14 @@ def longest_first(case):
 
 
 def test_a_method_of_ones_own_is_one_more_row():
-    @method("last-first")
+    @as_row("last-first")
     def last_first(case):
         return case.masked_in_order(range(len(case.encoded.units)))
 
     try:
         table = run(4, ("cleann", "last-first", longest_first))
     finally:
-        del METHODS["last-first"]
+        del ROWS["last-first"]
     assert table.methods == ("cleann", "last-first", "longest-first")
     assert table.compare("last-first", "cleann").common <= 4
 
@@ -532,17 +532,17 @@ def test_a_failure_may_cost_nothing():
     assert table.cost == 0 and failed.any() and (table.values("attention", "counted_size")[failed] == 0).all()
 
 
-def test_names_of_methods_are_checked():
+def test_names_of_rows_are_checked():
     settings = Settings("sentiment", 1, "m", "d", (), heads=(0, 2))
     assert list(chosen(["cleann-heads"], settings)) == ["cleann-head-0", "cleann-head-2"]
     for wrong in (["magic"], ["cleann", "cleann"], []):
-        with pytest.raises(ValueError, match="method"):
+        with pytest.raises(ValueError, match="row"):
             chosen(wrong, settings)
     for unknown in ("random-at-equal-calls", "random-at-equal-sizes-of-magic", "cleann-head-x"):
-        with pytest.raises(ValueError, match="a method must be one of"):
+        with pytest.raises(ValueError, match="a row must be one of"):
             chosen([unknown], settings)
     with pytest.raises(ValueError, match="lower-case"):
-        method("My Method")
+        as_row("My Row")
 
 
 # --- wrong arguments and missing data --------------------------------------------------------------------
@@ -554,7 +554,7 @@ def test_names_of_methods_are_checked():
         ("--n 0", "n must be at least 1"),
         ("--n 9999 --data examples", "inputs for sentiment, and n is 9999: ask for fewer"),
         ("--n 2 --data nowhere.csv", "there is no 'nowhere.csv'"),
-        ("--n 2 --data examples --method magic", "a method must be one of"),
+        ("--n 2 --data examples --method magic", "a row must be one of"),
         ("--n 2 --data examples --alpha 2", "alpha must lie between 0 and 1"),
         ("--n 2 --data examples --max-calls 0", "max_calls must be at least 1"),
         ("--n 2 --data examples --model pocket-nothing", "there is no pocket model"),
@@ -565,7 +565,7 @@ def test_names_of_methods_are_checked():
         ("--n 2 --data examples --n-samples 0", "n_samples must be above 3: got 0"),
         ("--n 2 --data examples --seed -1", "seed must be at least 0: got -1"),
         ("--n 2 --data examples --device cuda", "PyTorch finds no GPU"),
-        ("--n 2 --data examples --method random-at-equal-calls", "a method must be one of"),
+        ("--n 2 --data examples --method random-at-equal-calls", "a row must be one of"),
     ],
 )
 def test_wrong_arguments_are_told_in_one_sentence(arguments, said, tmp_path, capsys):

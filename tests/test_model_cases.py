@@ -77,14 +77,14 @@ def test_where_no_label_is_on_there_is_nothing_to_flip(labels):
 
 def test_a_label_that_stays_on_is_no_flip_whatever_another_does(labels):
     model = labels(4.2, 3.7)
-    found = cl.explain(model, TEXT, nodes="all", alpha=0.3)
+    found = cl.explain(model, TEXT, words="all", alpha=0.3)
     assert found.prediction == found.target == "toxic" and not found.success
     assert any("labels that are on: toxic, insult" in note for note in found.notes)
 
 
 def test_every_label_can_be_the_target(labels):
     model = labels(4.2, 3.7)
-    found = cl.explain(model, TEXT, target="Insult", nodes="all", alpha=0.3)
+    found = cl.explain(model, TEXT, target="Insult", words="all", alpha=0.3)
     assert found.prediction == found.target == "insult" and not found.success
     assert found.probability == pytest.approx(1 / (1 + np.exp(-3.7)), abs=1e-6)
     assert "predicts" not in found.failures[0], "insult is predicted too"
@@ -98,7 +98,7 @@ def test_a_flip_crosses_the_threshold_in_either_direction(labels, threshold):
         model = labels(edge + shift, edge - shift, pull=1.0, threshold=threshold)
         for target in ("toxic", "insult"):
             found = cl.explain(
-                model, TEXT, target=target, nodes="all", alpha=0.5, max_calls=60, certify=False
+                model, TEXT, target=target, words="all", alpha=0.5, max_calls=60, certify=False
             )
             column = ["toxic", "insult"].index(target)
             before = model.predict_proba([TEXT])[0, column]
@@ -148,7 +148,7 @@ def test_the_next_word_is_read_behind_the_text_whatever_the_tokenizer_appends(ma
     expected = logits(encoded.data.ids)[-1].softmax(-1).numpy()
     np.testing.assert_allclose(model.predict(encoded, [()])[0], expected, atol=1e-6)
     assert encoded.outcome != "[SEP]" or expected.argmax() == model.tokenizer.sep_token_id
-    found = cl.explain(model, "the acting is", nodes="all", alpha=0.3)
+    found = cl.explain(model, "the acting is", words="all", alpha=0.3)
     assert found.settings["method"] == "ordered-icd"
 
 
@@ -188,13 +188,13 @@ def test_the_last_word_of_a_decoder_can_be_masked_and_stands_in_the_graph(made, 
     for text in (*texts.split("|"), "the largest animal", "wooden acting and a boring script"):
         encoded = model.encode(text)
         last, n = len(encoded.units) - 1, len(encoded.data.ids)
-        assert encoded.positions[last][-1] == n - 1 and encoded.outcome_positions == (n,)
-        found = cl.explain(model, text, nodes="all", alpha=0.5, max_calls=400)
-        assert last in found.nodes
+        assert encoded.tokens[last][-1] == n - 1 and encoded.outcome_tokens == (n,)
+        found = cl.explain(model, text, words="all", alpha=0.5, max_calls=400)
+        assert last in found.in_graph
         attention = model.attention(encoded)
         assert np.triu(attention, 1).max() == 0
         ids = encoded.data.ids.copy()
-        ids[list(encoded.positions[last])] = model.mask_id
+        ids[list(encoded.tokens[last])] = model.mask_id
         alone_flips = int(logits(ids).argmax()) != encoded.target
         np.testing.assert_allclose(
             model.predict(encoded, [(last,)])[0], logits(ids).softmax(-1).numpy(), atol=1e-5
@@ -219,14 +219,14 @@ def test_a_decoder_with_cls_and_sep_is_read_in_its_last_row(made):
     model = cl.load_model(made("gpt2", tokens="wordpiece"))
     encoded = model.encode(TEXT)
     n = len(encoded.data.ids)
-    assert encoded.outcome_positions == (n - 1,)
+    assert encoded.outcome_tokens == (n - 1,)
     assert model.attention(encoded)[:, n - 1].min() > 0
 
 
 def test_an_encoder_without_cls_is_read_in_its_first_row(made):
     model = cl.load_model(made("bert", tokens="byte-level, open"))
     encoded = model.encode(TEXT)
-    assert encoded.positions[0][0] == 0 and encoded.outcome_positions == (len(encoded.data.ids),)
+    assert encoded.tokens[0][0] == 0 and encoded.outcome_tokens == (len(encoded.data.ids),)
     whole = model._forward({"input_ids": encoded.data.ids}, output_attentions=True).attentions[-1][0].numpy()
     attention = model.attention(encoded)
     np.testing.assert_allclose(attention[:, -1, 1:-1], whole[:, 0, 1:], atol=1e-6)
@@ -238,7 +238,7 @@ def test_a_mean_is_a_row_of_its_own(made):
     model = cl.load_model(made("modernbert", **modern))
     encoded = model.encode(TEXT)
     n = len(encoded.data.ids)
-    assert encoded.outcome_positions == (n,)
+    assert encoded.outcome_tokens == (n,)
     attention = model.attention(encoded)
     np.testing.assert_allclose(attention[:, n, :n], attention[:, :n, :n].mean(1))
     assert model.encode(TEXT).mixing is None
@@ -325,7 +325,7 @@ def test_masked_text_reads_back_or_the_ids_are_given(made, family):
             expected = logits(wanted).softmax(-1).numpy()
             what = model.masked_input(encoded, mask) if ids is None else ids
             np.testing.assert_allclose(model.predict_proba([what])[0], expected, atol=1e-5)
-    found = cl.explain(model, HARD, nodes="all", alpha=0.5)
+    found = cl.explain(model, HARD, words="all", alpha=0.5)
     for one in found.sets:
         assert one.masked_ids == model.masked_ids(model.encode(HARD), one.positions)
     told = any("masked_ids" in note for note in found.notes)
@@ -353,7 +353,7 @@ def test_unknown_words_are_told_and_nothing_about_them_is_certified(text):
     encoded = model.encode(text)
     n = len(encoded.units)
     assert encoded.unknown == tuple(range(n))
-    found = cl.explain(model, text, nodes="all", alpha=0.5)
+    found = cl.explain(model, text, words="all", alpha=0.5)
     assert any(f"{n} of {n} words are unknown to this model" in note for note in found.notes)
     assert found.certified is None
 
@@ -397,7 +397,7 @@ def test_a_pair_has_the_words_of_both_texts_as_units(made, family, tokens):
         expected = model.model(**given).logits.softmax(-1).numpy()
     np.testing.assert_allclose(model.predict(encoded, [()]), expected, atol=1e-5)
     np.testing.assert_allclose(model.predict_proba([pair]), expected, atol=1e-5)
-    found = cl.explain(model, pair, nodes="all", alpha=0.5, max_calls=300)
+    found = cl.explain(model, pair, words="all", alpha=0.5, max_calls=300)
     assert found.input == pair and found.units == encoded.units
     page = re.sub("</?mark>", "", found.to_html())
     assert f"<p>Text 1: {pair[0]}</p><p>Text 2: {pair[1]}</p>" in page  # a pair stands in two groups

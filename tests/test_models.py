@@ -205,7 +205,7 @@ def test_attention_of_the_next_word_pass_is_lower_triangular_and_holds_the_outco
     model = load_model(folder_of("gpt2", "CausalLM"))
     encoded = model.encode("the plot is thin")
     attention = model.attention(encoded)
-    assert attention.shape[1] == encoded.outcome_positions[0] + 1
+    assert attention.shape[1] == encoded.outcome_tokens[0] + 1
     assert np.triu(attention[0], 1).max() == 0
     assert model.causal
 
@@ -223,11 +223,11 @@ def test_masked_word_pass_puts_the_models_own_word_in_place(folder_of):
 
 def test_pieces_and_words_are_both_units(folder_of):
     model = load_model(folder_of("albert", "SequenceClassification"))
-    pieces, words = model.encode(TEXT, units="pieces"), model.encode(TEXT)
+    pieces, words = model.encode(TEXT, split_into="pieces"), model.encode(TEXT)
     assert len(pieces.units) > len(words.units)
     assert "Wonderful" in words.units
     with pytest.raises(ValueError, match="'words', 'pieces' or 'sentences'"):
-        model.encode(TEXT, units="letters")
+        model.encode(TEXT, split_into="letters")
 
 
 def test_long_text_is_cut_and_the_reader_is_told(folder_of):

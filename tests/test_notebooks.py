@@ -183,7 +183,7 @@ def test_the_first_example_is_certified_small_and_names_causes():
     pag = found.pags[first.head]
     assert found.certified is True and len(first.units) <= 2
     assert len(pag) <= 8 and (pag.marks != 0).sum() // 2 <= 12
-    assert all(pag.marks[-1, found.nodes.index(place)] == Mark.TAIL for place in first.positions)
+    assert all(pag.marks[-1, found.in_graph.index(place)] == Mark.TAIL for place in first.positions)
 
 
 SEEN_WHOLE = {"class Allergen:"}  # a protocol of five methods

@@ -14,7 +14,7 @@ transformers = pytest.importorskip("transformers")
 
 import cleann_lite as cl  # noqa: E402
 from cleann_lite.datasets.shipped import load_histories, load_reviews  # noqa: E402
-from cleann_lite.explaining.baselines import METHODS, explain_by  # noqa: E402
+from cleann_lite.explaining.baselines import BASELINES, explain_by  # noqa: E402
 from tests import tiny  # noqa: E402
 
 ROOT = Path(__file__).parent.parent
@@ -44,15 +44,15 @@ def rerun(model, found, input, target=None):
         assert model.label(row.argmax()) == one.replacement
         assert row.max() == pytest.approx(one.probability, abs=1e-5)
         assert row[encoded.target] == pytest.approx(one.target_probability, abs=1e-5)
-        outcome = set(encoded.outcome_positions)
-        assert not any(outcome & set(encoded.positions[u]) for u in one.positions)
+        outcome = set(encoded.outcome_tokens)
+        assert not any(outcome & set(encoded.tokens[u]) for u in one.positions)
     return encoded
 
 
-def check_minimality(model, found, encoded, cap=3):
+def check_nothing_smaller_works(model, found, encoded, cap=3):
     """Certificates against brute force over all sets of up to ``cap`` units."""
-    outcome = set(encoded.outcome_positions)
-    units = [u for u, p in enumerate(encoded.positions) if not outcome & set(p)]
+    outcome = set(encoded.outcome_tokens)
+    units = [u for u, p in enumerate(encoded.tokens) if not outcome & set(p)]
     assert len(units) <= 12
     smallest = np.inf
     for size in range(1, cap + 1):
@@ -88,12 +88,12 @@ def test_sets_flip_and_certificates_hold_on_100_inputs_of_each_task(task, tiny_m
             family = "gpt2" if task == "next-word" else ("bert", "electra")[number % 2]
             model = tiny_model(family, head)
             target = int(rng.integers(len(words))) if task == "masked-word" else None
-        found = cl.explain(model, input, target=target, alpha=0.1, nodes="all", max_size=4)
+        found = cl.explain(model, input, target=target, alpha=0.1, words="all", max_size=4)
         encoded = rerun(model, found, input, target)
         certified[found.certified] += 1
         if found.success:
             found_any += 1
-            check_minimality(model, found, encoded)
+            check_nothing_smaller_works(model, found, encoded)
     assert found_any >= 25
     assert certified[True] >= 10
 
@@ -109,7 +109,7 @@ def test_every_family_is_explained_from_a_local_folder(family, tiny_model):
     assert found.settings["method"] == ("ordered-icd" if family == "gpt2" else "icd")
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", BASELINES)
 def test_baselines_explain_a_real_model(method, tiny_model):
     model = tiny_model("bert", "SequenceClassification")
     text = "a dull lifeless film with wooden acting"
@@ -189,10 +189,10 @@ def test_certificates_of_the_pocket_model_hold_against_brute_force_by_transforme
 def test_sentences_can_be_the_units():
     model = cl.load_model("pocket-sentiment")
     text = 'The cast is fine. "A dull, lifeless film!" I slept, and so did my friends.'
-    found = cl.explain(model, text, units="sentences")
+    found = cl.explain(model, text, split_into="sentences")
     assert found.units == ("The cast is fine.", '"A dull, lifeless film!"', "I slept, and so did my friends.")
-    encoded = model.encode(text, units="sentences")
-    covered = [p for own in encoded.positions for p in own]
+    encoded = model.encode(text, split_into="sentences")
+    covered = [p for own in encoded.tokens for p in own]
     assert covered == list(range(1, len(covered) + 1))  # every piece but [CLS] and [SEP], each once
     for one in found.sets:
         masked = model.predict(encoded, [one.positions])[0]
@@ -259,7 +259,7 @@ def test_a_vision_transformer_is_one_small_class():
     found_any = False
     for _ in range(8):
         image = torch.randn(3, 32, 32)
-        found = cl.explain(model, image, nodes="all", alpha=0.1)
+        found = cl.explain(model, image, words="all", alpha=0.1)
         rerun(model, found, image)
         found_any |= found.success
         assert found.input == found.units

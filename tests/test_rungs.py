@@ -58,7 +58,7 @@ def test_each_pattern_runs_by_itself_and_nothing_blocked_changes_nothing(name):
     model = load(name)
     encoded = model.encode(TEXT if name == "pocket-sentiment" else ["Matrix, The (1999)", "Alien (1979)"])
     heads, n, _ = model.attention(encoded).shape
-    rng, outcome = np.random.default_rng(0), encoded.outcome_positions[0]
+    rng, outcome = np.random.default_rng(0), encoded.outcome_tokens[0]
     blocked = np.zeros((6, heads, n, n), dtype=bool)
     for pattern in range(5):
         blocked[pattern, rng.integers(heads), outcome, rng.integers(n)] = True

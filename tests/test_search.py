@@ -9,7 +9,7 @@ import pytest
 
 import cleann_lite as cl
 from cleann_lite.course import figures
-from cleann_lite.explaining.baselines import METHODS, explain_by
+from cleann_lite.explaining.baselines import BASELINES, explain_by
 from cleann_lite.explaining.head_graphs import candidates, learn_graphs, tree_distances
 from cleann_lite.explaining.interactive import Asked
 from cleann_lite.explaining.interventions import Interventions
@@ -46,7 +46,7 @@ def smallest_by_brute_force(model, text):
 @pytest.mark.parametrize("seed", range(150))
 def test_sets_flip_and_certificates_agree_with_brute_force(seed, search):
     model, text = random_case(seed)
-    found = cl.explain(model, text, alpha=0.1, nodes="all", search=search)
+    found = cl.explain(model, text, alpha=0.1, words="all", search=search)
     size, sets = smallest_by_brute_force(model, text)
     for one in (*found.sets, *found.smaller, *found.proposed):
         assert flips(model, text, one.positions)
@@ -121,8 +121,8 @@ def published(pags, nodes, works, max_size=5):
 @pytest.mark.parametrize("seed", range(25))
 def test_cleann_alone_is_the_published_method(seed, alpha):
     model, text = random_case(seed, 7)
-    found = cl.explain(model, text, alpha=alpha, nodes="all", search="cleann", certify=False)
-    sets = published(found.pags, found.nodes, lambda units: flips(model, text, units))
+    found = cl.explain(model, text, alpha=alpha, words="all", search="cleann", certify=False)
+    sets = published(found.pags, found.in_graph, lambda units: flips(model, text, units))
     assert {one.positions for one in found.sets} == sets
     assert all(one.found_by is FoundBy.GRAPH for one in found.sets)
 
@@ -195,9 +195,9 @@ def test_cleann_alone_is_the_published_method_on_recorded_attention(tokens, atte
 @pytest.mark.parametrize("seed", range(40))
 def test_all_legal_sets_of_the_smallest_size_are_reported_and_no_other(seed):
     model, text = random_case(seed, 8)
-    found = cl.explain(model, text, alpha=0.1, nodes="all", certify=False, search="cleann")
+    found = cl.explain(model, text, alpha=0.1, words="all", certify=False, search="cleann")
     encoded = model.encode(text)
-    pags, nodes, _ = learn_graphs(model, encoded, alpha=0.1, nodes="all")
+    pags, nodes, _ = learn_graphs(model, encoded, alpha=0.1, words="all")
     for size in range(1, 6):
         legal, _ = candidates(pags, nodes, size, 10_000)
         expected = {units for units in legal if flips(model, text, units)}
@@ -267,14 +267,14 @@ def test_the_prediction_is_checked_first():
 
 
 def test_a_prediction_that_nothing_changes_is_an_honest_failure():
-    found = cl.explain(LinearModel({}, bias=5.0), "a b c d", alpha=0.5, nodes="all")
+    found = cl.explain(LinearModel({}, bias=5.0), "a b c d", alpha=0.5, words="all")
     assert not found.success
     assert found.certified is None
     assert "changes the prediction" in found.failures[0]
 
 
 def test_one_word():
-    found = cl.explain(LinearModel({"a": 1.0}, bias=-0.5), "a", alpha=0.9, nodes="all")
+    found = cl.explain(LinearModel({"a": 1.0}, bias=-0.5), "a", alpha=0.9, words="all")
     assert found.units == ("a",)
     assert found.success in (True, False)
 
@@ -283,11 +283,11 @@ def test_one_word():
 def test_caps_are_reported_when_hit(search):
     model, text = random_case(3, 10)
     model.bias = 40.0  # nothing changes the prediction
-    found = cl.explain(model, text, alpha=0.3, nodes="all", max_calls=5, search=search)
+    found = cl.explain(model, text, alpha=0.3, words="all", max_calls=5, search=search)
     assert "ended at its cap of 5 inputs" in " ".join(found.notes)
     assert found.stopped is Stopped.CAPPED
     assert found.model_calls <= 5 + 2
-    found = cl.explain(model, text, alpha=0.3, nodes="all", max_candidates=2, search="cleann")
+    found = cl.explain(model, text, alpha=0.3, words="all", max_candidates=2, search="cleann")
     assert "only the 2 nearest sets" in " ".join(found.notes)
     for name in ("max_size", "max_candidates", "max_calls"):
         with pytest.raises(ValueError, match=f"{name} must be at least 1"):
@@ -297,9 +297,9 @@ def test_caps_are_reported_when_hit(search):
 def test_the_budget_can_end_the_proof():
     model = LinearModel(dict.fromkeys(WORDS, 1.0), bias=-8.5)  # any two words of ten
     text = " ".join(WORDS[:10])
-    whole = cl.explain(model, text, alpha=0.9, nodes="all")
+    whole = cl.explain(model, text, alpha=0.9, words="all")
     assert (whole.certified, len(whole.sets[0].positions)) == (True, 2)
-    short = cl.explain(model, text, alpha=0.9, nodes=WORDS[:3], certify=2, search="cleann")
+    short = cl.explain(model, text, alpha=0.9, words=WORDS[:3], certify=2, search="cleann")
     assert short.certified is None
     assert "not proved to be smallest: 10 smaller sets exist" in " ".join(short.notes)
 
@@ -307,7 +307,7 @@ def test_the_budget_can_end_the_proof():
 def test_interrupting_returns_what_was_found():
     model, text = random_case(5, 10)
     model.bias, model.stop_after = 30.0, 20
-    found = cl.explain(model, text, alpha=0.5, nodes="all")
+    found = cl.explain(model, text, alpha=0.5, words="all")
     assert not found.success
     assert found.stopped is Stopped.INTERRUPTED
     assert "interrupted" in found.notes[-1]
@@ -324,7 +324,7 @@ def test_interrupting_keeps_the_sets_that_were_run(search):
         asked.append((done, cap))
         return done <= 20
 
-    found = cl.explain(model, text, alpha=0.9, nodes="all", search=search, progress=watch)
+    found = cl.explain(model, text, alpha=0.9, words="all", search=search, progress=watch)
     assert asked[-1][0] > 20 and all(cap == 1000 for _, cap in asked)
     assert found.sets and found.stopped is Stopped.INTERRUPTED
     for one in found.sets:
@@ -346,7 +346,7 @@ def test_interrupting_the_graphs_says_so():
         raise KeyboardInterrupt
 
     model, text = random_case(5, 10)
-    found = cl.explain(model, text, nodes="all", learner=learner)
+    found = cl.explain(model, text, words="all", learner=learner)
     assert (found.pags, found.sets, found.failures) == ({}, (), ("the search was interrupted",))
     assert "interrupted" in found._repr_html_()
 
@@ -355,18 +355,18 @@ def test_what_was_not_tried_is_never_said_to_be():
     model = LinearModel(dict.fromkeys(WORDS, 1.0), bias=40.0)  # nothing changes the prediction
     text = " ".join(WORDS[:10])
     alone = {"alpha": 0.9, "search": "cleann"}
-    whole = cl.explain(model, text, nodes=WORDS[:3], **alone)
+    whole = cl.explain(model, text, words=WORDS[:3], **alone)
     assert whole.failures[0].endswith("changes the prediction: all were tried")
     assert whole.stopped is Stopped.NOTHING
-    cut = cl.explain(model, text, nodes="all", max_candidates=1, max_size=2, **alone)
+    cut = cl.explain(model, text, words="all", max_candidates=1, max_size=2, **alone)
     assert "all of" not in cut.failures[0]
-    none = cl.explain(model, text, nodes=[], **alone)
+    none = cl.explain(model, text, words=[], **alone)
     assert none.failures == ("no unit of the input is in the graph",)
     assert none.stopped is Stopped.NO_UNITS
     full = cl.explain(model, text, alpha=0.9)
     assert full.failures[0].endswith("not even all units together")
     model.bias = -8.5
-    assert cl.explain(model, text, nodes=[]).certified  # any two words: no graph is needed
+    assert cl.explain(model, text, words=[]).certified  # any two words: no graph is needed
 
 
 def test_what_the_graph_proposed_stays_beside_a_smaller_set():
@@ -383,19 +383,19 @@ def test_what_the_graph_proposed_stays_beside_a_smaller_set():
 @pytest.mark.parametrize("seed", range(8))
 def test_the_outcome_comes_last(seed, method):
     model, text = random_case(seed, 9)
-    found = cl.explain(model, text, alpha=0.2, nodes="all", method=method)
+    found = cl.explain(model, text, alpha=0.2, words="all", method=method)
     into = [pag.marks[:-1, -1] for pag in found.pags.values()]
     assert np.isin(into, (0, 2)).all() and np.any(into)  # an arrowhead at the outcome, or no edge
-    free = cl.explain(model, text, alpha=0.2, nodes="all", method=method, outcome_last=False)
+    free = cl.explain(model, text, alpha=0.2, words="all", method=method, outcome_last=False)
     assert free.settings["outcome_last"] is False and found.settings["outcome_last"] is True
 
 
 @pytest.mark.parametrize(
     ("setting", "value"),
     [
-        *((name, None) for name in ("max_calls", "max_nodes", "certify", "nodes", "heads")),
+        *((name, None) for name in ("max_calls", "max_nodes", "certify", "words", "heads")),
         ("alpha", 0), ("search", "fast"), ("residual", 1.0), ("test", 3), ("reading", "rollout"),
-        *((name, 1.5) for name in ("max_size", "max_candidates", "certify", "heads", "nodes")),
+        *((name, 1.5) for name in ("max_size", "max_candidates", "certify", "heads", "words")),
         ("max_nodes", 0), ("certify", -1), ("certify", "yes"), ("heads", [1.0]), ("n_samples", 0),
         ("n_samples", "64"), ("alpha", "a"), ("method", ""), ("correlation", lambda words: words[:2, :2]),
         ("learner", lambda words, variables, labels: None),
@@ -404,7 +404,7 @@ def test_the_outcome_comes_last(seed, method):
 def test_a_wrong_setting_is_one_sentence_that_names_it(setting, value):
     model, text = random_case(2, 8)
     with pytest.raises(ValueError, match=rf"^{setting} must") as caught:
-        cl.explain(model, text, **({"nodes": "all"} | {setting: value}))
+        cl.explain(model, text, **({"words": "all"} | {setting: value}))
     assert "\n" not in str(caught.value)
 
 
@@ -458,7 +458,7 @@ def test_a_baseline_has_no_graph_to_draw():
 
 def test_model_calls_are_counted():
     model, text = random_case(11)
-    found = cl.explain(model, text, alpha=0.1, nodes="all")
+    found = cl.explain(model, text, alpha=0.1, words="all")
     assert found.model_calls == model.rows_run + 2
 
 
@@ -478,26 +478,26 @@ def test_alpha_outside_its_range_is_refused(alpha):
         cl.explain(LinearModel({"a": 1.0}), "a b c", alpha=alpha)
 
 
-def test_nodes_by_rule_name_list_and_function():
+def test_words_by_rule_name_list_and_function():
     model = LinearModel({"dull": -1.0, "film": -0.1})
     text = "the film is dull and the end is near"
-    by = lambda nodes: [text.split()[n] for n in cl.explain(model, text, nodes=nodes).nodes]  # noqa: E731
+    by = lambda words: [text.split()[n] for n in cl.explain(model, text, words=words).in_graph]  # noqa: E731
     assert by("content") == ["film", "dull", "end", "near"]
     assert by("all") == text.split()
     assert by(["Dull", 0]) == ["the", "dull"]
     assert by(lambda word: len(word) == 3) == ["the", "and", "the", "end"]
     for wrong in ("some", ["absent"], [99]):
-        with pytest.raises(ValueError, match="nodes must"):
-            cl.explain(model, text, nodes=wrong)
+        with pytest.raises(ValueError, match="words must"):
+            cl.explain(model, text, words=wrong)
 
 
 def test_more_words_than_a_graph_holds():
     words = [f"x{i}" for i in range(120)]
     model = LinearModel({"x7": 3.0, "x90": 3.0}, bias=-1.0)
     found = cl.explain(model, " ".join(words), max_nodes=20, heads=0)
-    assert len(found.nodes) == 20
+    assert len(found.in_graph) == 20
     attended = model.attention(model.encode(" ".join(words)))[0, 0, 1:]
-    assert set(found.nodes) == set(np.argsort(-attended)[:20])
+    assert set(found.in_graph) == set(np.argsort(-attended)[:20])
     assert "holds the 20 that the outcome attends to most" in " ".join(found.notes)
 
 
@@ -506,7 +506,7 @@ def test_a_cap_on_tests_ends_every_graph_and_is_told():
     twins = np.full((3, 9, 9), 1 / 9)  # every correlation is 1: no set separates anything
     model.attention = lambda encoded, layer=-1: twins
     found = cl.explain(
-        model, "dull dull film dull dull film dull dull", nodes="all", max_tests=100, outcome_last=False
+        model, "dull dull film dull dull film dull dull", words="all", max_tests=100, outcome_last=False
     )
     told = [note for note in found.notes if note.startswith("graphs of heads 0, 1, 2: stopped before")]
     assert len(told) == 1 and "over 100 candidate sets" in told[0]
@@ -523,7 +523,7 @@ def test_a_learner_and_a_covariance_of_ones_own_are_used():
         star[-1, :-1] = star[:-1, -1] = 1
         return cl.PAG(marks=star, nodes=tuple(variables), labels=tuple(labels))
 
-    found = cl.explain(model, text, nodes="all", learner=learner)
+    found = cl.explain(model, text, words="all", learner=learner)
     assert seen["shape"] == (7, 7)
     assert seen["labels"] == [*text.split(), found.target]
     assert set(found.distances[0].values()) == {1}
@@ -532,7 +532,7 @@ def test_a_learner_and_a_covariance_of_ones_own_are_used():
         seen["covariance"] = True
         return np.eye(len(attention))
 
-    found = cl.explain(model, text, nodes="all", correlation=correlation, search="cleann")
+    found = cl.explain(model, text, words="all", correlation=correlation, search="cleann")
     assert seen["covariance"]
     assert not found.success
     assert "no unit is linked to the outcome" in found.failures[0]
@@ -548,13 +548,13 @@ def test_settings_that_were_not_used_are_refused_or_not_recorded():
     def test(attention):
         return cl.PartialCorrelation(cl.attention_correlation(attention), 50, alpha=0.3)
 
-    settings = cl.explain(model, text, nodes="all", learner=learner).settings
+    settings = cl.explain(model, text, words="all", learner=learner).settings
     assert not {"alpha", "n_samples", "method", "correlation", "outcome_last"} & set(settings)
     for name, value in {"alpha": 0.1, "method": "fci", "n_samples": 9, "correlation": np.corrcoef}.items():
         with pytest.raises(ValueError, match=f"{name} says nothing beside your own learner"):
             cl.explain(model, text, learner=learner, **{name: value})
-    own = cl.explain(model, text, nodes="all", test=test)
-    assert own.pags == cl.explain(model, text, nodes="all", alpha=0.3, n_samples=50).pags
+    own = cl.explain(model, text, words="all", test=test)
+    assert own.pags == cl.explain(model, text, words="all", alpha=0.3, n_samples=50).pags
     assert own.settings["test"] == "test" and "alpha" not in own.settings
     with pytest.raises(ValueError, match="alpha says nothing beside your own test"):
         cl.explain(model, text, test=test, alpha=0.1)
@@ -568,14 +568,14 @@ def test_a_reading_of_all_layers_and_the_residual():
     def rollout(model, encoded):
         return 3 * model.attention(encoded, 0) @ model.attention(encoded, 1)  # rows sum to 3
 
-    found = cl.explain(model, text, nodes="all", reading=rollout)
+    found = cl.explain(model, text, words="all", reading=rollout)
     assert found.settings["reading"] == "rollout" and found.model_calls == model.rows_run + 2
-    halves = cl.explain(model, text, nodes="all", residual=0.5)
+    halves = cl.explain(model, text, words="all", residual=0.5)
 
     def mixed(model, encoded):
         return 0.5 * model.attention(encoded) + 0.5 * np.eye(7)
 
-    assert halves.pags == cl.explain(model, text, nodes="all", reading=mixed).pags
+    assert halves.pags == cl.explain(model, text, words="all", reading=mixed).pags
 
 
 @pytest.mark.parametrize(("task", "alpha"), [("classification", 0.01), ("recommendation", 0.1)])
@@ -593,7 +593,7 @@ def test_tree_distances_leave_out_what_cannot_be_reached():
     assert tree_distances(pag, (10, 11, 12)) == {10: 1, 11: 2}
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", BASELINES)
 @pytest.mark.parametrize("seed", range(10))
 def test_baselines_report_sets_that_flip_at_the_same_interface(method, seed):
     model, text = random_case(seed, 8)

@@ -180,7 +180,7 @@ def test_explain_with_a_head_without_a_link(seed):
     waiting = list(pags.values())
     model = LinearModel(dict(zip(WORDS, rng.normal(0.3, 1, 6), strict=False)), bias=0.3, seed=seed)
     found = cl.explain(
-        model, " ".join(WORDS[:6]), search="cleann", learner=lambda *_: waiting.pop(0), nodes="all"
+        model, " ".join(WORDS[:6]), search="cleann", learner=lambda *_: waiting.pop(0), words="all"
     )
     encoded = model.encode(" ".join(WORDS[:6]))
     want = set()
@@ -372,7 +372,7 @@ def test_as_many_units_as_a_graph_may_hold_are_not_too_many():
     model = LinearModel(dict.fromkeys(WORDS, 1.0))
     encoded = model.encode(" ".join(WORDS[:6]))
     for most, told in ((6, 0), (5, 1), (7, 0)):
-        pags, nodes, notes = cl.learn_graphs(model, encoded, nodes="all", max_nodes=most)
+        pags, nodes, notes = cl.learn_graphs(model, encoded, words="all", max_nodes=most)
         assert (len(nodes), len(notes)) == (min(most, 6), told)
         assert all(len(pag) == len(nodes) + 1 for pag in pags.values())
 
@@ -380,10 +380,10 @@ def test_as_many_units_as_a_graph_may_hold_are_not_too_many():
 @pytest.mark.parametrize("unknown", [(), (0,), (3,)])
 def test_nothing_is_certified_about_a_set_of_unknown_words_and_only_about_those(unknown):
     class Reads(LinearModel):
-        def encode(self, input, target=None, units="words"):
-            return replace(super().encode(input, target, units), unknown=unknown)
+        def encode(self, input, target=None, split_into="words"):
+            return replace(super().encode(input, target, split_into), unknown=unknown)
 
-    found = cl.explain(Reads({"a": 2.0}, bias=-1.0), "a b c d", alpha=0.9, nodes="all")
+    found = cl.explain(Reads({"a": 2.0}, bias=-1.0), "a b c d", alpha=0.9, words="all")
     assert [one.positions for one in found.sets] == [(0,)]
     assert found.certified is (None if unknown == (0,) else True)
 
@@ -393,7 +393,7 @@ def test_nothing_is_certified_about_a_set_of_unknown_words_and_only_about_those(
 
 def test_an_explanation_without_one_of_its_fields_is_refused_by_name():
     model = LinearModel({"a": 2.0, "b": 1.0}, bias=-1.0)
-    found = cl.explain(model, "a b c", alpha=0.9, nodes="all")
+    found = cl.explain(model, "a b c", alpha=0.9, words="all")
     record = json.loads(found.to_json())
     assert found.sets
     for name in set(record) - {"format"}:

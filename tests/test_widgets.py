@@ -56,13 +56,13 @@ class Lexicon:
     name, task, hidden_size, causal = "lexicon", "classification", 64, False
     labels = ("negative", "positive")
 
-    def encode(self, input, target=None, units="words"):
+    def encode(self, input, target=None, split_into="words"):
         words = tuple(input.split())
         if not words:
             raise ValueError("the text is empty: at least one word is needed")
-        positions = tuple((i + 1,) for i in range(len(words)))
+        tokens = tuple((i + 1,) for i in range(len(words)))
         outcome = self.labels.index(target) if target else int(self._score(words) > 0)
-        return Encoded(words, positions, (0,), self.labels[outcome], outcome, words)
+        return Encoded(words, tokens, (0,), self.labels[outcome], outcome, words)
 
     def _score(self, words):
         return 0.5 + sum(POLARITY.get(word, 0.0) for word in words)
@@ -282,7 +282,7 @@ def test_masking_a_word_moves_the_probability_by_what_the_model_says():
     assert event(explorer, "toggle", 4).data["mask"] == []
 
 
-def test_a_minimal_set_becomes_ones_own_mask():
+def test_a_found_set_becomes_ones_own_mask():
     explorer = explore()
     found = explorer.explanation_of(explorer.state).sets
     assert found and found[0].units == ("wonderful",)
@@ -294,7 +294,7 @@ def test_a_minimal_set_becomes_ones_own_mask():
 
 def test_choosing_a_node_masks_its_word_and_the_outcome_cannot_be_masked():
     explorer = explore()
-    nodes = explorer.explanation_of(explorer.state).nodes
+    nodes = explorer.explanation_of(explorer.state).in_graph
     view = event(explorer, "select", "n0")
     assert explorer.state["mask"] == (nodes[0],)
     outcome = len(view.drawing.scene.boxes) - 1
@@ -445,11 +445,11 @@ class Follows:
     name, task, hidden_size, causal = "follows", "recommendation", 64, False
     films = Films()
 
-    def encode(self, history, target=None, units="words"):
+    def encode(self, history, target=None, split_into="words"):
         history = tuple(history)
-        positions = tuple((i,) for i in range(len(history)))
+        tokens = tuple((i,) for i in range(len(history)))
         best = int(self._scores(history, history).argmax()) if target is None else target
-        return Encoded(history, positions, (len(history),), self.films.titles[best], best, history)
+        return Encoded(history, tokens, (len(history),), self.films.titles[best], best, history)
 
     def _scores(self, films, seen):
         scores = np.zeros(len(self.films.titles))

@@ -24,7 +24,7 @@ def causes(found):
     """Whether every word of the first set may cause the outcome, in the graph that is drawn."""
     pag = found.pag_of()
     ancestors = pag.possible_ancestors[:, -1]
-    place = dict(zip(found.nodes, range(len(found.nodes)), strict=True))
+    place = dict(zip(found.in_graph, range(len(found.in_graph)), strict=True))
     return all(unit in place and ancestors[place[unit]] for unit in found.sets[0].positions)
 
 

@@ -108,8 +108,8 @@ def words_attention(attention: ArrayLike, groups: Iterable[Sequence[int]]) -> np
     attention
         (n, n) attention between word-pieces, rows sum to 1.
     groups
-        The positions of each word. Positions in no group stay, each on its own, after the words: they count
-        in the covariance, and a graph over ``range(len(groups))`` treats them as latent.
+        The tokens of each word. Tokens in no group stay, each on its own, after the words: they count in
+         the covariance, and a graph over ``range(len(groups))`` treats them as latent.
 
     Returns
     -------
@@ -118,7 +118,7 @@ def words_attention(attention: ArrayLike, groups: Iterable[Sequence[int]]) -> np
     Raises
     ------
     ValueError
-        If a group is empty, or a position is outside the matrix or in two groups.
+        If a group is empty, or a token is outside the matrix or in two groups.
 
     Examples
     --------
@@ -129,18 +129,18 @@ def words_attention(attention: ArrayLike, groups: Iterable[Sequence[int]]) -> np
     """
     matrix = _checked_attention(attention)
     n = len(matrix)
-    groups = [[int(position) for position in group] for group in groups]
+    groups = [[int(token) for token in group] for group in groups]
     seen: set[int] = set()
     for group in groups:
         if not group:
-            raise ValueError("each word needs at least one position: got an empty group")
-        for position in group:
-            if not 0 <= position < n:
-                raise ValueError(f"positions must be in 0 … {n - 1}: got {position}")
-            if position in seen:
-                raise ValueError(f"each position belongs to one word: {position} is in two groups")
-            seen.add(position)
-    groups += [[position] for position in range(n) if position not in seen]
+            raise ValueError("each word needs at least one token: got an empty group")
+        for token in group:
+            if not 0 <= token < n:
+                raise ValueError(f"tokens must be in 0 … {n - 1}: got {token}")
+            if token in seen:
+                raise ValueError(f"each token belongs to one word: {token} is in two groups")
+            seen.add(token)
+    groups += [[token] for token in range(n) if token not in seen]
     membership = np.zeros((len(groups), n))
     for row, group in enumerate(groups):
         membership[row, group] = 1.0

@@ -20,7 +20,7 @@ from ..models.protocol import Encoded, altered
 _FEW = 128  # sets that are worth running in one go
 PASSES = 2  # to read the prediction, and to run the untouched input; the attention is a third
 _LEVEL = ("alpha", "n_samples")
-_GRAPH = (*_LEVEL, "nodes", "max_nodes")
+_GRAPH = (*_LEVEL, "words", "max_nodes")
 _SEARCH = ("heads", "max_size", "max_candidates", "max_calls")
 
 Sets = Sequence[Sequence[tuple[int, ...]]]  # per size 1, 2, …: sets of units
@@ -48,8 +48,8 @@ class Found:
 def with_seen(model, seen):
     """A recommender that encodes every history with the films that its user saw before it."""
 
-    def encode(input, target=None, units="words"):
-        return model.encode(input, target=target, units=units, seen=seen)
+    def encode(input, target=None, split_into="words"):
+        return model.encode(input, target, split_into, seen)
 
     return altered(model, encode=encode)
 
@@ -97,9 +97,9 @@ class Case:
     @cached_property
     def attention(self) -> np.ndarray:
         """Attention that the outcome pays to each unit, (heads of the model, units)."""
-        rows = np.asarray(self.model.attention(self.encoded, -1))[:, list(self.encoded.outcome_positions)]
+        rows = np.asarray(self.model.attention(self.encoded, -1))[:, list(self.encoded.outcome_tokens)]
         rows = rows.mean(axis=1)
-        return np.stack([rows[:, list(p)].sum(axis=1) for p in self.encoded.positions], axis=1)
+        return np.stack([rows[:, list(p)].sum(axis=1) for p in self.encoded.tokens], axis=1)
 
     @cached_property
     def gradients(self) -> np.ndarray:

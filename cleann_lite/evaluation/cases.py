@@ -4,7 +4,7 @@ A row is a function of a `Case` (one input, the model, the settings) that return
 (draws, which are averaged), or an ``Explanation``. Every row masks the same units (those of CLEANN's graphs),
 reads the same heads and has the same caps. Your own takes a few lines::
 
-    @method("longest-first")
+    @as_row("longest-first")
     def longest_first(case):
         return case.masked_in_order([len(unit) for unit in case.encoded.units])
 
@@ -116,13 +116,13 @@ def _control(case, kind, changes):
     return at_equal_sizes(case, kind, case.allowed(**changes))
 
 
-# --- plain rankings, and the true minimum ----------------------------------------------------------------
+# --- plain rankings, and the minimum ----------------------------------------------------------------
 
-METHODS: dict[str, Callable[[Case], Found | Sequence[Found] | Explanation]] = {}
+ROWS: dict[str, Callable[[Case], Found | Sequence[Found] | Explanation]] = {}
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]*")
 
 
-def method(name: str):
+def as_row(name: str):
     """Register a row under a name, as a decorator.
 
     Raises
@@ -131,57 +131,57 @@ def method(name: str):
         The name is not in lower case with hyphens.
     """
     if not _NAME.fullmatch(name):
-        raise ValueError(f"a method's name has lower-case letters, digits and hyphens: got {name!r}")
+        raise ValueError(f"a row's name has lower-case letters, digits and hyphens: got {name!r}")
 
     def register(function):
-        METHODS[name] = function
+        ROWS[name] = function
         return function
 
     return register
 
 
-@method("attention")
+@as_row("attention")
 def attention(case, heads=None):
     """Units by the outcome's attention (mean over the same heads), masked one more at a time."""
     heads = list(case.settings.heads if heads is None else heads)
     return case.masked_in_order(case.attention[heads].mean(axis=0), PASSES + 1)
 
 
-@method("gradient")
+@as_row("gradient")
 def gradient(case):
     """Units by gradient x input (Shrikumar et al. 2016)."""
     return case.masked_in_order(case.gradients, PASSES + 1)
 
 
-@method("integrated-gradients")
+@as_row("integrated-gradients")
 def integrated_gradients(case):
     """Units by integrated gradients (Sundararajan et al. 2017), 32 steps, each a pass."""
     return case.masked_in_order(integrated_gradient_scores(case.model, case.encoded), PASSES + _STEPS)
 
 
-@method("leave-one-out")
+@as_row("leave-one-out")
 def leave_one_out(case):
     """Units by the drop that masking each alone brings; these masked inputs count as calls."""
     return case.masked_in_order(case.effects, PASSES, [(u,) for u in case.alone])
 
 
-@method("random")
+@as_row("random")
 def random_order(case):
     """Units in a random order, drawn ``settings.draws`` times."""
     rng = case.rng("random order")
     return [case.masked_in_order(rng.random(len(case.encoded.units))) for _ in range(case.settings.draws)]
 
 
-@method("beam")
+@as_row("beam")
 def beam(case):
     """Add the unit that lowers the outcome most until the prediction changes; take out what can be spared."""
     found, ran = greedy(case.tries, case.units, case.room)
     return Found((found,) if found else (), PASSES + len(ran))
 
 
-@method("exhaustive")
+@as_row("exhaustive")
 def exhaustive(case):
-    """Every set of 1, 2, … units: the true minimum. Where the cap ends it, CLEANN's sets still all run."""
+    """Every set of 1, 2, … of them: the minimum. Where the cap ends it, CLEANN's sets still all run."""
     room, capped = case.room, False
 
     def sizes():
@@ -199,7 +199,7 @@ def exhaustive(case):
     return Found(found.sets, found.calls, "ended at its cap of model calls") if capped else found
 
 
-@method("cleann-equivalent-attention")
+@as_row("cleann-equivalent-attention")
 def cleann_equivalent_attention(case):
     """CLEANN on another attention with the same output of every head, where there is one (text models).
 
@@ -250,27 +250,27 @@ def chosen(names: Sequence[str | Callable], settings) -> dict[str, Callable]:
         for one in own:
             name, function = _row(one)
             if name in rows:
-                raise ValueError(f"each method is one row: {name!r} was named twice")
+                raise ValueError(f"each row is there once: {name!r} was named twice")
             rows[name] = function
     if not rows:
-        raise ValueError("at least one method is needed: got none")
+        raise ValueError("at least one row is needed: got none")
     return rows
 
 
 def _row(entry):
     if callable(entry):
-        named = [name for name, function in METHODS.items() if function is entry]
+        named = [name for name, function in ROWS.items() if function is entry]
         return (named or [_name_of(entry)])[0], entry
-    if entry in METHODS:
-        return entry, METHODS[entry]
+    if entry in ROWS:
+        return entry, ROWS[entry]
     if (changes := graph_row(entry)) is not None:
         return entry, partial(cleann, **changes)
     if control := control_row(entry):
         return entry, partial(_control, kind=control[0], changes=control[1])
     if found := re.fullmatch(r"attention-head-(\d+)", str(entry)):
         return entry, partial(attention, heads=(int(found[1]),))
-    known = ", ".join([*GRAPHS, *METHODS, *FAMILIES])
-    raise ValueError(f"a method must be one of {known}, or a function: got {entry!r}")
+    known = ", ".join([*GRAPHS, *ROWS, *FAMILIES])
+    raise ValueError(f"a row must be one of {known}, or a function: got {entry!r}")
 
 
 def _name_of(function):

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..attention.former import formerly
 from ..explaining.explanation import Explanation
 from ..explaining.settings import FoundBy, GraphSettings, Stopped
 from .case import Case, Found
@@ -41,7 +42,7 @@ class Settings:
         Names of the rows.
     heads
         Heads that CLEANN and the attention rows read; None (until the model is known) takes all.
-    alpha, n_samples, nodes, max_size, max_candidates, max_calls, max_nodes
+    alpha, n_samples, words, max_size, max_candidates, max_calls, max_nodes
         As in ``explain``; ``max_size`` and ``max_calls`` hold for every row: a larger set is a failure. With
         the defaults no cap but ``max_size`` ends the search in a sentence or a history of usual length.
     alphas
@@ -65,7 +66,7 @@ class Settings:
     alpha: float | None = None
     alphas: tuple[float, ...] = (0.001, 0.01, 0.1)
     n_samples: int | None = None
-    nodes: str = "content"
+    words: str = "content"
     max_size: int = 3
     max_candidates: int = 5000
     max_calls: int = 5000
@@ -91,6 +92,7 @@ class Settings:
         return self.max_size + 1 if self.failure_cost is None else self.failure_cost
 
 
+@formerly(nodes="words")
 def evaluate(
     task: str,
     n: int = 500,
@@ -108,7 +110,7 @@ def evaluate(
     progress: bool = False,
     **settings,
 ) -> Evaluation:
-    """Explain ``n`` inputs by every method, and measure what each found.
+    """Explain ``n`` inputs by every row, and measure what each found.
 
     Parameters
     ----------
@@ -165,7 +167,7 @@ def evaluate(
     graph = GraphSettings(alpha=settings.get("alpha")).of(loaded)
     settings["alpha"] = graph.alpha
     settings["heads"] = _heads(settings.get("heads"), loaded, items[0])
-    settings.setdefault("nodes", "all" if task == "recommend" else "content")
+    settings.setdefault("words", "all" if task == "recommend" else "content")
     named = str(data) if isinstance(data, str | Path) else "list"
     plan = Settings(task, n, loaded.name, Path(named).name, (), device=device, **settings)
     rows = chosen(methods, plan)

@@ -7,41 +7,43 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..attention.former import formerly
+
 # DeYoung et al. 2020 average over these shares of the most important tokens.
 SHARES = (0.01, 0.05, 0.1, 0.2, 0.5)
 
 
-def comprehensiveness(model, encoded, units: Sequence[int]) -> float:
+@formerly(units="positions")
+def comprehensiveness(model, encoded, positions: Sequence[int]) -> float:
     """Drop of the outcome's probability when a set of units is masked: p(y|x) − p(y|x without r).
 
     Parameters
     ----------
     model, encoded
         See :mod:`cleann_lite.models.protocol`.
-    units
-        Positions of the set r in ``encoded.units``.
+    positions
+        Of the set r in ``encoded.units``.
 
     Source: DeYoung et al. 2020, equation 1. High is good.
     """
-    whole, without = model.predict(encoded, [(), tuple(sorted(units))])[:, encoded.target]
+    whole, without = model.predict(encoded, [(), tuple(sorted(positions))])[:, encoded.target]
     return float(whole - without)
 
 
-def sufficiency(model, encoded, units: Sequence[int]) -> float:
+@formerly(units="positions")
+def sufficiency(model, encoded, positions: Sequence[int]) -> float:
     """Drop of the outcome's probability when everything else is masked: p(y|x) − p(y|r).
 
     Source: DeYoung et al. 2020, equation 2. Low is good. Arguments as `comprehensiveness`.
     """
-    whole, alone = model.predict(encoded, [(), others(encoded, units)])[:, encoded.target]
+    whole, alone = model.predict(encoded, [(), others(encoded, positions)])[:, encoded.target]
     return float(whole - alone)
 
 
-def others(encoded, units: Sequence[int]) -> tuple[int, ...]:
+def others(encoded, positions: Sequence[int]) -> tuple[int, ...]:
     """Positions of the maskable units outside a set; the outcome's own unit is never masked."""
-    chosen, outcome = set(units), set(encoded.outcome_positions)
-    return tuple(
-        u for u, p in enumerate(encoded.positions) if u not in chosen and not outcome & set(p)
-    )  # fmt: skip
+    chosen, outcome = set(positions), set(encoded.outcome_tokens)
+    return tuple(u for u, own in enumerate(encoded.tokens) if u not in chosen and not outcome & set(own))
 
 
 def averaged_faithfulness(model, encoded, scores, shares=SHARES) -> tuple[float, float]:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from .. import __version__
 from ..datasets.files import write_whole
+from ..explaining.settings import FORMER
 
 log = logging.getLogger("cleann_lite")
 KIND = "cleann_lite evaluation"
@@ -170,7 +171,7 @@ def _checked_settings(path, record):
     """The first line, if it is one of this version."""
     begun = record.get("format") if isinstance(record, dict) else None
     if begun == FORMAT:
-        return record
+        return {FORMER.get(name, name): value for name, value in record.items()}
     if str(begun).startswith(KIND):
         raise ValueError(
             f"{path} was written by another version of this package ({begun!r}; this one writes {FORMAT!r}): "

@@ -129,7 +129,7 @@ def _minimality(run):
     if not known.any() or not told:
         return ""
     return (
-        f"The true minimum is known for {known.sum()} of {len(known)} inputs (mean "
+        f"The minimum among the words in the graph is known for {known.sum()} of {len(known)} inputs (mean "
         f"{run.minimum[known].mean():.2f} units). Share of a row's sets that are as small: {'; '.join(told)}."
     )
 
@@ -154,7 +154,7 @@ def _percent(i):
 
 
 def intervals_plot(run):
-    """Success, size and calls of every method with intervals, as a matplotlib figure."""
+    """Success, size and calls of every row with intervals, as a matplotlib figure."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import LogLocator, NullFormatter
 
@@ -264,8 +264,8 @@ def page(run) -> str:
         "<p>Size, rank, comprehensiveness and sufficiency are over a row's own successes; the verdicts "
         f"compare the same inputs. Counted size takes a failure for {run.cost:g} units. Rank is that of the "
         "replacement in the original ranking (the prediction is 1). Minimal: share of sets as small as the "
-        "true minimum, where that is known. Best head: the one that did best on the other half of the "
-        "inputs.</p>",
+        "minimum among the words in the graph, where that is known. Best head: the one that did best on the "
+        "other half of the inputs.</p>",
         _figure(intervals_plot(run), "Each row with its interval: share explained, size, model calls."),
         _figure(calls_plot(run), "Share of inputs explained within a number of model calls."),
     ]

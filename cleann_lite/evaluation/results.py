@@ -107,7 +107,7 @@ class Evaluation:
     settings
         Of the experiment, with the sha256 of the weights and of the inputs.
     records
-        One per input, in order, with a row per method.
+        One per input, in order, with all rows.
     """
 
     def __init__(self, settings: dict, records: list[dict]):
@@ -137,13 +137,13 @@ class Evaluation:
         best = [k for k in ("cleann", "attention") if sum(n.startswith(f"{k}-head-") for n in names) > 1]
         return (*names, *(f"{k}-best-head" for k in best))
 
-    def rows(self, method: str) -> list[dict]:
-        """Measurements of one method, input by input."""
-        if method not in self.methods:
-            raise ValueError(f"the methods here are {', '.join(self.methods)}: got {method!r}")
-        if method.endswith("-best-head"):
-            return self._best_head(method.removesuffix("-best-head"))
-        return [record["rows"][method] for record in self.records]
+    def rows(self, row: str) -> list[dict]:
+        """Measurements of one row, input by input."""
+        if row not in self.methods:
+            raise ValueError(f"the rows here are {', '.join(self.methods)}: got {row!r}")
+        if row.endswith("-best-head"):
+            return self._best_head(row.removesuffix("-best-head"))
+        return [record["rows"][row] for record in self.records]
 
     def _best_head(self, kind):
         """Two halves by turns: the head is chosen where it is not judged."""
@@ -155,20 +155,20 @@ class Evaluation:
             best.append(heads[int(other.sum(axis=1).argmin())])
         return [record["rows"][best[i % 2]] for i, record in enumerate(self.records)]
 
-    def values(self, method: str, column: str) -> np.ndarray:
-        """(inputs,) float64 of one measurement; NaN where the method failed.
+    def values(self, row: str, column: str) -> np.ndarray:
+        """(inputs,) float64 of one measurement; NaN where the row failed.
 
         "success" is a share: of the draws that succeeded, for a row of several. "counted_size" is the size
         with a failure counted at its cost.
         """
         if column == "counted_size":
-            share = self.values(method, "success")
-            return share * np.nan_to_num(self.values(method, "size")) + (1 - share) * self.cost
-        return np.array([row.get(column, np.nan) for row in self.rows(method)], dtype=float)
+            share = self.values(row, "success")
+            return share * np.nan_to_num(self.values(row, "size")) + (1 - share) * self.cost
+        return np.array([one.get(column, np.nan) for one in self.rows(row)], dtype=float)
 
     @cached_property
     def minimum(self) -> np.ndarray:
-        """(inputs,) size of the smallest set of all; NaN where it was not proved (or not asked for)."""
+        """(inputs,) size of the smallest set of units that rows may mask; NaN where it is not proved."""
         if "exhaustive" not in self.methods:
             return np.full(len(self.records), np.nan)
         rows = self.rows("exhaustive")
@@ -176,7 +176,7 @@ class Evaluation:
 
     @cached_property
     def table(self) -> list[dict]:
-        """Tidy: a dict per input and method."""
+        """Tidy: a dict per input and row (its name as "method")."""
         rows = []
         for method in self.methods:
             for record, row, least in zip(self.records, self.rows(method), self.minimum, strict=True):
@@ -198,7 +198,7 @@ class Evaluation:
         return pd.DataFrame(self.table).replace("", None).convert_dtypes()
 
     def summary(self) -> list[dict]:
-        """One row per method, each measurement with its 95 % interval over inputs."""
+        """One dict per row, each measurement with its 95 % interval over inputs."""
         rows = []
         for method in self.methods:
             success, size = self.values(method, "success"), self.values(method, "size")

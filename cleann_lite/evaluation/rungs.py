@@ -181,8 +181,8 @@ class Climber:
         encoded = model.encode(item["content"], **({"seen": item["seen"]} if films else {}))
         attention, rng = model.attention(encoded), np.random.default_rng((0, item["input"]))
         tried = Tried.of(model, encoded, choose_nodes(encoded, attention, content=not films))
-        words = [list(encoded.positions[u]) for u in tried.nodes]
-        row = attention[:, list(encoded.outcome_positions)].mean(axis=1)
+        words = [list(encoded.tokens[u]) for u in tried.nodes]
+        row = attention[:, list(encoded.outcome_tokens)].mean(axis=1)
         paid = np.array([[r[w].sum() for w in words] for r in row])
         in_head, everywhere = self._effects(model, encoded, words, len(attention))
         mixing, k, lines = encoded.mixing(), len(tried.nodes), []
@@ -203,7 +203,7 @@ class Climber:
     @staticmethod
     def _effects(model, encoded, words, heads):
         """Effect of each knock-out: (heads, words) in one head of the last layer, (words,) everywhere."""
-        n, outcome = model.attention(encoded).shape[-1], list(encoded.outcome_positions)
+        n, outcome = model.attention(encoded).shape[-1], list(encoded.outcome_tokens)
         depth = len(encoded.mixing())
         one_head = np.zeros((heads * len(words), heads, n, n), dtype=bool)
         every = np.zeros((len(words), 1, n, n), dtype=bool)

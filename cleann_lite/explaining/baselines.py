@@ -1,8 +1,8 @@
 """Other ways to pick the words to mask, with the same result and the same budget as the causal search.
 
-Each method ranks the units once and then masks the first one, the first two, … until the prediction changes
+Each ranks the units once and then masks the first one, the first two, … until the prediction changes
 (attention order, gradients, leave-one-out, random order), or tries every set by size (exhaustive). Your own
-method is a function ``(model, encoded) -> scores``, one score per unit.
+is a function ``(model, encoded) -> scores``, one score per unit.
 """
 
 import time
@@ -11,6 +11,7 @@ from itertools import combinations
 
 import numpy as np
 
+from ..attention.former import formerly
 from ..models.protocol import HasGradients
 from .explanation import Explanation
 from .head_graphs import maskable
@@ -22,8 +23,8 @@ from .settings import FoundBy, Stopped, check_count, name_of
 def attention_scores(model, encoded, layer=-1):
     """Attention that the outcome pays to each unit, mean over heads, (units,)."""
     attention = np.asarray(model.attention(encoded, layer)).mean(axis=0)
-    row = attention[list(encoded.outcome_positions)].mean(axis=0)
-    return np.array([row[list(p)].sum() for p in encoded.positions])
+    row = attention[list(encoded.outcome_tokens)].mean(axis=0)
+    return np.array([row[list(p)].sum() for p in encoded.tokens])
 
 
 def gradient_scores(model, encoded):
@@ -36,10 +37,10 @@ def integrated_gradient_scores(model, encoded):
     return _attributions(model, encoded, "integrated-gradients")
 
 
-def _attributions(model, encoded, method):
+def _attributions(model, encoded, kind):
     if not isinstance(model, HasGradients):
-        raise ValueError(f"{method} needs gradients, and {model.name} has no attributions(encoded, method)")
-    return model.attributions(encoded, method)
+        raise ValueError(f"{kind} needs gradients, and {model.name} has no attributions(encoded, kind)")
+    return model.attributions(encoded, kind)
 
 
 def random_scores(model, encoded, seed=0):
@@ -53,16 +54,17 @@ _RANKINGS = {
     "integrated-gradients": integrated_gradient_scores,
     "random": random_scores,
 }
-METHODS = (*_RANKINGS, "leave-one-out", "exhaustive")
+BASELINES = (*_RANKINGS, "leave-one-out", "exhaustive")
 
 
+@formerly(units="split_into")
 def explain_by(
     model,
     input,
     by: str | Callable = "attention",
     *,
     target=None,
-    units: str = "words",
+    split_into: str = "words",
     max_size: int | None = None,
     max_calls: int = 1000,
     seed: int = 0,
@@ -71,11 +73,11 @@ def explain_by(
 
     Parameters
     ----------
-    model, input, target, units
+    model, input, target, split_into
         As for ``explain``.
     by : str or callable
-        "attention", "gradient-x-input", "integrated-gradients", "leave-one-out", "random", "exhaustive" (the
-        true minimum, by size), or a function (model, encoded) -> (units,) scores, highest masked first.
+        "attention", "gradient-x-input", "integrated-gradients", "leave-one-out", "random", "exhaustive"
+        (every set, by size), or a function (model, encoded) -> (units,) scores, highest masked first.
     max_size : int, optional
         Largest set that is tried; None: all units for rankings, 4 for "exhaustive".
     max_calls : int
@@ -94,12 +96,12 @@ def explain_by(
         An unknown name, or scores that are not one finite number per unit.
     """
     start = time.perf_counter()
-    if isinstance(by, str) and by not in METHODS:
-        raise ValueError(f"by must be one of {', '.join(METHODS)}, or a function: got {by!r}")
+    if isinstance(by, str) and by not in BASELINES:
+        raise ValueError(f"by must be one of {', '.join(BASELINES)}, or a function: got {by!r}")
     check_count("max_calls", max_calls)
     if max_size is not None:
         check_count("max_size", max_size)
-    encoded = model.encode(input, target=target, units=units)
+    encoded = model.encode(input, target, split_into)
     tries = Interventions(model, encoded, max_calls)
     usable = maskable(encoded)
     largest = min(max_size or (4 if by == "exhaustive" else len(usable)), len(usable))
@@ -135,7 +137,7 @@ def explain_by(
         certified=True if proved else None,
         sets=tuple(tries.found(s, **origin) for s in sets),
         units=encoded.units,
-        nodes=(),
+        in_graph=(),
         pags={},
         distances={},
         model_calls=tries.calls + tries.passes,
@@ -145,7 +147,7 @@ def explain_by(
         notes=tuple(notes),
         settings={
             "by": by if isinstance(by, str) else name_of(by),
-            **{"units": units, "max_size": max_size, "max_calls": max_calls, "seed": seed},
+            **{"split_into": split_into, "max_size": max_size, "max_calls": max_calls, "seed": seed},
         },
         groups=encoded.groups,
     )

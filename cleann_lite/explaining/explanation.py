@@ -78,10 +78,10 @@ class Explanation:
         Why the search ended.
     units
         Labels of all units of the input, in reading order.
-    nodes
+    in_graph
         Positions of the units in the graphs, in the order of the graphs' nodes.
     pags
-        Head -> PAG over ``nodes`` and, last, the outcome.
+        Head -> PAG over ``in_graph`` and, last, the outcome.
     distances
         Head -> {position: distance from the outcome in the PDS-tree}.
     model_calls, seconds
@@ -108,7 +108,7 @@ class Explanation:
     certified: bool | None
     sets: tuple[ExplanationSet, ...]
     units: tuple[str, ...]
-    nodes: tuple[int, ...]
+    in_graph: tuple[int, ...]
     pags: dict[int, PAG] = field(repr=False)
     distances: dict[int, dict[int, int]] = field(repr=False)
     model_calls: int
@@ -121,6 +121,11 @@ class Explanation:
     settings: dict = field(default_factory=dict, repr=False)
     groups: tuple[int, ...] | None = None
     again: partial | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def nodes(self) -> tuple[int, ...]:
+        """Former name of `in_graph`."""
+        return self.in_graph
 
     def describe(self) -> str:
         """The explanation in plain words, naming what is explained: the model's prediction."""

@@ -25,14 +25,14 @@ def learn_graphs(model: Model, encoded: Encoded, settings: GraphSettings | None 
     model, encoded
         See :mod:`cleann_lite.models.protocol`.
     settings
-        How; or its fields by name: alpha=0.1, heads=0, nodes="all", …
+        How; or its fields by name: alpha=0.1, heads=0, words="all", …
 
     Returns
     -------
     pags : dict of int to PAG
         Their last node is the outcome.
-    nodes : tuple of int
-        The unit of each other node.
+    in_graph : tuple of int
+        The unit of each other node, by position.
     notes : tuple of str
 
     Raises
@@ -43,7 +43,7 @@ def learn_graphs(model: Model, encoded: Encoded, settings: GraphSettings | None 
     Examples
     --------
     >>> model = cl.load_model("pocket-sentiment")  # doctest: +SKIP
-    >>> pags, nodes, notes = cl.learn_graphs(model, model.encode("A dull film."))  # doctest: +SKIP
+    >>> pags, in_graph, notes = cl.learn_graphs(model, model.encode("A dull film."))  # doctest: +SKIP
     """
     settings = settings or GraphSettings(**fields)
     return graphs_of(settings.read(model, encoded), model, encoded, settings)
@@ -59,10 +59,10 @@ def graphs_of(
     """As ``learn_graphs``, from attention that was read, (heads, tokens, tokens); ``tell`` before each."""
     settings = settings.of(model)
     heads = _read_heads(settings.heads, len(attention))
-    nodes, notes = _choose_nodes(encoded, settings, attention[list(heads)])
+    chosen, notes = _in_graph(encoded, settings, attention[list(heads)])
     groups, index = _group_tokens(encoded, attention.shape[1])
-    outcome, units = index["outcome"], [index[u] for u in nodes]
-    labels = [encoded.units[u] for u in nodes] + [encoded.outcome]
+    outcome, units = index["outcome"], [index[u] for u in chosen]
+    labels = [encoded.units[u] for u in chosen] + [encoded.outcome]
     pags = {}
     for head in heads:
         tell()
@@ -81,7 +81,7 @@ def graphs_of(
             tiers=[units, [outcome]] if units and settings.outcome_last and not ordered else None,
             max_tests=settings.max_tests,
         )
-    return pags, nodes, (*notes, *_notes_of(pags))
+    return pags, chosen, (*notes, *_notes_of(pags))
 
 
 def _notes_of(pags):
@@ -115,10 +115,10 @@ def _read_heads(heads, count):
 
 def _group_tokens(encoded, n_tokens):
     """Tokens grouped into units, the outcome and the rest (special tokens), in the order of the text."""
-    owner = {"outcome": encoded.outcome_positions}
-    outcome = set(encoded.outcome_positions)
-    owner |= {u: p for u, p in enumerate(encoded.positions) if not outcome & set(p)}
-    taken = {p for positions in owner.values() for p in positions}
+    owner = {"outcome": encoded.outcome_tokens}
+    outcome = set(encoded.outcome_tokens)
+    owner |= {u: p for u, p in enumerate(encoded.tokens) if not outcome & set(p)}
+    taken = {token for own in owner.values() for token in own}
     owner |= {("rest", t): (t,) for t in range(n_tokens) if t not in taken}
     ordered = sorted(owner, key=lambda name: owner[name][0])
     return [list(owner[name]) for name in ordered], {name: i for i, name in enumerate(ordered)}
@@ -126,60 +126,60 @@ def _group_tokens(encoded, n_tokens):
 
 def maskable(encoded: Encoded) -> list[int]:
     """The units that may be masked: all but the outcome's own."""
-    outcome = set(encoded.outcome_positions)
-    return [u for u, p in enumerate(encoded.positions) if not outcome & set(p)]
+    outcome = set(encoded.outcome_tokens)
+    return [u for u, p in enumerate(encoded.tokens) if not outcome & set(p)]
 
 
-def _choose_nodes(encoded, settings, attention):
+def _in_graph(encoded, settings, attention):
     """Units of the graph, and the notes to tell."""
     eligible = range(len(encoded.units)) if encoded.eligible is None else encoded.eligible
-    eligible = [u for u in eligible if not set(encoded.positions[u]) & set(encoded.outcome_positions)]
-    rule, notes = settings.nodes, []
+    eligible = [u for u in eligible if not set(encoded.tokens[u]) & set(encoded.outcome_tokens)]
+    rule, notes = settings.words, []
     if callable(rule):
-        nodes = [u for u in eligible if rule(encoded.units[u])]
+        chosen = [u for u in eligible if rule(encoded.units[u])]
     elif isinstance(rule, Iterable) and not isinstance(rule, str):
-        nodes = _named_units(encoded.units, eligible, rule)
+        chosen = _named_units(encoded.units, eligible, rule)
     elif rule == "all":
-        nodes = eligible
+        chosen = eligible
     elif rule == "content":
-        nodes = [u for u in eligible if is_content_word(encoded.units[u])]
-        if eligible and not nodes:
-            nodes = eligible
+        chosen = [u for u in eligible if is_content_word(encoded.units[u])]
+        if eligible and not chosen:
+            chosen = eligible
             notes.append("no content word here: all words are in the graph")
     else:
-        raise ValueError(f"nodes must be 'content', 'all', a function or a list of units: got {rule!r}")
-    if len(nodes) > settings.max_nodes:
-        received = attention[:, list(encoded.outcome_positions)].mean(axis=(0, 1))
-        weight = {u: received[list(encoded.positions[u])].sum() for u in nodes}
-        kept = sorted(nodes, key=lambda u: (-weight[u], u))[: settings.max_nodes]
+        raise ValueError(f"words must be 'content', 'all', a function or a list of units: got {rule!r}")
+    if len(chosen) > settings.max_nodes:
+        received = attention[:, list(encoded.outcome_tokens)].mean(axis=(0, 1))
+        weight = {u: received[list(encoded.tokens[u])].sum() for u in chosen}
+        kept = sorted(chosen, key=lambda u: (-weight[u], u))[: settings.max_nodes]
         notes.append(
-            f"{len(nodes)} units are too many for a graph: it holds the {settings.max_nodes} that the "
+            f"{len(chosen)} units are too many for a graph: it holds the {settings.max_nodes} that the "
             f"outcome attends to most (mean over heads); the others stay in the text and are latent"
         )
-        nodes = sorted(kept)
-    return tuple(nodes), tuple(notes)
+        chosen = sorted(kept)
+    return tuple(chosen), tuple(notes)
 
 
 def _named_units(units, eligible, names):
-    nodes = []
+    chosen = []
     for name in names:
         if isinstance(name, Integral):
             matches = [u for u in eligible if u == name]
         else:
             matches = [u for u in eligible if units[u].lower() == str(name).lower()]
         if not matches:
-            raise ValueError(f"nodes must name units of the input: {name!r} is not one (or is the outcome)")
-        nodes += matches
-    return sorted(set(nodes))
+            raise ValueError(f"words must name units of the input: {name!r} is not one (or is the outcome)")
+        chosen += matches
+    return sorted(set(chosen))
 
 
-def tree_distances(pag: PAG, nodes: Sequence[int]) -> dict[int, int]:
+def tree_distances(pag: PAG, in_graph: Sequence[int]) -> dict[int, int]:
     """Distance of each unit from the outcome (the last node) in the PDS-tree, where there is one (step 3)."""
     root = len(pag.marks) - 1
-    return {nodes[i]: d for i, d in pds_distances(pag.marks, root).items() if i != root and d > 0}
+    return {in_graph[i]: d for i, d in pds_distances(pag.marks, root).items() if i != root and d > 0}
 
 
-def candidates(pags: dict[int, PAG], nodes: Sequence[int], size: int, limit: int, effects=None):
+def candidates(pags: dict[int, PAG], in_graph: Sequence[int], size: int, limit: int, effects=None):
     """Legal sets of ``size`` units over all heads, by summed distance (step 4).
 
     The papers leave ties open, and a graph can have thousands. Here they go to the units with the largest
@@ -194,13 +194,13 @@ def candidates(pags: dict[int, PAG], nodes: Sequence[int], size: int, limit: int
     """
     found, cut, effects = {}, False, effects or {}
     # pds_sets breaks ties by node number: number the strongest unit first.
-    numbered = sorted(range(len(nodes)), key=lambda i: -effects.get(nodes[i], 0.0))
-    place = np.array([*numbered, len(nodes)])
+    numbered = sorted(range(len(in_graph)), key=lambda i: -effects.get(in_graph[i], 0.0))
+    place = np.array([*numbered, len(in_graph)])
     for head, pag in pags.items():
-        sets = list(islice(pds_sets(pag.marks[np.ix_(place, place)], len(nodes), size), limit + 1))
+        sets = list(islice(pds_sets(pag.marks[np.ix_(place, place)], len(in_graph), size), limit + 1))
         cut |= len(sets) > limit
         for members, distance in sets[:limit]:
-            units = tuple(sorted(nodes[place[i]] for i in members))
+            units = tuple(sorted(in_graph[place[i]] for i in members))
             found.setdefault(units, []).append((int(distance), head))
     ranked = {units: (min(by)[0], [h for _, h in sorted(by)]) for units, by in found.items()}
     strength = {units: -sum(effects.get(u, 0.0) for u in units) for units in ranked}
@@ -214,21 +214,21 @@ class HeadGraphs:
     Attributes
     ----------
     pags
-        Head -> PAG over ``nodes`` and, last, the outcome.
-    nodes
+        Head -> PAG over ``in_graph`` and, last, the outcome.
+    in_graph
         The unit of each node but the last.
     notes
         What the reader must know of how they were learned.
     """
 
     pags: dict[int, PAG] = field(default_factory=dict)
-    nodes: tuple[int, ...] = ()
+    in_graph: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
 
     @cached_property
     def distances(self) -> dict[int, dict[int, int]]:
         """Head -> {unit: distance from the outcome in the PDS-tree}."""
-        return {head: tree_distances(pag, self.nodes) for head, pag in self.pags.items()}
+        return {head: tree_distances(pag, self.in_graph) for head, pag in self.pags.items()}
 
     @property
     def reach(self) -> int:
@@ -241,12 +241,12 @@ class HeadGraphs:
 
     def place(self, units: Iterable[int]) -> dict:
         """Heads that allow a set, the nearest first, and its distance there, as fields of ExplanationSet."""
-        units, number = tuple(units), {unit: i for i, unit in enumerate(self.nodes)}
+        units, number = tuple(units), {unit: i for i, unit in enumerate(self.in_graph)}
         by = []
         if all(unit in number for unit in units):
             bits = sum(1 << number[unit] for unit in units)
             for head, graph in self._graphs.items():
-                if graph.legal(len(self.nodes), bits):
+                if graph.legal(len(self.in_graph), bits):
                     by.append((sum(self.distances[head][unit] for unit in units), head))
         by.sort()
         return {

@@ -41,7 +41,7 @@ class Asked:
     def __init__(self, explain, model, report=None, **settings):
         self.report = report or (lambda done, cap: True)
         self.explain, self.model, self.settings = explain, model, settings
-        self.units = settings.get("units", "words")
+        self.split_into = settings.get("split_into", "words")
         self.heads_searched = settings.pop("heads", "all")
         self.encoded = lru_cache(maxsize=64)(self._encoded)
         self._found = {}
@@ -52,7 +52,7 @@ class Asked:
         self.all_heads = lru_cache(maxsize=8)(self._all_heads)
 
     def _encoded(self, input, target):
-        return self.model.encode(_plain_input(input), target=target, units=self.units)
+        return self.model.encode(_plain_input(input), target, self.split_into)
 
     def explanation(self, input, target, head, alpha, prove):
         """The explanation in these settings; one that was stopped is only kept while it is shown."""
@@ -90,7 +90,7 @@ class Asked:
         encoded = self.encoded(input, target)
         k = len(encoded.units)
         heads = self.model.attention(encoded)
-        return np.array([words_attention(head, encoded.positions)[:k, :k] for head in heads])
+        return np.array([words_attention(head, encoded.tokens)[:k, :k] for head in heads])
 
     def _all_heads(self, input, target, alpha, prove, arranged, chosen):
         found = self.explanation(input, target, BEST, alpha, prove)
@@ -125,7 +125,7 @@ def set_letters(explanation):
 def node_names(explanation):
     """Names of the graph's nodes, equal words with the subscripts that they have in the whole input."""
     names, last = distinct(explanation.units), list(explanation.pags.values())[-1]
-    return tuple([names[p] for p in explanation.nodes] + [last.label(last.nodes[-1])])
+    return tuple([names[p] for p in explanation.in_graph] + [last.label(last.nodes[-1])])
 
 
 def chips_panel(explanation, mask, title, fixed=(), attention=None):
@@ -204,7 +204,7 @@ def sets_panel(explanation, noun):
 
 
 def proof_text(explanation, noun):
-    """Whether the sets are proved to be minimal."""
+    """Whether the sets are proved to be smallest."""
     if not explanation.sets:
         return ""
     if len(explanation.sets[0].units) == 1:
@@ -253,7 +253,7 @@ def explanation_view(asked, state, noun, controls, title):
 
     head = explanation.best_head
     pag = replace(explanation.pags[head], labels=node_names(explanation))
-    node = dict(zip(explanation.nodes, pag.nodes, strict=False))
+    node = dict(zip(explanation.in_graph, pag.nodes, strict=False))
     letters = {chr(65 + number): one for number, one in enumerate(explanation.sets[:26])}
     shown = {letter: one for letter, one in letters.items() if head in one.heads}
     chosen = parse_key(state["selected"])
@@ -267,7 +267,7 @@ def explanation_view(asked, state, noun, controls, title):
         positions=moved(asked.positions(input, target, *state["arranged"]), pag.nodes, state["placed"]),
         title=f"Causal graph of head {head} around “{explanation.target}”",
     )
-    fixed = {u for u, p in enumerate(encoded.positions) if set(p) & set(encoded.outcome_positions)}
+    fixed = {u for u, p in enumerate(encoded.tokens) if set(p) & set(encoded.outcome_tokens)}
     if encoded.predicted(outputs) == encoded.target:
         score = score_text(explanation, mask, flipped, replacement, noun)
     else:

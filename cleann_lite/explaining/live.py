@@ -57,7 +57,7 @@ def states(explanation) -> dict:
     for level in [alpha, *(other for other in levels if other != alpha)]:
         view = explanation_view(asked, {**state, "alpha": level}, noun, controls, title)
         message, one = view.message("explanation", 0), found[level]
-        message |= {"nodes": list(one.nodes), "best": _best(one)}
+        message |= {"nodes": list(one.in_graph), "best": _best(one)}
         views[levels.index(level),] = {**message, "sets": [list(s.positions) for s in one.sets]}
     masks, whole = _masks(asked, input, target, [one for level in levels for one in found[level].sets])
     answers, names = _answers(asked, input, target, masks)
@@ -92,8 +92,8 @@ def _best(explanation):
 def _masks(asked, input, target, sets):
     """The masks to store, each once: none, singles, sets, then pairs, those of the strongest units first."""
     encoded = asked.encoded(input, target)
-    outcome = set(encoded.outcome_positions)
-    free = [u for u, places in enumerate(encoded.positions) if not set(places) & outcome]
+    outcome = set(encoded.outcome_tokens)
+    free = [u for u, places in enumerate(encoded.tokens) if not set(places) & outcome]
     singles = [(u,) for u in free]
     left = dict(zip(free, asked.predict(input, target, singles)[:, encoded.target], strict=True))
     strongest = sorted(free, key=left.get)

@@ -10,7 +10,8 @@ from .settings import FoundBy
 
 
 def _nouns(explanation):
-    units = "films" if explanation.task == "recommendation" else explanation.settings.get("units", "words")
+    films = explanation.task == "recommendation"
+    units = "films" if films else explanation.settings.get("split_into", "words")
     return units.removesuffix("s"), units
 
 
@@ -63,7 +64,7 @@ def graph_svg(explanation, head=None) -> str:
 
 def _drawing(explanation, head):
     pag = explanation.pag_of(head)
-    place = {unit: i for i, unit in enumerate(explanation.nodes)}
+    place = {unit: i for i, unit in enumerate(explanation.in_graph)}
     found = [s for s in explanation.sets if head in s.heads] or list(explanation.sets)
     marked = [place[u] for u in found[0].positions if u in place] if found else []
     sets = [[pag.nodes[i] for i in marked]] if marked else []

@@ -6,18 +6,19 @@ from dataclasses import asdict
 from numbers import Integral, Real
 
 from ..causal.graphs import PAG
-from .settings import FoundBy, Stopped
+from .settings import FORMER, FoundBy, Stopped
 
 FORMAT = "cleann_lite explanation 2"
 
 
 def to_json(explanation, indent=None) -> str:
     """JSON text of an explanation."""
-    sets = ("sets", "proposed", "smaller")
+    sets, others = ("sets", "proposed", "smaller"), ("in_graph", "pags", "distances", "again")
     names = "titles" if explanation.task == "recommendation" else "words"
     record = {
         "format": FORMAT,
-        **{k: v for k, v in vars(explanation).items() if k not in (*sets, "pags", "distances", "again")},
+        **{k: v for k, v in vars(explanation).items() if k not in (*sets, *others)},
+        "nodes": explanation.in_graph,
         **{kind: [{names: s.units, **asdict(s)} for s in vars(explanation)[kind]] for kind in sets},
         "pags": {str(h): json.loads(pag.to_json()) for h, pag in explanation.pags.items()},
         "distances": {str(h): {str(u): d for u, d in by.items()} for h, by in explanation.distances.items()},
@@ -167,7 +168,9 @@ _EXPLANATION = {
 def _checked(record):
     """Each field by itself, then that they fit each other."""
     fields = _object(_EXPLANATION, "", {"groups": None} | record)  # older files hold none
-    units, nodes = fields["units"], fields["nodes"]
+    units, nodes = fields["units"], fields.pop("nodes")
+    fields["in_graph"] = nodes
+    fields["settings"] = {FORMER.get(k, k): v for k, v in fields["settings"].items()}
     distinct = len(set(nodes)) == len(nodes)
     _need(
         distinct and all(u < len(units) for u in nodes), "nodes", f"different and below {len(units)}", nodes

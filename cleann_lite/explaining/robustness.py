@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..attention.former import formerly
 from ..attention.identifiability import attention_distance, equivalent_attention
 from ..attention.sem import attention_correlation
 from ..causal.discovery import learn_pag
@@ -288,8 +289,8 @@ def explanation_robustness(
         If reach is not in (0, 1], corners do not fit, or `explain` refuses the input.
     """
     settings = {"certify": False, "search": "cleann"} | settings
-    chosen = {name: settings[name] for name in ("target", "units") if name in settings}
-    attention = model.attention(model.encode(input, **chosen), settings.get("layer", -1))
+    encoded = model.encode(input, settings.get("target"), settings.get("split_into", "words"))
+    attention = model.attention(encoded, settings.get("layer", -1))
     if corners.shape[1:] != attention.shape:
         raise ValueError(f"corners must be (samples, *{attention.shape}): got shape {corners.shape}")
     others = attention + _checked_reach(reach) * (corners - attention)
@@ -338,7 +339,8 @@ def layer_corners(attention, values, samples: int = 10, seed: int = 0) -> np.nda
     return np.stack([c if len(c) else fixed[h] for h, c in enumerate(found)], axis=1)
 
 
-def shuffled_attention(attention, positions, samples: int = 10, seed: int = 0) -> np.ndarray:
+@formerly(positions="tokens")
+def shuffled_attention(attention, tokens, samples: int = 10, seed: int = 0) -> np.ndarray:
     """The same weights, dealt to other tokens: what `explanation_robustness` finds with them is chance.
 
     All heads are shuffled alike, so their graphs keep their shapes and lose their words.
@@ -346,8 +348,8 @@ def shuffled_attention(attention, positions, samples: int = 10, seed: int = 0) -
     Parameters
     ----------
     attention : array (heads, n, n)
-    positions : sequence of int
-        Tokens that change places; the others, the outcome above all, stay.
+    tokens : sequence of int
+        Those that change places; the others, the outcome above all, stay.
     samples, seed
 
     Returns
@@ -355,14 +357,14 @@ def shuffled_attention(attention, positions, samples: int = 10, seed: int = 0) -
     array (samples, heads, n, n)
 
     >>> attention = np.random.default_rng(0).dirichlet(np.ones(5), size=(2, 5))
-    >>> shuffled = shuffled_attention(attention, positions=[1, 2, 3], samples=4)
+    >>> shuffled = shuffled_attention(attention, tokens=[1, 2, 3], samples=4)
     >>> shuffled.shape, bool((shuffled[:, :, 0, [0, 4]] == attention[:, 0, [0, 4]]).all())
     ((4, 2, 5, 5), True)
     """
     attention, rng = np.asarray(attention, dtype=np.float64), np.random.default_rng(seed)
-    positions = np.asarray(positions, dtype=int)
+    tokens = np.asarray(tokens, dtype=int)
     orders = np.tile(np.arange(attention.shape[-1]), (samples, 1))
     for order in orders:
-        order[positions] = rng.permutation(positions)
+        order[tokens] = rng.permutation(tokens)
     shuffled = [attention[:, order][:, :, order] for order in orders]
     return np.array(shuffled).reshape(samples, *attention.shape)

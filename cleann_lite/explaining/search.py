@@ -28,12 +28,13 @@ from os import PathLike
 
 import numpy as np
 
+from ..attention.former import formerly
 from ..models.protocol import Model
 from .certificate import certify
 from .explanation import Explanation
 from .head_graphs import HeadGraphs, graphs_of, maskable
 from .interventions import Interventions, Stop
-from .settings import LONG, FoundBy, GraphSettings, SearchSettings, Stopped, split
+from .settings import FORMER, LONG, FoundBy, GraphSettings, SearchSettings, Stopped, split
 from .stages import (
     Units,
     all_sets,
@@ -47,12 +48,13 @@ CLEANN_SIZE = 5  # the largest legal set that "cleann" tries
 QUICK_SIZE, QUICK_LONG = 2, 16  # what "full" asks the graph for: the size; of long texts, single units
 
 
+@formerly(**FORMER)
 def explain(
     model: Model,
     input,
     *,
     target=None,
-    units: str = "words",
+    split_into: str = "words",
     progress: bool | Callable[[int, int], object] = False,
     memory: dict | None = None,
     **settings,
@@ -68,15 +70,15 @@ def explain(
     target
         The outcome to explain: a class, the word (or its index) whose choice is explained, a film. None
         takes the model's prediction.
-    units : "words", "pieces" or "sentences"
-        What is masked as one.
+    split_into : "words", "pieces" or "sentences"
+        The units of the input: what is masked as one.
     progress : bool or callable
         True shows a bar. A function is called with (inputs run, cap) as the search goes on; False from it
         ends the search, which keeps what it found, as after Ctrl-C.
     memory : dict, optional
         What calls for the same input and outcome share, so that no mask runs twice (see `Interventions`).
     **settings
-        Fields of :class:`GraphSettings` (alpha, n_samples, heads, nodes, method, outcome_last, …) and of
+        Fields of :class:`GraphSettings` (alpha, n_samples, heads, words, method, outcome_last, …) and of
         :class:`cleann_lite.explaining.settings.SearchSettings` (search="full" or "cleann", max_size,
         max_calls, certify, …).
 
@@ -102,17 +104,17 @@ def explain(
     if isinstance(model, str | PathLike):
         raise ValueError(f"explain takes a model, not its name: load_model({str(model)!r}) gives one")
     graph_settings, search_settings = split(settings)
-    encoded = model.encode(input, target=target, units=units)
+    encoded = model.encode(input, target, split_into)
     with reported(progress) as report:
         tries = Interventions(model, encoded, search_settings.max_calls, memory=memory, report=report)
-        search = Search(tries, graph_settings.of(model), search_settings)
+        search = Recipe(tries, graph_settings.of(model), search_settings)
         try:
             tries.tell()
             _recipe(search)
         except (KeyboardInterrupt, Stop):
             search.interrupt()
-    again = partial(explain, model, input, target=target, units=units, **settings)
-    return search.result(input, units, time.perf_counter() - start, again)
+    again = partial(explain, model, input, target=target, split_into=split_into, **settings)
+    return search.result(input, split_into, time.perf_counter() - start, again)
 
 
 def _recipe(search):
@@ -142,7 +144,7 @@ def _go_on(search):
 
 
 @dataclass
-class Search:
+class Recipe:
     """The state of one search; :meth:`result` turns it into an Explanation."""
 
     tries: Interventions
@@ -192,7 +194,7 @@ class Search:
             self.stopped = Stopped.NO_OUTCOME
         elif tries.prediction != tries.encoded.target:
             self.stopped = Stopped.OTHER_PREDICTION
-        elif not self.graphs.nodes:
+        elif not self.graphs.in_graph:
             self.stopped = Stopped.NO_UNITS
         elif not self.graphs.reach:
             self.stopped = Stopped.NOT_LINKED
@@ -213,8 +215,8 @@ class Search:
 
     def by_attention(self):
         """All units by the attention that the outcome pays to them, mean over heads."""
-        row = self.attention.mean(axis=0)[list(self.tries.encoded.outcome_positions)].mean(axis=0)
-        paid = {unit: row[list(self.tries.encoded.positions[unit])].sum() for unit in self.units}
+        row = self.attention.mean(axis=0)[list(self.tries.encoded.outcome_tokens)].mean(axis=0)
+        paid = {unit: row[list(self.tries.encoded.tokens[unit])].sum() for unit in self.units}
         return sorted(self.units, key=lambda unit: -paid[unit])
 
     def certify(self):
@@ -246,7 +248,7 @@ class Search:
             self.add(FoundBy.GRAPH, [units for units in flips if len(units) == len(flips[0])])
         self.notes.append("the search was interrupted: this is what it had found so far")
 
-    def result(self, input, units, seconds, again) -> Explanation:
+    def result(self, input, split_into, seconds, again) -> Explanation:
         """The record of this search."""
         tries, stopped = self.tries, self.stopped
         if self.origin:
@@ -277,7 +279,7 @@ class Search:
             proposed=tuple(self._found(u) for u in proposed),
             smaller=tuple(self._found(u) for u in self.smaller),
             units=tries.encoded.units,
-            nodes=self.graphs.nodes,
+            in_graph=self.graphs.in_graph,
             pags=self.graphs.pags,
             distances=self.graphs.distances,
             model_calls=tries.calls + tries.passes,
@@ -289,7 +291,7 @@ class Search:
                 **self.graph_settings.describe(),
                 "heads": list(self.graphs.pags),
                 **self.settings.describe(),
-                "units": units,
+                "split_into": split_into,
             },
             groups=tries.encoded.groups,
             again=again,

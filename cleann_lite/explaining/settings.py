@@ -12,6 +12,7 @@ from types import FunctionType
 
 import numpy as np
 
+from ..attention.former import formerly
 from ..attention.residual import check_residual, read_attention
 from ..attention.sem import attention_correlation
 from ..causal.independence import PartialCorrelation
@@ -70,8 +71,8 @@ class GraphSettings:
         Whose attention is read; -1 is the deepest.
     heads : "all", int or sequence of int
         Each head has its own graph.
-    nodes : "content", "all", callable or list
-        Units of the graph: words that are not function words (default), all, those for which a
+    words : "content", "all", callable or list
+        Units that are nodes of the graph: words that are not function words (default), all, those for which a
         function of the label is true, or those named. The others stay in the input and become latent.
     max_nodes, max_tests : int
         Caps on the units in a graph and on the candidate sets of one size that a graph is learned with.
@@ -101,7 +102,7 @@ class GraphSettings:
     outcome_last: bool = True
     layer: int = -1
     heads: str | int | Sequence[int] = "all"
-    nodes: str | Callable | Sequence = "content"
+    words: str | Callable | Sequence = "content"
     max_nodes: int = 64
     max_tests: int = 200_000
     reading: Callable | None = None
@@ -111,8 +112,8 @@ class GraphSettings:
     learner: Callable | None = None
 
     def __post_init__(self):
-        if isinstance(self.nodes, Iterator):
-            object.__setattr__(self, "nodes", list(self.nodes))  # it is read more than once
+        if isinstance(self.words, Iterator):
+            object.__setattr__(self, "words", list(self.words))  # it is read more than once
         check_count("max_nodes", self.max_nodes)
         check_count("max_tests", self.max_tests)
         check_residual(self.residual)
@@ -176,6 +177,9 @@ class GraphSettings:
         unused = {name for owner, names in _BELONGS_TO.items() if getattr(self, owner) for name in names}
         return {k: plain(v) for k, v in vars(self).items() if v is not None and k not in unused}
 
+
+FORMER = {"nodes": "words", "units": "split_into"}  # settings by the names that they had before
+GraphSettings.__init__ = formerly(nodes="words")(GraphSettings.__init__)  # type: ignore[method-assign]
 
 # your own … -> the settings that say nothing beside it
 _BELONGS_TO = {

@@ -37,8 +37,8 @@ def legal_sets(
     """
     whole, cut_at = 0, []
     for size in sizes:
-        alone = {unit: tries.effect((unit,)) for unit in graphs.nodes}
-        ranked, cut = candidates(graphs.pags, graphs.nodes, size, most, alone)
+        alone = {unit: tries.effect((unit,)) for unit in graphs.in_graph}
+        ranked, cut = candidates(graphs.pags, graphs.in_graph, size, most, alone)
         cut_at += [size] * cut
         flips = tries.run(ranked)
         if flips or tries.exhausted:

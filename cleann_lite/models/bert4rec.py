@@ -116,20 +116,20 @@ class BERT4Rec(Recommender):
     def attributions(
         self,
         encoded: Encoded,
-        method: str = "gradient-x-input",
+        kind: str = "gradient-x-input",
         steps: int = 32,
         masked: Sequence[int] | None = None,
     ) -> np.ndarray:
         """Score of each film of the history for the outcome, by gradients at its embedding: (films,) float64.
 
-        The outcome is its log-probability over unseen films. ``method`` is "gradient-x-input" (Shrikumar et
+        The outcome is its log-probability over unseen films. ``kind`` is "gradient-x-input" (Shrikumar et
         al. 2016) or "integrated-gradients" (Sundararajan et al. 2017) from the history with the films
         ``masked`` (None: all), ``steps`` points of the midpoint rule; [MASK] stands for a film even where
         masking removes it.
         """
         shares = {"gradient-x-input": [1.0], "integrated-gradients": (np.arange(steps) + 0.5) / steps}
-        if method not in shares:
-            raise ValueError(f"method must be one of {', '.join(shares)}: got {method!r}")
+        if kind not in shares:
+            raise ValueError(f"kind must be one of {', '.join(shares)}: got {kind!r}")
         places = self.network.config.max_position_embeddings
         n = len(encoded.data.tokens)
         masked = set(range(n) if masked is None else masked)
@@ -137,9 +137,9 @@ class BERT4Rec(Recommender):
         rows = torch.tensor([[*encoded.data.tokens, MASK], [*blank, MASK]], device=self.network.device)
         with torch.no_grad():
             films, without = self.network.get_input_embeddings()(rows)
-        start = torch.zeros_like(films) if method == "gradient-x-input" else without
+        start = torch.zeros_like(films) if kind == "gradient-x-input" else without
         total = torch.zeros_like(films)
-        for share in shares[method]:
+        for share in shares[kind]:
             point = (start + share * (films - start)).requires_grad_()
             hidden = self.network.bert(
                 inputs_embeds=point[None],
@@ -148,7 +148,7 @@ class BERT4Rec(Recommender):
             logits = self.network.cls(hidden[:, -1])[0, FIRST_FILM:].double()
             logits[list(encoded.data.seen)] = -torch.inf
             total += torch.autograd.grad(torch.log_softmax(logits, -1)[encoded.target], point)[0]
-        scores = (total / len(shares[method]) * (films - start)).sum(-1)
+        scores = (total / len(shares[kind]) * (films - start)).sum(-1)
         return scores[:n].double().cpu().numpy()
 
     @one_at_a_time

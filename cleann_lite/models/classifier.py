@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..attention.former import formerly
 from .protocol import Encoded
 from .reading import stacked
 from .text import TextModel, with_outcome
@@ -50,15 +51,16 @@ class TextClassifier(TextModel):
             model.config.pad_token_id = -1  # decoders look for padding, and no input here has any
         super().__init__(model, tokenizer, name, device)
 
-    def encode(self, input: Any, target=None, units: str = "words") -> Encoded:
+    @formerly(units="split_into")
+    def encode(self, input: Any, target=None, split_into: str = "words") -> Encoded:
         """Read a text, or a pair of texts; ``target`` (a label or index) None takes what the model predicts.
 
         Raises
         ------
         ValueError
-            Empty text, an unknown label, or units other than "words" and "pieces".
+            Empty text, an unknown label, or another ``split_into``.
         """
-        data, labels, positions, groups, unknown, notes = self.reader.read(input, units)
+        data, labels, tokens, groups, unknown, notes = self.reader.read(input, split_into)
         index = None if target is None else self._index(target)
         nothing, binary = None, None
         if index is None or self.several:
@@ -68,9 +70,9 @@ class TextClassifier(TextModel):
             else:
                 index = int(scores.argmax())
         row, n = self.seen.reads, len(data.ids)
-        own = row is None or any(row % n in p for p in positions)
+        own = row is None or any(row % n in p for p in tokens)
         encoded = Encoded(
-            labels, positions, (n if own else row % n,), self.label(index), index, data, notes=tuple(notes),
+            labels, tokens, (n if own else row % n,), self.label(index), index, data, notes=tuple(notes),
             groups=groups, unknown=unknown, binary=binary, nothing=nothing,
         )  # fmt: skip
         return self._with_mixing(encoded)
@@ -132,7 +134,7 @@ class TextClassifier(TextModel):
         The outcome follows the tokens, where it has no token itself: see `with_outcome`.
         """
         attention, n = super().attention(encoded, layer), len(encoded.data.ids)
-        if encoded.outcome_positions != (n,):
+        if encoded.outcome_tokens != (n,):
             return attention
         row = self.seen.reads
         return with_outcome(attention, range(n) if row is None else [row % n])

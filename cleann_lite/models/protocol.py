@@ -11,6 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from ..attention.former import formerly
 from ..attention.residual import LayerMixing
 
 
@@ -22,11 +23,11 @@ class Encoded:
     ----------
     units
         Label of each unit (a word, a film), in reading order. A unit is what may be masked.
-    positions
-        Per unit, the rows (= columns) of the attention matrix that it occupies; a word of three
+    tokens
+        Per unit, its tokens: the rows (= columns) of the attention matrix that it occupies; a word of three
         word-pieces occupies three.
-    outcome_positions
-        The rows of the attention matrix that stand for the outcome: [CLS] for a class, the recommended
+    outcome_tokens
+        The tokens that stand for the outcome: [CLS] for a class, the recommended
         film appended to the history, the word whose choice is explained.
     outcome
         Label of the outcome: a class, a film, a word.
@@ -54,8 +55,8 @@ class Encoded:
     """
 
     units: tuple[str, ...]
-    positions: tuple[tuple[int, ...], ...]
-    outcome_positions: tuple[int, ...]
+    tokens: tuple[tuple[int, ...], ...]
+    outcome_tokens: tuple[int, ...]
     outcome: str
     target: int
     data: Any = field(repr=False)
@@ -67,12 +68,26 @@ class Encoded:
     binary: tuple[int, int, float] | None = None
     nothing: str | None = None
 
+    @property
+    def positions(self) -> tuple[tuple[int, ...], ...]:
+        """Former name of `tokens`."""
+        return self.tokens
+
+    @property
+    def outcome_positions(self) -> tuple[int, ...]:
+        """Former name of `outcome_tokens`."""
+        return self.outcome_tokens
+
     def predicted(self, row: np.ndarray) -> int:
         """Output that a row of ``predict`` predicts, by index; the outcome holds where it is ``target``."""
         if self.binary is None:
             return int(np.argmax(row))
         on, off, threshold = self.binary
         return on if row[on] >= threshold else off
+
+
+_FORMER = formerly(positions="tokens", outcome_positions="outcome_tokens")
+Encoded.__init__ = _FORMER(Encoded.__init__)  # type: ignore[method-assign]  # the signature stays
 
 
 @runtime_checkable
@@ -96,8 +111,11 @@ class Model(Protocol):
     hidden_size: int
     causal: bool
 
-    def encode(self, input: Any, target: Any = None, units: str = "words") -> Encoded:
-        """Read one input; ``target`` None takes the model's own prediction as the outcome."""
+    def encode(self, input: Any, target: Any = None, split_into: str = "words") -> Encoded:
+        """Read one input; ``target`` None takes the model's own prediction as the outcome.
+
+        ``split_into``, third, says what a text is split into: "words", "pieces" or "sentences".
+        """
         ...
 
     def attention(self, encoded: Encoded, layer: int = -1) -> np.ndarray:
@@ -133,7 +151,7 @@ class HasGradients(Protocol):
     def attributions(
         self,
         encoded: Encoded,
-        method: str = "gradient-x-input",
+        kind: str = "gradient-x-input",
         steps: int = 32,
         masked: Sequence[int] | None = None,
     ) -> np.ndarray:

@@ -139,20 +139,20 @@ class Reader:
                 f"{self.vocabulary}"
             )
 
-    def read(self, input: Any, units: str, reserve: int = 0):
-        """Units of an input: (pieces, labels, positions, groups, unknown units, notes)."""
+    def read(self, input: Any, split_into: str, reserve: int = 0):
+        """Units of an input: (pieces, labels, tokens, groups, unknown units, notes)."""
         texts = self.texts(input)
         got = self.tokenize(texts, reserve)
         self._check_known(got["input_ids"])
-        if units not in ("words", "pieces", "sentences"):
-            raise ValueError(f"units must be 'words', 'pieces' or 'sentences': got {units!r}")
-        spans, positions = [], []
+        if split_into not in ("words", "pieces", "sentences"):
+            raise ValueError(f"split_into must be 'words', 'pieces' or 'sentences': got {split_into!r}")
+        spans, tokens = [], []
         for number, text in enumerate(texts):
             own = np.flatnonzero((got["text"] == number) & ~got["special"])
             offsets = [tuple(map(int, got["offsets"][p])) for p in own]
-            if units != "pieces":
+            if split_into != "pieces":
                 found, groups = group_pieces(text, offsets)
-                if units == "sentences":
+                if split_into == "sentences":
                     parts = group_sentences([text[s:e] for s, e in found])
                     groups = [tuple(i for word in part for i in groups[word]) for part in parts]
                     found = [(found[part[0]][0], found[part[-1]][1]) for part in parts]
@@ -162,29 +162,29 @@ class Reader:
             if not groups:
                 raise ValueError(f"the tokenizer of {self.name} finds no word in {text[:40]!r}")
             spans += [(number, *_trimmed(text, span)) for span in found]
-            positions += [tuple(int(own[i]) for i in group) for group in groups]
+            tokens += [tuple(int(own[i]) for i in group) for group in groups]
         extras = {k: got[k] for k in got.keys() - {"input_ids", "offsets", "special", "text"}}
         pieces = Pieces(texts, got["input_ids"], extras, tuple(spans))
         labels = tuple(texts[number][s:e] for number, s, e in spans)
-        unknown = self._unknown(pieces.ids, positions)
+        unknown = self._unknown(pieces.ids, tokens)
         notes = [self.mask_note] if self.mask_note else []
         notes += self._cut(texts, got, reserve)
         if unknown:
             those = "the explanation is" if len(unknown) == len(labels) else "of them the explanation is"
             notes.append(
-                f"{len(unknown)} of {len(labels)} {units} are unknown to this model: {those} about places, "
-                f"not {units}"
+                f"{len(unknown)} of {len(labels)} {split_into} are unknown to this model: {those} about "
+                f"places, not {split_into}"
             )
         groups = tuple(number for number, _, _ in spans) if len(texts) == 2 else None
-        return pieces, labels, tuple(positions), groups, unknown, notes
+        return pieces, labels, tuple(tokens), groups, unknown, notes
 
-    def _unknown(self, ids, positions):
+    def _unknown(self, ids, tokens):
         """Units that are read as nothing but the unknown token (and the space before it)."""
         unknown = self.tokenizer.unk_token_id
         if unknown is None or not (ids == unknown).any():
             return ()
-        tokens = self.tokenizer.convert_ids_to_tokens(ids.tolist())
-        said = [[p for p in own if ids[p] == unknown or tokens[p].strip(_BARE)] for own in positions]
+        read = self.tokenizer.convert_ids_to_tokens(ids.tolist())
+        said = [[p for p in own if ids[p] == unknown or read[p].strip(_BARE)] for own in tokens]
         return tuple(u for u, own in enumerate(said) if own and all(ids[p] == unknown for p in own))
 
     def _cut(self, texts, got, reserve):
@@ -256,19 +256,19 @@ class Reader:
 
     # --- back to a text ---------------------------------------------------------------------------
 
-    def masked(self, pieces: Pieces, positions, hidden) -> tuple[tuple[str, ...], np.ndarray, bool]:
+    def masked(self, pieces: Pieces, tokens, hidden) -> tuple[tuple[str, ...], np.ndarray, bool]:
         """Texts with some units masked, the word-pieces meant, and whether the texts read back to them."""
         wanted = pieces.ids.copy()
         for unit in hidden:
-            wanted[list(positions[unit])] = self.mask_id
-        carried = {unit for unit in hidden if self._carries_space(pieces, positions, unit)}
+            wanted[list(tokens[unit])] = self.mask_id
+        carried = {unit for unit in hidden if self._carries_space(pieces, tokens, unit)}
         for swallow in (carried, set(hidden), set()):
-            texts = self._write(pieces, positions, hidden, swallow)
+            texts = self._write(pieces, tokens, hidden, swallow)
             if self._reads_back(texts, pieces, wanted):
                 return texts, wanted, True
-        return self._write(pieces, positions, hidden, carried), wanted, False
+        return self._write(pieces, tokens, hidden, carried), wanted, False
 
-    def _write(self, pieces, positions, hidden, swallow):
+    def _write(self, pieces, tokens, hidden, swallow):
         written = []
         for number, text in enumerate(pieces.texts):
             parts, end = [], 0
@@ -278,7 +278,7 @@ class Reader:
                     continue
                 between = text[end:start]
                 parts.append(between.rstrip(" ") if unit in swallow else between)
-                parts.append(self.mask_token * len(positions[unit]))
+                parts.append(self.mask_token * len(tokens[unit]))
                 end = stop
             written.append("".join([*parts, text[end:]]))
         return tuple(written)
@@ -289,14 +289,14 @@ class Reader:
             return False
         return self.tokenize(texts, self.limit - room)["input_ids"].tolist() == wanted.tolist()
 
-    def _carries_space(self, pieces, positions, unit):
+    def _carries_space(self, pieces, tokens, unit):
         """Whether the space before a word belongs to its first piece (byte-level BPE, metaspace)."""
         number, start, _ = pieces.spans[unit]
         if not pieces.texts[number][:start].endswith(" "):
             return False
         wanted = pieces.ids.copy()
-        wanted[list(positions[unit])] = self.mask_id
-        return not self._reads_back(self._write(pieces, positions, (unit,), ()), pieces, wanted)
+        wanted[list(tokens[unit])] = self.mask_id
+        return not self._reads_back(self._write(pieces, tokens, (unit,), ()), pieces, wanted)
 
     # --- names ------------------------------------------------------------------------------------
 

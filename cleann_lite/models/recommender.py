@@ -88,7 +88,7 @@ class Recommender(ABC):
         self,
         history: str | Iterable[str | int],
         target: str | int | None = None,
-        units: str = "words",
+        split_into: str = "words",
         seen: Iterable[str | int] = (),
     ) -> Encoded:
         """Read a history, oldest film first, with the film whose recommendation is to be explained.
@@ -100,7 +100,7 @@ class Recommender(ABC):
             titles between semicolons. "[MASK]" stands for a hidden film.
         target
             The film to explain; None takes the one that the model recommends.
-        units
+        split_into
             Of no effect: the unit of a history is a film.
         seen
             Further films that must not be recommended.
@@ -125,8 +125,8 @@ class Recommender(ABC):
         n, shown = len(data.tokens), [i for i, t in enumerate(data.tokens) if t != MASK]
         return Encoded(
             units=tuple(self._token_label(t) for t in data.tokens),
-            positions=tuple((i,) for i in range(n)),
-            outcome_positions=(n,),
+            tokens=tuple((i,) for i in range(n)),
+            outcome_tokens=(n,),
             outcome=self.label(outcome),
             target=outcome,
             data=data,

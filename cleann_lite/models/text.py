@@ -102,7 +102,7 @@ class TextModel:
         rows[:, list(encoded.data.masked_slots)] = self.mask_id
         for row, mask in zip(rows, masks, strict=True):
             for unit in mask:
-                row[list(encoded.positions[unit])] = self.mask_id
+                row[list(encoded.tokens[unit])] = self.mask_id
         return rows
 
     @one_at_a_time
@@ -142,7 +142,7 @@ class TextModel:
     def _with_mixing(self, encoded):
         """The same, with the function that tells how the layers mix the abduction pass."""
         given = self._attention_inputs(encoded)
-        if encoded.outcome_positions[0] == len(given["input_ids"]):
+        if encoded.outcome_tokens[0] == len(given["input_ids"]):
             return encoded  # the outcome has no token: nothing in the network mixes it
         inputs = {k: torch.as_tensor(v[None], device=self.device) for k, v in given.items()}
         inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])
@@ -166,18 +166,18 @@ class TextModel:
     def attributions(
         self,
         encoded: Encoded,
-        method: str = "gradient-x-input",
+        kind: str = "gradient-x-input",
         steps: int = 32,
         masked: Sequence[int] | None = None,
     ) -> np.ndarray:
         """Score of each unit for the outcome by gradients at the input embeddings, (units,) float64.
 
-        ``method`` is "gradient-x-input" (Shrikumar et al. 2016) or "integrated-gradients" (Sundararajan et
+        ``kind`` is "gradient-x-input" (Shrikumar et al. 2016) or "integrated-gradients" (Sundararajan et
         al. 2017, baseline: the units ``masked``, None for all; ``steps`` points of the midpoint rule).
         """
         shares = {"gradient-x-input": [1.0], "integrated-gradients": (np.arange(steps) + 0.5) / steps}
-        if method not in shares:
-            raise ValueError(f"method must be one of {sorted(shares)}: got {method!r}")
+        if kind not in shares:
+            raise ValueError(f"kind must be one of {sorted(shares)}: got {kind!r}")
         masked = range(len(encoded.units)) if masked is None else masked
         rows = torch.as_tensor(self._masked_ids(encoded, [(), tuple(masked)]), device=self.device)
         embed = self.model.get_input_embeddings()
@@ -185,32 +185,32 @@ class TextModel:
         others["attention_mask"] = torch.ones_like(rows[:1])
         with torch.no_grad():
             here, blank = embed(rows)
-        start = torch.zeros_like(here) if method == "gradient-x-input" else blank
+        start = torch.zeros_like(here) if kind == "gradient-x-input" else blank
         gradient = torch.zeros_like(here)
-        for share in shares[method]:
+        for share in shares[kind]:
             point = (start + share * (here - start)).detach().requires_grad_(True)
             logits = self.model(inputs_embeds=point[None], **others).logits
             if logits.ndim == 3:
                 logits = logits[:, self._place_read(encoded)]
             score = self._log_probabilities(logits, encoded)[0, encoded.target]
-            gradient += torch.autograd.grad(score, point)[0] / len(shares[method])
+            gradient += torch.autograd.grad(score, point)[0] / len(shares[kind])
         pieces = (gradient * (here - start)).sum(-1).cpu().double().numpy()
-        return np.array([pieces[list(p)].sum() for p in encoded.positions])
+        return np.array([pieces[list(p)].sum() for p in encoded.tokens])
 
     # --- reading and writing ----------------------------------------------------------------------
 
     def _hidden(self, encoded, mask):
         slots = set(encoded.data.masked_slots)
-        return set(mask) | {u for u, p in enumerate(encoded.positions) if slots & set(p)}
+        return set(mask) | {u for u, p in enumerate(encoded.tokens) if slots & set(p)}
 
     def masked_input(self, encoded: Encoded, mask: Sequence[int]) -> str | tuple[str, ...]:
         """The text, or the pair, as the model saw it, with the mask token in place of these units."""
-        texts, _, _ = self.reader.masked(encoded.data, encoded.positions, self._hidden(encoded, mask))
+        texts, _, _ = self.reader.masked(encoded.data, encoded.tokens, self._hidden(encoded, mask))
         return texts[0] if len(texts) == 1 else texts
 
     def masked_ids(self, encoded: Encoded, mask: Sequence[int]) -> tuple[int, ...] | None:
         """The word-pieces that the model saw, where no text reads back to them; None where one does."""
-        _, ids, read = self.reader.masked(encoded.data, encoded.positions, self._hidden(encoded, mask))
+        _, ids, read = self.reader.masked(encoded.data, encoded.tokens, self._hidden(encoded, mask))
         return None if read else tuple(ids.tolist())
 
     def label(self, index: int) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from ..attention.former import formerly
 from .protocol import Encoded
 from .reading import Pieces
 from .text import TextModel
@@ -18,7 +19,8 @@ class MaskedWordModel(TextModel):
 
     task = "masked-word"
 
-    def encode(self, input: Any, target=None, units: str = "words") -> Encoded:
+    @formerly(units="split_into")
+    def encode(self, input: Any, target=None, split_into: str = "words") -> Encoded:
         """Read a text and the place to explain.
 
         ``target`` is a word of the text (its first occurrence) or the index of a word. None takes the first
@@ -29,24 +31,24 @@ class MaskedWordModel(TextModel):
         ValueError
             No such word, or neither a target nor a mask token.
         """
-        data, labels, positions, groups, unknown, notes = self.reader.read(input, units)
+        data, labels, tokens, groups, unknown, notes = self.reader.read(input, split_into)
         written = " ".join(data.texts)
         if target is None and self.mask_token in written and self.mask_token not in labels:
             raise ValueError(f"{self.mask_token} is beyond what {self.name} reads: shorten the text")
         unit = self._find_unit(labels, target)
-        slots = positions[unit]
+        slots = tokens[unit]
         if len(slots) > 1:
             pieces = f"{labels[unit]!r} has {len(slots)} word-pieces"
             notes.append(f"{pieces}: all of them are masked, and the first one is explained")
         data = Pieces(data.texts, data.ids, data.extras, data.spans, slots[0], slots)
-        blank = Encoded(labels, positions, slots, labels[unit], 0, data)
+        blank = Encoded(labels, tokens, slots, labels[unit], 0, data)
         index = int(self.predict(blank, [()])[0].argmax())
         if data.ids[slots[0]] not in (index, self.mask_id):
             filled = f"the model fills in {self.label(index)!r} here, not {labels[unit]!r}"
             notes.append(f"{filled}: its own word is explained")
         others = tuple(u for u in range(len(labels)) if u != unit)
         encoded = Encoded(
-            labels, positions, slots, self.label(index), index, data, others, tuple(notes), groups=groups,
+            labels, tokens, slots, self.label(index), index, data, others, tuple(notes), groups=groups,
             unknown=unknown,
         )  # fmt: skip
         return self._with_mixing(encoded)
@@ -96,7 +98,8 @@ class NextWordModel(TextModel):
                 f'task="masked-word", or with "is_decoder": true in its config.json as a decoder'
             )
 
-    def encode(self, input: Any, target=None, units: str = "words") -> Encoded:
+    @formerly(units="split_into")
+    def encode(self, input: Any, target=None, split_into: str = "words") -> Encoded:
         """Read a text; the outcome is the token that the model predicts next (``target``: another token).
 
         A word as target means the word behind the text: with its space, where the tokenizer keeps it.
@@ -104,9 +107,9 @@ class NextWordModel(TextModel):
         Raises
         ------
         ValueError
-            Empty text, a target that is not one token of the vocabulary, or unknown units.
+            Empty text, a target that is not one token of the vocabulary, or an unknown ``split_into``.
         """
-        data, labels, positions, groups, unknown, notes = self.reader.read(input, units, reserve=1)
+        data, labels, tokens, groups, unknown, notes = self.reader.read(input, split_into, reserve=1)
         slot = len(data.ids)
         data = Pieces(data.texts, data.ids, data.extras, data.spans, slot)
         if target is None:
@@ -114,7 +117,7 @@ class NextWordModel(TextModel):
         else:
             index = self._one_token(data.texts, target)
         encoded = Encoded(
-            labels, positions, (slot,), self.label(index), index, data, notes=tuple(notes), groups=groups,
+            labels, tokens, (slot,), self.label(index), index, data, notes=tuple(notes), groups=groups,
             unknown=unknown,
         )  # fmt: skip
         return self._with_mixing(encoded)

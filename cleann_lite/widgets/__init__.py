@@ -4,7 +4,7 @@
 `ThresholdExplorer`         one head's attention: alpha, sample size, test and method against the PAG
 `ExplanationExplorer`       a text: the graph around the outcome, the sets found, your own mask
 `ExplanationComparison`     two texts, or two models on one text, side by side
-`RecommendationExplorer`    a history of films: top of the list, minimal films, the replacement
+`RecommendationExplorer`    a history of films: top of the list, the smallest set of films, the replacement
 `DiscoveryStepper`          ICD and FCI, one test or rule at a time
 `IdentifiabilityExplorer`   length and value size against the null space of attention
 ==========================  =====================================================================

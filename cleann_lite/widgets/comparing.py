@@ -11,7 +11,7 @@ def edges_of(explanation):
     """Pairs of names that are adjacent in the graph that is shown; equal words apart by their subscripts."""
     pag = explanation.pags[explanation.best_head]
     names = distinct(explanation.units)
-    names = [*(names[p] for p in explanation.nodes), "the outcome"]
+    names = [*(names[p] for p in explanation.in_graph), "the outcome"]
     return {frozenset((names[a], names[b])) for a, b in np.argwhere(np.triu(pag.marks)).tolist()}
 
 

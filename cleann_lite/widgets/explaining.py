@@ -18,8 +18,8 @@ def place_to_explain(model, text, target=None):
         return target
     if target is not None:
         encoded = model.encode(text, target=target)
-        place = set(encoded.outcome_positions)
-        return next(unit for unit, positions in enumerate(encoded.positions) if place & set(positions))
+        place = set(encoded.outcome_tokens)
+        return next(unit for unit, own in enumerate(encoded.tokens) if place & set(own))
     try:
         units = model.encode(text, target=0).units
     except ValueError:  # the picture says what is wrong with the text
@@ -72,9 +72,9 @@ class MaskingExplorer(Explorer):
         """A word of the graph is masked, or unmasked, when it is chosen; an edge is only looked at."""
         chosen = parse_key(key)
         if len(chosen) == 1:
-            nodes = self.explanation_of(state).nodes
-            if chosen[0] < len(nodes):
-                return {**state, "mask": tuple(sorted(set(state["mask"]) ^ {nodes[chosen[0]]}))}
+            in_graph = self.explanation_of(state).in_graph
+            if chosen[0] < len(in_graph):
+                return {**state, "mask": tuple(sorted(set(state["mask"]) ^ {in_graph[chosen[0]]}))}
             return state
         return {**state, "selected": None if key == state["selected"] else key}
 

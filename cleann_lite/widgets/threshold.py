@@ -377,10 +377,10 @@ class ThresholdExplorer(Explorer):
 
 
 def named_groups(encoded):
-    """Positions of each unit and of the outcome, in reading order, and their labels."""
-    named = list(zip(encoded.positions, encoded.units, strict=True))
-    taken = {position for positions in encoded.positions for position in positions}
-    if not taken & set(encoded.outcome_positions):
-        named.append((tuple(encoded.outcome_positions), encoded.outcome))
+    """Tokens of each unit and of the outcome, in reading order, and their labels."""
+    named = list(zip(encoded.tokens, encoded.units, strict=True))
+    taken = {token for own in encoded.tokens for token in own}
+    if not taken & set(encoded.outcome_tokens):
+        named.append((tuple(encoded.outcome_tokens), encoded.outcome))
     named.sort()
-    return [list(positions) for positions, _ in named], [label for _, label in named]
+    return [list(own) for own, _ in named], [label for _, label in named]

@@ -7,7 +7,7 @@
 # | | |
 # |---|---|
 # | **You will do** | put the outcome into the graph, grow the tree around it, order the candidates, mask them, stop at the right moment, and prove that nothing smaller works |
-# | **You will learn** | the CLEANN search, what *minimal* and *certified* mean here, and how often it succeeds |
+# | **You will learn** | the CLEANN search, what *smallest* and *certified* mean here, and how often it succeeds |
 # | **You need** | notebooks 01 to 05; PDS-paths from 04 above all |
 # | **Time** | 60 minutes to work through; the cells run for about twenty-five seconds on two CPU cores and stay below 1 GB |
 
@@ -248,7 +248,7 @@ def my_candidates(marks, size):
 # %%
 def my_cleann(model, encoded, nodes, largest=3):
     """The words of the smallest sets that the graphs of all heads propose and masking confirms."""
-    groups = [*(encoded.positions[u] for u in nodes), encoded.outcome_positions]
+    groups = [*(encoded.tokens[u] for u in nodes), encoded.outcome_tokens]
     k = len(groups)
     correlations = [correlate(cl.words_attention(A, groups))[:k, :k] for A in model.attention(encoded)]
     graphs = [my_graph(C, model.hidden_size) for C in correlations]
@@ -280,7 +280,7 @@ explanation = cl.explain(model, review, search="cleann")
 explanation
 
 # %% [markdown]
-# ## Is it minimal?
+# ## Is it the smallest?
 #
 # "The smallest set" needs care. CLEANN finds the smallest *among the sets that its graphs propose*. A smaller set that no graph proposes may work as well. To be sure, there is one way: try
 # every smaller set of words. The package does so if it is affordable, and reports `certified`: True (every smaller set was tried and none works), False (a smaller one works and is shown), None (not proved).
@@ -293,17 +293,17 @@ explanation
 
 
 # %% tags=["exercise"]
-def is_minimal(found, units, works):
+def is_smallest(found, units, works):
     raise NotImplementedError("Exercise 6.4: return True if no smaller set of units works")
 
 
 # %% tags=["solution"]
-def is_minimal(found, units, works):
+def is_smallest(found, units, works):
     return not any(works(s) for size in range(1, len(found)) for s in combinations(units, size))
 
 
 # %% tags=["check"]
-check("6.4", is_minimal)
+check("6.4", is_smallest)
 
 # %%
 proof = {True: "certified: nothing smaller works", False: "a smaller set works", None: "not proved"}
@@ -312,7 +312,7 @@ for text in (review, trailer):
     e = cl.explain(model, text, search="cleann")
     print(f"{text}\n    {'; '.join(' + '.join(s.units) for s in e.sets) or 'nothing found'} ({proof[e.certified]})")
     for s in e.smaller:
-        near = sum(pag.marks[-1, e.nodes.index(s.positions[0])] != 0 for pag in e.pags.values())
+        near = sum(pag.marks[-1, e.in_graph.index(s.positions[0])] != 0 for pag in e.pags.values())
         print(f"    smaller: {' + '.join(s.units)}; “{s.units[0]}” is joined to the outcome in {near} of {len(e.pags)} heads")
 
 # %% [markdown]
@@ -336,7 +336,7 @@ for e in results:
     for s in e.sets[:1]:
         if s.head is not None:  # a graph allows it
             pag = e.pags[s.head]
-            for i in map(e.nodes.index, s.positions):
+            for i in map(e.in_graph.index, s.positions):
                 counts[ends[pag.marks[-1, i]]] += 1
                 possible += bool(pag.possible_ancestors[i, -1])
 print("edge between the outcome and a word of a set that a graph proposed:", counts)
@@ -445,7 +445,7 @@ ExplanationExplorer(fill_in, gap)
 # ## On your own
 #
 # 1. Explain only with one head: `cl.explain(model, review, heads=0)`. Which head explains most reviews alone?
-# 2. `nodes="all"` puts function words into the graph. Do the sets become smaller? What does it cost?
+# 2. `words="all"` puts function words into the graph. Do the sets become smaller? What does it cost?
 # 3. Write a review that the model gets wrong. Which words misled it?
 #
 # ## Further reading

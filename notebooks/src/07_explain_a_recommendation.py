@@ -203,7 +203,7 @@ for k, method in enumerate(sizes):
           f"{size:.2f} films, median rank of the replacement {rank:.0f}, {inputs:.0f} inputs")  # fmt: skip
 
 # %% [markdown]
-# Look at all of it: how many histories each explained, how large its sets are, and how many inputs it ran (for the graph, its proof of minimality included). A handful of histories decides nothing; notebook 09 measures on many viewers, with rivals that may try as many sets of each size.
+# Look at all of it: how many histories each explained, how large its sets are, and how many inputs it ran (for the graph, the proof that nothing smaller works included). A handful of histories decides nothing; notebook 09 measures on many viewers, with rivals that may try as many sets of each size.
 #
 # ## In practice
 #

@@ -66,7 +66,7 @@ run.frame()[["input", "method", "success", "size", "rank", "calls", "minimal"]].
 # | `permuted-at-equal-sizes` | the same graphs after their words changed places: as many sets, connected in the same way |
 # | `attention-at-equal-sizes` | as many sets of each size, those with the largest summed attention |
 # | `leave-one-out` | sorts words by what masking each alone costs, then goes on like `attention` |
-# | `exhaustive` | every set by size: the true minimum, where the cap allows it |
+# | `exhaustive` | every set of the words in the graph, by size: the minimum, where the cap allows it |
 
 # %%
 for row in run.summary():
@@ -309,7 +309,7 @@ for row in graphs.summary():
 # ## On your own
 #
 # 1. In `large["recommend"]`, compare `cleann` with `cleann-best-head`. What do several heads buy, and what do they cost?
-# 2. Rank the inputs by the size of the true minimum (`large["recommend"].minimum`). On which does `cleann` fail?
+# 2. Rank the inputs by the minimum (`large["recommend"].minimum`). On which does `cleann` fail?
 # 3. Is a larger α better? Compare `cleann-alpha-0.001`, `cleann` and `cleann-alpha-0.1`.
 #
 # ## Further reading

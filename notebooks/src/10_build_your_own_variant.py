@@ -310,7 +310,7 @@ class Allergen:
     name, task, hidden_size, causal = "allergen", "classification", 64, False
     labels = ("harmless", "allergen")
 
-    def encode(self, input, target=None, units="words"):
+    def encode(self, input, target=None, split_into="words"):
         words = tuple(input.split(", "))
         target = judge(words) if target is None else self.labels.index(target)
         places = tuple((place,) for place in range(1, len(words) + 1))  # row 0 is the outcome
@@ -333,7 +333,7 @@ class Allergen:
 # %%
 dish = "water, peanuts, salt, milk, sugar, flour"
 print("fulfils the protocol:", isinstance(Allergen(), cl.Model))
-known = cl.explain(Allergen(), dish, nodes="all", search="cleann")
+known = cl.explain(Allergen(), dish, words="all", search="cleann")
 for found in known.sets:
     print(f"{', '.join(found.units)}: {found.masked} is {found.replacement}")
 

@@ -112,7 +112,7 @@ def test_a_live_page_shows_what_python_shows(open_page, task):
         live.root.locator(f"[data-panel=toggle] [data-chip='{position}']").click()
         explorer.act({"name": "toggle", "item": position})
         same(live, explorer)
-    node = explorer.explanation_of(explorer.state).nodes.index(3)
+    node = explorer.explanation_of(explorer.state).in_graph.index(3)
     live.root.locator(f"[data-node='{node}']").click()
     same(live, explorer.act({"name": "select", "item": f"n{node}"}))
     live.root.get_by_role("button", name="Mask set A").click()

@@ -132,7 +132,7 @@ def q_search(rng):
     return by_size, working(rng, 5, 6)
 
 
-def q_minimal(rng):
+def q_smallest(rng):
     found = tuple(sorted(some(rng, range(5), 1)[:4]))
     works = working(rng, 5)
     return found, list(range(5)), lambda s: set(s) == set(found) or works(s)
@@ -280,7 +280,7 @@ DRAWN = {
     "6.1": (in_order, q_candidates, six._tuples),
     "6.2": (lambda P, t: tuple(np.flatnonzero(P.argmax(1) != t).tolist()), q_chances, _sorted),
     "6.3": (lambda by_size, works: six._sorted_sets(search(by_size, works)), q_search, six._sorted_sets),
-    "6.4": (six._minimal, q_minimal, truth),
+    "6.4": (six._is_smallest, q_smallest, truth),
     "7.1": (lambda scores, seen, k: tuple(unseen(scores, seen)[:k]), q_films, numbers),
     "7.2": (lambda scores, seen, film: unseen(scores, seen).index(film) + 1, q_film, None),
     "7.3": (prefix, q_attended, numbers),

@@ -148,7 +148,7 @@ def smallest_sets(answer):
     return "All explanations of one size, and an honest empty list."
 
 
-def is_minimal(answer):
+def is_smallest(answer):
     units = [0, 1, 2, 3]
     cases = {
         "nothing smaller works": ((0, 1), {(0, 1), (2, 3)}),
@@ -165,10 +165,10 @@ def is_minimal(answer):
             for name, (found, working) in cases.items()
         }
 
-    right = verdicts(_minimal)
+    right = verdicts(_is_smallest)
     got = verdicts(lambda *question: call(answer, *question))
     expect_each(
-        "Minimal, where",
+        "Smallest, where",
         got,
         right,
         [
@@ -178,7 +178,7 @@ def is_minimal(answer):
             ),
             (
                 "sets of the same size do not count against it: go up to one less.",
-                verdicts(lambda f, u, w: _minimal((*f, 0), u, w)),
+                verdicts(lambda f, u, w: _is_smallest((*f, 0), u, w)),
             ),
             (
                 "only sets of one less were tried; all smaller sizes count.",
@@ -192,7 +192,7 @@ def is_minimal(answer):
     return "It costs many runs of the model, and it is the only proof."
 
 
-def _minimal(found, units, works):
+def _is_smallest(found, units, works):
     return not any(works(s) for size in range(1, len(found)) for s in combinations(units, size))
 
 
@@ -200,5 +200,5 @@ CHECKS = {
     "6.1": in_order,
     "6.2": changed,
     "6.3": smallest_sets,
-    "6.4": is_minimal,
+    "6.4": is_smallest,
 }
