@@ -182,10 +182,10 @@ def test_cleann_alone_is_the_published_method_on_recorded_attention(tokens, atte
         model = Recorded(tokens, attention, seed)
         kept = range(len(tokens) - 2) if len(tokens) < 15 else range(0, len(tokens) - 2, 2)
         found = cl.explain(
-            model, model.text, alpha=alpha, n_samples=384, heads=heads, nodes=list(kept), search="cleann",
+            model, model.text, alpha=alpha, n_samples=384, heads=heads, words=list(kept), search="cleann",
             certify=False, max_size=4,
         )  # fmt: skip
-        sets = published(found.pags, found.nodes, lambda units: flips(model, model.text, units), 4)  # noqa: B023
+        sets = published(found.pags, found.in_graph, lambda units: flips(model, model.text, units), 4)  # noqa: B023
         assert {one.positions for one in found.sets} == sets
         assert found.success == bool(sets)
         sizes += [len(one) for one in sets][:1]
