@@ -53,6 +53,33 @@ def test_one_draw_by_hand():
     assert (found.marks.argmax(axis=0) == want).all()
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"method": "fci"},
+        {"method": "fci", "max_tests": 60},  # some draws meet the cap
+        {"max_tests": 25},
+        {"max_size": 1, "selection_bias": False, "legal": False, "confirm_colliders": False},
+        {"tiers": [[3, 0], [1, 2, 4, 7], [5, 6]]},
+        {"nodes": [6, 1, 0, 4], "tiers": [[4], [6, 0], [1]], "labels": list("abcd")},
+        {"method": "ordered-icd", "order": [7, 6, 5, 4, 3, 2, 1, 0], "order_independent": False},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("half", [False, True])
+def test_draws_searched_together_are_those_searched_alone(options, half):
+    for seed in range(2):
+        _, data = drawn(seed, n_samples=200)
+        draws, rng = 18, np.random.default_rng(seed)  # 8 variables: eight draws in one search
+        shares = np.zeros((4, *(2 * [len(options.get("nodes", range(8)))])))
+        for _ in range(draws):
+            rows = rng.permutation(200)[:100] if half else rng.integers(0, 200, 200)
+            marks = cl.learn_pag(cl.PartialCorrelation.from_data(data[rows]), **options).marks
+            shares += marks == np.arange(4)[:, None, None]
+        assert np.allclose(stability(data, draws, half, seed, **options).marks, shares / draws)
+
+
 def test_adjusted_p_values():
     _, data = drawn(1)
     pag = cl.learn_pag(cl.PartialCorrelation.from_data(data))

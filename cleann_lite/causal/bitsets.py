@@ -48,7 +48,13 @@ def rows_as_bits(relation: np.ndarray) -> list[int]:
         words = np.zeros((len(packed), 8), dtype=np.uint8)
         words[:, : packed.shape[1]] = packed
         return words.view("<u8")[:, 0].tolist()
-    return [int.from_bytes(row, "little") for row in map(bytes, packed)]
+    return _integers(packed)
+
+
+def _integers(rows: np.ndarray) -> list[int]:
+    """Each row of bytes, the lowest first, as an integer."""
+    held, width = rows.tobytes(), rows.shape[1] * rows.itemsize
+    return [int.from_bytes(held[i : i + width], "little") for i in range(0, len(held), width)]
 
 
 def bits_as_rows(rows: Sequence[int], n_columns: int) -> np.ndarray:
@@ -66,6 +72,13 @@ def bits_as_rows(rows: Sequence[int], n_columns: int) -> np.ndarray:
 def members_of(sets: Sequence[int], n: int, size: int) -> np.ndarray:
     """(len(sets), size) the members of sets of one size out of n, ascending."""
     return np.nonzero(bits_as_rows(sets, n))[1].reshape(len(sets), size)
+
+
+def pairs(relation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(m,) each: x < y of the pairs that are in a symmetric relation, ascending."""
+    x, y = np.nonzero(relation)
+    once = x < y
+    return x[once], y[once]
 
 
 def packed(relation: np.ndarray) -> np.ndarray:
@@ -100,7 +113,7 @@ def from_words(words: np.ndarray) -> list[int]:
     """The inverse of ``as_words``."""
     if words.shape[1] == 1:
         return words[:, 0].tolist()
-    return [int.from_bytes(row, "little") for row in map(bytes, np.ascontiguousarray(words, dtype="<u8"))]
+    return _integers(words.astype("<u8", copy=False))
 
 
 def join(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -137,8 +150,8 @@ def reachable(step: np.ndarray) -> np.ndarray:
             into = rows[:, i >> 6] >> np.uint64(i & 63) & np.uint64(1) > 0
             rows[into] |= rows[i]
         return unpacked(rows, len(step))
-    while True:
-        longer = join(closure, closure)
-        if (longer == closure).all():
-            return closure
-        closure = longer
+    held, n_held = closure.astype(np.float32), 0
+    while np.count_nonzero(held) > n_held:
+        n_held = np.count_nonzero(held)
+        held = np.minimum(held @ held, 1)
+    return held > 0

@@ -28,21 +28,24 @@ is found may orient an edge.)
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain, combinations
 
 import numpy as np
 
 from .batched import IndependenceTest, as_batched
-from .bitsets import bits, join, packed, reachable, rows_as_bits
+from .bitsets import bits, join, packed, pairs, reachable, rows_as_bits
 from .graphs import PAG, Mark, possibly_directed
 from .nodes import checked_nodes, checked_rank, checked_tiers, numbers
 from .orientation import unoriented
 from .pds import PDSGraph, TooManySets
-from .search_state import Candidates, Search
+from .search_state import Candidates, Edge, Search
 from .steps import Step
 
 __all__ = ["Step", "learn_pag"]
+
+# each edge with the roots of its PDS-trees, and the nodes that these may hold
+RootsAndPools = Iterable[tuple[Edge, Sequence[int], int]]
 
 
 def learn_pag(
@@ -229,7 +232,7 @@ def possible_d_sep(search: Search) -> Callable[[int, int], tuple[int, int]]:
     stand given the separating set (Colombo et al. Annals of Statistics 40, 2012, lemma 3.1).
     """
     marks, near = unoriented(search.skeleton, search.rank), packed(search.skeleton)
-    x, y = np.nonzero(np.triu(search.separators.known & join(search.skeleton, search.skeleton)))
+    x, y = pairs(search.separators.known & join(search.skeleton, search.skeleton))
     between = near[x] & near[y] & ~search.separators.words(x, y)
     for part, which, z, separator in search.outside(x, y, between):
         a, b = x[part][which], y[part][which]
@@ -259,31 +262,27 @@ def neighbours_of_both(search: Search, x: np.ndarray, y: np.ndarray) -> np.ndarr
 
 def icd_sep(search: Search, size: int) -> Candidates:
     """ICD-Sep sets of one size, from the PDS-trees of x and y; the graph is oriented once for all edges."""
-    trees = _Trees.of(search)
-    ancestors = _possible_ancestors(trees.marks, search.selection_bias)
 
-    def allowed(x, y):
-        return (ancestors[x] | ancestors[y]) & search.not_later(x, y) & ~(1 << x | 1 << y)
+    def roots_and_pools(marks):
+        ancestors = _possible_ancestors(marks, search.selection_bias)
+        for x, y in search.edges():
+            pool = (ancestors[x] | ancestors[y]) & search.not_later(x, y)
+            yield (x, y), (x, y), pool & ~(1 << x | 1 << y)
 
-    within = {(x, y): allowed(x, y) for x, y in search.edges()}
-    trees.grow([(root, pool) for edge, pool in within.items() for root in edge], size)
-    return lambda x, y: trees.nearest_first(x, y, size, within[x, y], roots=(x, y))
+    return _Trees.of(search, roots_and_pools).candidates(size)
 
 
 def ordered_icd_sep(search: Search, size: int) -> Candidates:
     """ICD-Sep sets from the PDS-tree of the later node, among its predecessors."""
-    trees = _Trees.of(search)
-    ancestors = _possible_ancestors(trees.marks, False)
-    before = rows_as_bits(search.rank[None, :] < search.rank[:, None])
 
-    def later(x, y):
-        return x if search.rank[x] > search.rank[y] else y
+    def roots_and_pools(marks):
+        ancestors = _possible_ancestors(marks, False)
+        before = rows_as_bits(search.rank[None, :] < search.rank[:, None])
+        for x, y in search.edges():
+            later = x if search.rank[x] > search.rank[y] else y
+            yield (x, y), (later,), (ancestors[x] | ancestors[y]) & before[later] & ~(1 << x | 1 << y)
 
-    def allowed(x, y):
-        return (ancestors[x] | ancestors[y]) & before[later(x, y)] & ~(1 << x | 1 << y)
-
-    trees.grow([(later(x, y), allowed(x, y)) for x, y in search.edges()], size)
-    return lambda x, y: trees.nearest_first(x, y, size, allowed(x, y), roots=(later(x, y),))
+    return _Trees.of(search, roots_and_pools).candidates(size)
 
 
 def _possible_ancestors(marks: np.ndarray, selection_bias: bool) -> list[int]:
@@ -310,49 +309,52 @@ class _Trees:
     """The PDS-trees of one graph: legal sets, nearest first."""
 
     @classmethod
-    def of(cls, search: Search) -> "_Trees":
+    def of(cls, search: Search, roots_and_pools: Callable[[np.ndarray], RootsAndPools]) -> "_Trees":
         """Those of the last size while no edge was deleted: then larger sets grow from its sets."""
         marks = search.oriented()
         if search.trees is None or search.trees.marks is not marks:
-            search.trees = cls(marks, search)
+            search.trees = cls(marks, search, roots_and_pools(marks))
         return search.trees
 
-    def __init__(self, marks: np.ndarray, search: Search):
+    def __init__(self, marks: np.ndarray, search: Search, roots_and_pools: RootsAndPools):
         self.marks, self.graph, self.search = marks, PDSGraph(marks), search
+        self.edges = {edge: (roots, pool) for edge, roots, pool in roots_and_pools}
         self.everything = (1 << len(marks)) - 1
 
-    def grow(self, trees: list[tuple[int, int]], size: int) -> None:
-        """Find the legal sets of all (root, allowed) at once, unless edges go one by one."""
+    def candidates(self, size: int) -> Candidates:
+        """The legal sets of one size for each edge; all trees grow at once, unless edges go one by one."""
         if self.search.order_independent:
-            # an edge has at most two trees, so no edges' candidates are missed below the cap
-            near = [self.graph.neighbors[root] & allowed for root, allowed in trees]
-            # neighbours alone are legal sets; an edge has two trees, whose sets may be the same
-            least = sum(math.comb(nodes.bit_count(), size) for nodes in near)
-            if least > 2 * (self.search.max_tests - self.search.n_candidates):
-                raise TooManySets
-            growing = [tree for tree, nodes in zip(trees, near, strict=True) if nodes]
-            self.graph.grow(growing, size, 2 * self.search.max_tests)
+            self._grow(size)
+        return lambda x, y: self._nearest_first(x, y, size) if (x, y) in self.edges else []
 
-    def nearest_first(self, x: int, y: int, size: int, allowed: int, roots: tuple[int, ...]) -> list[int]:
+    def _grow(self, size: int) -> None:
+        near = self.graph.neighbors
+        trees = [(root, pool) for roots, pool in self.edges.values() for root in roots if near[root] & pool]
+        # neighbours alone are legal sets; an edge has at most two trees, whose sets may be the same
+        least = sum(math.comb((near[root] & pool).bit_count(), size) for root, pool in trees)
+        if least > 2 * (self.search.max_tests - self.search.n_candidates):
+            raise TooManySets
+        grown = self.graph.grow(trees, size, 2 * self.search.max_tests)
+        # a tree without a set of this size has no larger one
+        self.edges = {
+            edge: (left, pool)
+            for edge, (roots, pool) in self.edges.items()
+            if (left := [root for root in roots if (root, pool) in grown])
+        }
+
+    def _nearest_first(self, x: int, y: int, size: int) -> list[int]:
         """Sets of one size with PDS-paths from a root, by the sum of their members' distances from it."""
         if not self.search.order_independent:
             self._forget_deleted_edges()
-        legal, totals = [], []
+        roots, pool = self.edges[x, y]
+        nearest: dict[int, int] = {}
         for root in roots:
-            if self.graph.neighbors[root] & allowed:
-                sets = self.graph.legal_sets(root, size, allowed, self.search.max_tests)
-                if sets:
-                    avoiding = self.everything & ~(1 << (y if root == x else x))
-                    legal.append(sets)
-                    totals.append(self.graph.distance_sums(root, avoiding, list(sets)))
-        if len(legal) < 2:
-            sets, total = (list(legal[0]), totals[0]) if legal else ([], [])
-        else:
-            nearest = dict(zip(legal[0], totals[0], strict=True))
-            for members, distance in zip(legal[1], totals[1], strict=True):
-                nearest[members] = min(distance, nearest.get(members, distance))
-            sets, total = list(nearest), list(nearest.values())
-        return self.search.by_strength(x, y, sets, total)
+            sets = list(self.graph.legal_sets(root, size, pool, self.search.max_tests))
+            if sets:
+                avoiding = self.everything & ~(1 << (y if root == x else x))
+                for members, total in zip(sets, self.graph.distance_sums(root, avoiding, sets), strict=True):
+                    nearest[members] = min(total, nearest.get(members, total))
+        return self.search.by_strength(x, y, list(nearest), list(nearest.values()))
 
     def _forget_deleted_edges(self) -> None:
         adjacent = rows_as_bits(self.search.skeleton)

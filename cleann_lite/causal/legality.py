@@ -24,8 +24,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .bitsets import bits, join, reachable, rows_as_bits
-from .marks import Legality, Mark
+from .marks import Legality
 from .orientation import pag_of_mag
+from .relations import ARROW, CIRCLE, NONE, TAIL
 
 # Above this the check takes longer than most searches.
 LARGEST = 600
@@ -58,7 +59,7 @@ def legality_of(marks: np.ndarray, rank: np.ndarray | None = None) -> Legality:
     """
     if len(marks) > LARGEST:
         return Legality.UNKNOWN
-    ancestor = reachable((marks == Mark.ARROW) & (marks.T == Mark.TAIL))
+    ancestor = reachable((marks == ARROW) & (marks.T == TAIL))
     if (ancestor & ancestor.T & ~np.eye(len(marks), dtype=bool)).any():
         return Legality.CYCLE
     member = a_member(marks)
@@ -96,16 +97,16 @@ def legal_marks(
         return marks
     mag = a_member(marks, priority)
     while True:
-        tail, pointed = mag == Mark.TAIL, (mag == Mark.ARROW).any(axis=0)
+        tail, pointed = mag == TAIL, (mag == ARROW).any(axis=0)
         wrong = tail & tail.T & pointed
         if not wrong.any():
             break
-        mag[wrong] = Mark.ARROW
+        mag[wrong] = ARROW
     directed, ancestor = _ancestry(mag)
-    mag[(directed & ancestor.T).T] = Mark.ARROW
+    mag[(directed & ancestor.T).T] = ARROW
     directed, ancestor = _ancestry(mag)
-    arrow = mag == Mark.ARROW
-    mag[(arrow & arrow.T & ancestor).T] = Mark.TAIL
+    arrow = mag == ARROW
+    mag[(arrow & arrow.T & ancestor).T] = TAIL
     while True:
         directed, ancestor = _ancestry(mag)
         undone = np.zeros_like(directed)
@@ -114,7 +115,7 @@ def legal_marks(
         undone &= directed
         if not undone.any():
             return pag_of_mag(mag, rank=rank)
-        mag[undone.T] = Mark.ARROW
+        mag[undone.T] = ARROW
 
 
 def a_member(marks: ArrayLike, priority: np.ndarray | None = None) -> np.ndarray:
@@ -130,32 +131,33 @@ def a_member(marks: ArrayLike, priority: np.ndarray | None = None) -> np.ndarray
         (k,) of nodes that could come first, that of the highest does. Default: the numbering.
     """
     marks = np.array(marks, dtype=np.int8)
-    circle = marks == Mark.CIRCLE
+    circle = marks == CIRCLE
     both = circle & circle.T
-    marks[circle & ~both] = Mark.TAIL
+    marks[circle & ~both] = TAIL
     if not both.any():
         return marks
     # maximum cardinality search (Tarjan, Yannakakis): the earlier neighbours of a node form a clique
     k = len(marks)
     weight = -np.arange(k) if priority is None else np.argsort(np.argsort(priority))
-    for _ in range(k):
+    weight[~both.any(axis=0)] = -k
+    for _ in range(np.count_nonzero(weight > -k)):
         node = int(weight.argmax())
         later = both[node] & (weight > -k)
         weight[later] += k
-        marks[node, later], marks[later, node] = Mark.ARROW, Mark.TAIL
+        marks[node, later], marks[later, node] = ARROW, TAIL
         weight[node] = -k
     return marks
 
 
 def _ancestry(mag: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(k, k) bool each: i → j, and i is j or an ancestor of j."""
-    directed = (mag == Mark.ARROW) & (mag.T == Mark.TAIL)
+    directed = (mag == ARROW) & (mag.T == TAIL)
     return directed, reachable(directed)
 
 
 def _is_ancestral_and_maximal(marks: np.ndarray) -> bool:
     """Whether arrowheads and tails are those of a MAG; ``mags.is_mag`` is the plain definition."""
-    into, tail = marks == Mark.ARROW, marks == Mark.TAIL
+    into, tail = marks == ARROW, marks == TAIL
     _, ancestor = _ancestry(marks)
     if (into & ancestor.T).any() or (into & (tail & tail.T).any(axis=0)).any():
         return False
@@ -168,8 +170,8 @@ def _inducing_paths(marks: np.ndarray, ancestor: np.ndarray) -> Iterator[tuple[l
     Every inner node is a collider and an ancestor of one end. So the first is an ancestor of the far end and
     the last of the near one, and only few pairs come into question.
     """
-    into = marks == Mark.ARROW
-    apart = marks == Mark.NONE
+    into = marks == ARROW
+    apart = marks == NONE
     np.fill_diagonal(apart, False)
     first = join(into, ancestor) & apart
     pairs = np.argwhere(np.triu(first & first.T)).tolist()

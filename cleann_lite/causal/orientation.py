@@ -29,14 +29,14 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from .bitsets import as_words, bits, bits_as_rows, join, packed, rows_as_bits, unpacked
+from .bitsets import as_words, bits, from_words, join, packed, pairs, reachable, unpacked
 from .marks import EDGE_TEXT
 from .relations import ARROW, CIRCLE, NONE, TAIL, Opened, Relations
-from .separation import MixedSeparation
 from .separators import Separators
 
 # Each rule returns (arrowheads, tails): [α, β] True asks for that mark at β on α *—* β.
 Proposal = tuple[np.ndarray, np.ndarray]
+Pair = tuple[int, int]  # x < y
 
 
 def rule_0(g: Relations) -> Proposal:
@@ -46,7 +46,7 @@ def rule_0(g: Relations) -> Proposal:
     'a o-> c, b o-> c'
     """
     adjacent = g.marks > 0
-    alpha, beta = np.nonzero(np.triu(g.known & join(adjacent, adjacent)))
+    alpha, beta = pairs(g.known & join(adjacent, adjacent))
     # a known order of the variables may already say that both edges point at γ, and then there is no news
     near, known = packed(adjacent), packed(g.into)
     gammas = near[alpha] & near[beta] & ~(known[alpha] & known[beta]) & ~g.separators.words(alpha, beta)
@@ -107,61 +107,51 @@ def rule_4(g: Relations) -> Proposal:
     't o-> a, a <-> b, a --> c, b <-> c'
     """
     arrows, tails = g.nothing(), g.nothing()
-    candidates = g.circle.T & join(g.into, g.directed)  # [β, γ]: some α has β *→ α → γ
-    known = g.sets(g.known)
-    for gamma in np.flatnonzero(candidates.any(axis=0)).tolist():
-        parents, separated_by = g.sets(g.parents)[gamma], _separated_by(g, gamma)
-        paths = []
-        for beta in np.flatnonzero(candidates[:, gamma]).tolist():
-            for alpha in bits(g.sets(g.into)[beta] & parents):
-                ends = _discriminating_ends(g, alpha, beta, gamma) & known[gamma]
-                if ends & separated_by[beta]:
+    gammas = np.flatnonzero(g.circle.any(axis=1) & g.directed.any(axis=0)).tolist()
+    if not gammas:
+        return arrows, tails
+    circle, arrows_at, both = g.sets(g.circle), g.sets(g.arrows_at), g.sets(g.into & g.arrows_at)
+    parents, separable = g.sets(g.parents), g.sets(g.known & g.apart)
+    paths: list[tuple[int, int, int, Pair]] = []  # α, β, γ and the pair θ, γ, of possible colliders β
+    for gamma in gammas:
+        for alpha in bits(parents[gamma]):
+            betas = circle[gamma] & arrows_at[alpha]
+            ends = _discriminating_ends(alpha, parents[gamma], arrows_at, both) if betas else 0
+            for theta in bits(ends & separable[gamma]):
+                pair = min(theta, gamma), max(theta, gamma)
+                separator = g.separators[pair]
+                for beta in bits(betas & separator):
                     tails[gamma, beta] = arrows[beta, gamma] = True
-                if ends & ~separated_by[beta]:
-                    paths.append((alpha, beta, ends & ~separated_by[beta]))
-        if not paths:
-            continue
-        asked: dict[int, int] = {}  # β -> θ
-        for _, beta, ends in paths:
-            asked[beta] = asked.get(beta, 0) | ends
-        confirmed = dict(zip(asked, _confirmed_at(g, gamma, asked), strict=True))
-        for alpha, beta, ends in paths:
-            if ends & confirmed[beta]:
+                paths += [(alpha, beta, gamma, pair) for beta in bits(betas & ~separator)]
+    asked: dict[Pair, int] = {}
+    for _, beta, _, pair in paths:
+        asked[pair] = asked.get(pair, 0) | 1 << beta
+    if asked:
+        x, y = np.array(list(asked)).T
+        sets = g.confirmed(x, y, as_words(list(asked.values()), g.n))
+        confirmed = dict(zip(asked, from_words(sets), strict=True))
+        for alpha, beta, gamma, pair in paths:
+            if confirmed[pair] >> beta & 1:
                 arrows[alpha, beta] = arrows[gamma, beta] = arrows[beta, gamma] = True
     return arrows, tails
 
 
-def _separated_by(g: Relations, gamma: int) -> list[int]:
-    """For each β: the θ that β and others separate from γ."""
-    everyone = np.arange(g.n)
-    return rows_as_bits(unpacked(g.separators.words(everyone, np.full(g.n, gamma)), g.n).T)
+def _discriminating_ends(alpha: int, parents: int, arrows_at: list[int], both: list[int]) -> int:
+    """Every θ at the far end of a path ⟨θ, …, α⟩ whose nodes but θ are colliders and parents of γ.
 
-
-def _confirmed_at(g: Relations, gamma: int, asked: dict[int, int]) -> list[int]:
-    """For each β: those θ of asked[β] for which a second look confirms β as a collider between θ and γ."""
-    wanted = np.zeros((g.n, g.n), dtype=bool)  # [θ, β]
-    wanted[:, list(asked)] = bits_as_rows(list(asked.values()), g.n).T
-    theta = np.flatnonzero(wanted.any(axis=1))
-    wanted[theta] = unpacked(g.confirmed(theta, np.full(len(theta), gamma), packed(wanted[theta])), g.n)
-    return rows_as_bits(wanted[:, list(asked)].T)
-
-
-def _discriminating_ends(g: Relations, alpha: int, beta: int, gamma: int) -> int:
-    """Every θ at the far end of a discriminating path ⟨θ, …, α, β, γ⟩."""
-    arrows_at, into, apart = g.sets(g.arrows_at), g.sets(g.into), g.sets(g.apart)[gamma]
-    parents = g.sets(g.parents)[gamma] & ~(1 << beta)
+    It discriminates each β with β *→ α, which is no parent of γ and so not on it.
+    """
     ends = 0
     seen = waiting = 1 << alpha
     while waiting:
         low = waiting & -waiting
         waiting ^= low
         node = low.bit_length() - 1
-        before = arrows_at[node]  # node is a collider: the path comes in over an arrowhead
-        ends |= before
-        onward = before & into[node] & parents & ~seen  # colliders and parents of γ in turn
+        ends |= arrows_at[node]  # node is a collider: the path comes in over an arrowhead
+        onward = both[node] & parents & ~seen  # and goes on to another
         seen |= onward
         waiting |= onward
-    return ends & apart
+    return ends
 
 
 def rule_5(g: Relations) -> Proposal:
@@ -175,7 +165,7 @@ def rule_5(g: Relations) -> Proposal:
     """
     circle_circle, apart = g.sets(g.circle_circle), g.sets(g.apart)
     tails = g.nothing()
-    for alpha, beta in np.argwhere(np.triu(g.circle_circle)).tolist():
+    for alpha, beta in zip(*(ends.tolist() for ends in pairs(g.circle_circle)), strict=True):
         gammas, thetas = circle_circle[alpha] & apart[beta], circle_circle[beta] & apart[alpha]
         found = uncovered_path(alpha, gammas, 1 << beta, circle_circle, apart, before=thetas)
         tails[alpha, beta] = tails[beta, alpha] = found
@@ -390,8 +380,10 @@ def pag_of_mag(mag: np.ndarray, selection_bias: bool = True, rank: np.ndarray | 
            [0, 2, 0]], dtype=int8)
     """
     mag = np.asarray(mag, dtype=np.int8)
-    x, y = np.nonzero(np.triu(mag == NONE, 1))
-    anterior, single = as_words(MixedSeparation(mag).anterior, len(mag)), packed(np.eye(len(mag), dtype=bool))
+    if (mag == CIRCLE).any():
+        raise ValueError("a MAG has arrowheads and tails: these marks have circles")
+    x, y = pairs(mag == NONE)
+    anterior, single = packed(reachable(mag == TAIL)), packed(np.eye(len(mag), dtype=bool))
     separators = Separators(len(mag))
     separators.add(x, y, (anterior[x] | anterior[y]) & ~(single[x] | single[y]))
     return orient(mag > 0, separators, rank, selection_bias)

@@ -139,6 +139,8 @@ class PDSGraph:
     def distance_sums(self, root: int, allowed: int, sets: list[int]) -> list[int]:
         """For each of the sets: the sum of its members' distances from root, on paths in ``allowed``."""
         wanted = reduce(or_, sets)
+        if not wanted & ~self.neighbors[root]:
+            return [members.bit_count() for members in sets]
         found, complete = self._distances.get((root, allowed), ({}, 0))
         if wanted & ~complete:
             found = self.distances(root, allowed, wanted)
@@ -208,8 +210,8 @@ class PDSGraph:
             grown = self._grown[root, allowed]
         return grown.sets.keys()
 
-    def grow(self, trees: Iterable[tuple[int, int]], size: int, limit: int) -> None:
-        """Find the legal sets of one size for many (root, allowed) together.
+    def grow(self, trees: Iterable[tuple[int, int]], size: int, limit: int) -> set[tuple[int, int]]:
+        """Find the legal sets of one size for many (root, allowed) together; those that have some come back.
 
         A legal set grows from smaller legal sets: leave out the node that the search reaches last, and the
         others are still reached. So sets grow by one reachable node at a time; those of the last size are
@@ -225,15 +227,16 @@ class PDSGraph:
             tree = self._grown.get((root, allowed))
             if tree is None or tree.size > size:
                 tree = self._grown[root, allowed] = _Grown(0, {0: self.neighbors[root]}, 0, False)
-            if not tree.settled:
+            if not tree.settled and allowed.bit_count() >= size:
                 # no set of this size can hold more than what so many steps reach: a path passes each pair of
                 # its other members once at most in either direction
                 longest = 2 + (size - 1) * (size - 2)
                 near, tree.settled = self._distances_up_to(longest, root, allowed, allowed)
                 tree.within = as_bits(near)
-            grown.append((root, tree))
-        for have in range(min((tree.size for _, tree in grown), default=size), size):
-            self._grow_by_one([(root, tree) for root, tree in grown if tree.size == have], size, limit)
+            grown.append((root, allowed, tree))
+        for have in range(min((tree.size for *_, tree in grown), default=size), size):
+            self._grow_by_one([(root, tree) for root, _, tree in grown if tree.size == have], size, limit)
+        return {(root, allowed) for root, allowed, tree in grown if tree.sets}
 
     def _grow_by_one(self, growing: "list[tuple[int, _Grown]]", size: int, limit: int) -> None:
         open_questions: dict[tuple[int, int], int] = {}

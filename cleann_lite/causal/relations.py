@@ -24,7 +24,7 @@ class Relations:
         self.n = len(marks)
         self.into = marks == ARROW
         self.circle = marks == CIRCLE
-        self._sets: dict[int, list[int]] = {}
+        self._sets: dict[int, tuple[np.ndarray, list[int]]] = {}
 
     @cached_property
     def tail(self) -> np.ndarray:
@@ -76,10 +76,12 @@ class Relations:
         return self.into.T
 
     def sets(self, relation: np.ndarray) -> list[int]:
-        """Row α of one of these relations as the set of its β."""
-        if id(relation) not in self._sets:
-            self._sets[id(relation)] = rows_as_bits(relation)
-        return self._sets[id(relation)]
+        """Row α of a relation as the set of its β."""
+        held, rows = self._sets.get(id(relation), (None, []))
+        if held is not relation:
+            rows = rows_as_bits(relation)
+            self._sets[id(relation)] = relation, rows  # held, so that no other array gets its id
+        return rows
 
     def nothing(self) -> np.ndarray:
         return np.zeros((self.n, self.n), dtype=bool)

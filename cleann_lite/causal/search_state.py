@@ -12,7 +12,7 @@ from itertools import repeat
 import numpy as np
 
 from .batched import BatchedTest, Recorded
-from .bitsets import as_bits, as_words, bits, bits_as_rows, counts, packed, rows_as_bits, unpacked
+from .bitsets import as_bits, as_words, bits, bits_as_rows, counts, packed, pairs, rows_as_bits, unpacked
 from .graphs import PAG, Mark, SearchStatus
 from .legality import NOTE, legal_marks
 from .orientation import orient
@@ -100,7 +100,7 @@ class Search:
 
     def edges(self) -> list[Edge]:
         """The edges left, (i, j) with i < j."""
-        return [(i, j) for i, j in np.argwhere(np.triu(self.skeleton)).tolist()]
+        return list(zip(*(ends.tolist() for ends in pairs(self.skeleton)), strict=True))
 
     def delete_independent_pairs(self) -> None:
         """Delete every edge whose ends are independent without conditioning."""
@@ -108,12 +108,12 @@ class Search:
         n_pairs = self.k * (self.k - 1) // 2
         self._report(0, n_pairs, n_pairs)
         independent, self.p_values = self.test.independent_pairs(self.variables)
-        x, y = np.nonzero(np.triu(independent, 1))
+        x, y = pairs(independent)
         self.remove(x, y)
 
     def delete_separated_by_one(self, near: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> None:
         """Delete every edge that one node near it separates; ``near(x, y)`` is (edges, k) bool."""
-        x, y = np.nonzero(np.triu(self.skeleton))
+        x, y = pairs(self.skeleton)
         if not len(x):
             return
         rows = max(1, _TOGETHER // self.k) if self.order_independent else 1

@@ -7,14 +7,17 @@ association/causality structure learned with the PC algorithm. JMLR 10, 2009 (th
 """
 
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
 from scipy.stats import false_discovery_control
 
 from .discovery import learn_pag
-from .graphs import PAG, Mark
+from .graphs import PAG, Mark, SearchStatus
 from .independence import PartialCorrelation
+
+_TOGETHER = 64  # variables of the draws that are searched together: a set of them is one word
 
 
 @dataclass(frozen=True)
@@ -104,23 +107,49 @@ def stability(
     n, rng = len(table), np.random.default_rng(seed)
     first = learn_pag(test, **options)
     counts = np.zeros((len(Mark), len(first), len(first)))
-    for _ in range(draws):
-        if half:
-            rows = table[rng.permutation(n)[: n // 2]]
-        else:
-            rows = table[rng.integers(0, n, n)]
-        rows = rows - rows.mean(axis=0)
-        spread = np.sqrt((rows * rows).sum(axis=0))
-        flat = spread < 1e-12  # a column that this draw made constant depends on nothing
-        rows = np.divide(rows, spread, out=np.zeros_like(rows), where=~flat)
-        correlation = np.clip(rows.T @ rows, -1, 1)
-        np.fill_diagonal(correlation, 1.0)
-        drawn = PartialCorrelation(correlation, len(rows), alpha, one_sided, test.names)
-        marks = learn_pag(drawn, **options).marks
+    together = max(1, _TOGETHER // test.n_variables)
+    for start in range(0, draws, together):
+        drawn = []
+        for _ in range(min(together, draws - start)):
+            drawn.append(_correlation(table[rng.permutation(n)[: n // 2] if half else rng.integers(0, n, n)]))
+        samples = n // 2 if half else n
+        marks = _learned(drawn, samples, first, {"alpha": alpha, "one_sided": one_sided}, options)
         for mark in Mark:
-            counts[mark] += marks == mark
+            counts[mark] += (marks == mark).sum(axis=0)
     shares = counts / draws
     return Stability(first.nodes, first.labels, 1 - shares[Mark.NONE], shares, draws, n // 2 if half else n)
+
+
+def _correlation(rows: np.ndarray) -> np.ndarray:
+    rows = rows - rows.mean(axis=0)
+    spread = np.sqrt((rows * rows).sum(axis=0))
+    flat = spread < 1e-12  # a column that this draw made constant depends on nothing
+    rows = np.divide(rows, spread, out=np.zeros_like(rows), where=~flat)
+    correlation = np.clip(rows.T @ rows, -1, 1)
+    np.fill_diagonal(correlation, 1.0)
+    return correlation
+
+
+def _learned(correlations, samples, first, level, options) -> np.ndarray:
+    """(draws, k, k) marks of the graphs, all learned in one search.
+
+    Variables of different draws are independent given anything, so their edges go first, and no rule and no
+    candidate set ever joins two draws: each graph is that of a search of its own, in fewer and larger steps.
+    Only the cap on candidate sets is shared; where it is met, each draw is searched alone.
+    """
+    n, k = len(correlations[0]), len(first)
+    starts = range(0, n * len(correlations), n)
+    whole = np.zeros((n * len(correlations),) * 2)
+    for start, correlation in zip(starts, correlations, strict=True):
+        whole[start : start + n, start : start + n] = correlation
+    options = options | {"nodes": [start + node for start in starts for node in first.nodes], "labels": None}
+    if first.tiers is not None:
+        tiers = [[start + node for start in starts for node in tier] for tier in first.tiers]
+        options |= {"order": list(chain(*tiers))} if options.get("order") is not None else {"tiers": tiers}
+    pag = learn_pag(PartialCorrelation(whole, samples, **level), **options)
+    if pag.status is SearchStatus.CAPPED and len(correlations) > 1:
+        return np.concatenate([_learned([c], samples, first, level, options) for c in correlations])
+    return np.stack([pag.marks[i : i + k, i : i + k] for i in range(0, k * len(correlations), k)])
 
 
 def adjusted_p_values(pag: PAG, method: str = "by") -> np.ndarray:
