@@ -92,9 +92,9 @@ def local_test(row: ArrayLike, key: ArrayLike, value: ArrayLike, tolerance: floa
 
 
 def joint_local_test(
-    rows: Sequence[ArrayLike],
-    keys: Sequence[ArrayLike],
-    values: Sequence[ArrayLike],
+    rows: Sequence[ArrayLike] | np.ndarray,
+    keys: Sequence[ArrayLike] | np.ndarray,
+    values: Sequence[ArrayLike] | np.ndarray,
     combine: str = "concat",
     tolerance: float | None = None,
 ) -> LocalTest:

@@ -75,7 +75,7 @@ def identifiable_shares(
     rng = np.random.default_rng(0)
     chosen = [rows[i] for i in rng.permutation(len(rows))[:texts]]
     null, local, layer_null, layer_local, conditions = [], [], [], [], []
-    combine = model.layers[-1].self_attn.combine
+    combine = model.encoder(-1).self_attn.combine
     double = model.double().eval()  # ranks are read in float64
     for row in chosen:
         heads = double.heads(torch.as_tensor(row))

@@ -340,8 +340,9 @@ def _files(place, wanted) -> Iterator[tuple[PurePosixPath, bytes]]:
         else:
             with tarfile.open(place, "r:*") as archive:
                 for member in archive:
-                    if member.isfile() and wanted(PurePosixPath(member.name)):
-                        yield PurePosixPath(member.name), archive.extractfile(member).read()
+                    content = archive.extractfile(member) if member.isfile() else None
+                    if content is not None and wanted(PurePosixPath(member.name)):
+                        yield PurePosixPath(member.name), content.read()
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, gzip.BadGzipFile) as error:
         raise ValueError(f"{place} cannot be read (not an archive, or truncated?): {error}") from None
 

@@ -167,7 +167,8 @@ class Case:
     def sets_of(self, pags: dict[int, PAG], nodes: Sequence[int], among="all") -> Sets:
         """As `allowed`, for given graphs."""
         pags = {head: restricted(pag, among) for head, pag in pags.items()}
-        sizes, effects, room = [], {}, self.room
+        sizes, room = [], self.room
+        effects: dict[int, float] = {}
         for size in range(1, self.settings.max_size + 1):
             found = tuple(candidates(pags, nodes, size, self.settings.max_candidates, effects)[0])[:room]
             if size == 1:  # the search knows these effects when it orders pairs
@@ -194,10 +195,10 @@ class Case:
         """
         ran = {tuple(sorted(s)) for s in known}
         for of_one_size in sets:
-            of_one_size = [tuple(sorted(s)) for s in of_one_size]
-            self._run_ahead(len(of_one_size[0]) if of_one_size else 0)
-            flips = self.tries.run(of_one_size)
-            ran.update(of_one_size)
+            tried = [tuple(sorted(s)) for s in of_one_size]
+            self._run_ahead(len(tried[0]) if tried else 0)
+            flips = self.tries.run(tried)
+            ran.update(tried)
             if flips:
                 return Found(tuple(flips), passes + len(ran))
         return Found((), passes + len(ran))
@@ -223,7 +224,7 @@ class Case:
 
     def first_that_works(self, sets: Iterable[Sequence[int]], passes=PASSES) -> Found:
         """Mask one set after the other, in the order given, until the prediction changes."""
-        sets, ran = iter(sets), []
+        sets, ran = iter(sets), list[tuple[int, ...]]()
         while chunk := [tuple(sorted(s)) for s in islice(sets, min(32, self.room - len(ran)))]:
             if flips := self.tries.run(chunk):
                 return Found((flips[0],), passes + len({*ran, *chunk[: chunk.index(flips[0]) + 1]}))

@@ -89,7 +89,7 @@ def at_equal_sizes(case: Case, kind: str, sets: Sets) -> Found | list[Found]:
             name = dict(zip(case.units, rng.permutation(case.units).tolist(), strict=True))
             found.append(case.by_size([tuple(name[u] for u in s) for s in one] for one in sets))
         return found
-    passes, known = PASSES + 1, ()
+    passes, known = PASSES + 1, list[tuple[int]]()
     if kind == "attention":
         scores = case.attention[list(case.settings.heads)].mean(axis=0)
     elif kind == "gradient":
@@ -97,7 +97,7 @@ def at_equal_sizes(case: Case, kind: str, sets: Sets) -> Found | list[Found]:
     else:
         scores, known = case.effects, [(u,) for u in case.alone]
     ranked = case.ranked(scores)
-    falling = np.asarray(scores)[ranked]
+    falling = np.asarray(scores)[ranked].tolist()
     return case.by_size((islice(by_summed_score(ranked, falling, s), n) for s, n in sizes), passes, known)
 
 
@@ -108,8 +108,9 @@ _CONTROL = re.compile(rf"({'|'.join(KINDS)})-at-equal-sizes(?:-of-(cleann-.+))?"
 def control_row(name: str) -> tuple[str, dict] | None:
     """Kind and graphs of a control: ``random-at-equal-sizes``, ``random-at-equal-sizes-of-cleann-causes``."""
     found = _CONTROL.fullmatch(name)
-    changes = graph_row(found[2] or "cleann") if found else None
-    return None if changes is None else (found[1], changes)
+    if found is None or (changes := graph_row(found[2] or "cleann")) is None:
+        return None
+    return found[1], changes
 
 
 def _control(case, kind, changes):
@@ -217,6 +218,8 @@ def cleann_equivalent_attention(case):
 
 # --- names to functions ----------------------------------------------------------------------------------
 
+# variants with separate controls in a report
+JUDGED = ("cleann-causes", "cleann-adjacent-causes", "cleann-residual-half", "cleann-residual-norms")
 # each of these stands for several rows
 FAMILIES = {
     "cleann-heads": lambda s: [f"cleann-head-{h}" for h in s.heads],
@@ -227,8 +230,6 @@ FAMILIES = {
         f"{kind}-at-equal-sizes-of-{row}" for row in JUDGED for kind in KINDS[:3]
     ],
 }
-# variants with separate controls in a report
-JUDGED = ("cleann-causes", "cleann-adjacent-causes", "cleann-residual-half", "cleann-residual-norms")
 DEFAULT = (
     "cleann", *JUDGED, "at-equal-sizes", "variants-at-equal-sizes", "attention", "leave-one-out", "gradient",
     "random", "beam", "exhaustive", "cleann-one-sided", "cleann-fci", "cleann-alphas", "cleann-heads",

@@ -31,8 +31,8 @@ def look_inside(task: str, *, out=None, n=None, workers=1, cluster=None, alpha=N
     if task != "readings":
         module, run = {"randomised": (randomised, randomised.randomise), "rungs": (rungs, rungs.climb)}[task]
         return module.told(run(name, items, **({} if alpha is None else {"alpha": alpha}), **shared)) + where
-    given = {} if alpha is None else {"alphas": (alpha,)}
-    return readings.told(readings.read_all(name, items, **given, **shared)) + where
+    alphas = readings.ALPHAS if alpha is None else (alpha,)
+    return readings.told(readings.read_all(name, items, alphas=alphas, **shared)) + where
 
 
 def _items(model, n, options):

@@ -15,6 +15,7 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import TextIO
 
 from .. import __version__
 from ..datasets.files import write_whole
@@ -47,17 +48,18 @@ class Journal:
         self.path = None if path is None else Path(path)
         self.settings = settings
         self.records: dict[int, dict] = {}
-        self._lock = self._file = None
+        self._lock: _Lock | None = None
+        self._file: TextIO | None = None
 
     def __enter__(self):
         if self.path is not None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._lock = _Lock(self.path)
             try:
-                self._continue()
+                self._continue(self.path)
                 self._file = open(self.path, "a", encoding="utf-8")
                 if not self.path.stat().st_size:
-                    self._write(self.settings)
+                    _write(self._file, self.settings)
             except BaseException:
                 self.__exit__()
                 raise
@@ -70,44 +72,45 @@ class Journal:
             self._lock.release()
         self._file = self._lock = None
 
-    def _continue(self):
-        if not self.path.exists() or not self.path.stat().st_size:
+    def _continue(self, path):
+        if not path.exists() or not path.stat().st_size:
             return
-        content = self.path.read_bytes()
-        begun, self.records, good, bad = _parsed(self.path, content)
+        content = path.read_bytes()
+        begun, self.records, good, bad = _parsed(path, content)
         if begun is not None:
             changed = [k for k in {**self.settings, **begun} if begun.get(k) != self.settings.get(k)]
             if changed:
                 name = changed[0]
                 raise ValueError(
-                    f"{self.path} was begun with {name} = {begun.get(name)!r}, and now it is "
+                    f"{path} was begun with {name} = {begun.get(name)!r}, and now it is "
                     f"{self.settings.get(name)!r}: choose another folder (--out), or delete that file"
                 )
         if bad:
-            aside = self.path.with_name(f"{self.path.name}.rejected")
+            aside = path.with_name(f"{path.name}.rejected")
             with open(aside, "ab") as file:
                 file.writelines(line + b"\n" for _, line in bad.values())
-            _tell(self.path, bad, f"set aside in {aside.name}; that input runs again")
+            _tell(path, bad, f"set aside in {aside.name}; that input runs again")
         kept = b"".join(line + b"\n" for line in good)
         if kept != content:
-            write_whole(self.path, kept)
+            write_whole(path, kept)
 
     def add(self, record: dict) -> None:
         """Keep one finished input; one that is kept already stays as it is."""
         if record["input"] in self.records:
             return
         if self._file is not None:
-            self._write(record)
+            _write(self._file, record)
         self.records[record["input"]] = record
-
-    def _write(self, record):
-        self._file.write(json.dumps(record, ensure_ascii=False) + "\n")
-        self._file.flush()
 
     @property
     def in_order(self) -> list[dict]:
         """The finished inputs, by their number."""
         return [self.records[i] for i in sorted(self.records)]
+
+
+def _write(file, record):
+    file.write(json.dumps(record, ensure_ascii=False) + "\n")
+    file.flush()
 
 
 def read_journal(folder) -> tuple[dict, list[dict]]:

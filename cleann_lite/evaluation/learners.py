@@ -92,7 +92,7 @@ def random_problem(seed, n_nodes=15, degree=2.0, latent_share=0.5, n_samples=100
         )
     rng = np.random.default_rng(seed)
     above = np.triu(rng.random((n_nodes, n_nodes)) < degree / (n_nodes - 1), 1)
-    dag = nx.DiGraph()
+    dag: nx.DiGraph = nx.DiGraph()
     dag.add_nodes_from(range(n_nodes))
     dag.add_edges_from((int(i), int(j)) for i, j in np.argwhere(above))
     eligible = [v for v in dag if not dag.in_degree(v) and dag.out_degree(v) >= 2]
@@ -246,8 +246,10 @@ def benchmark(
     header = {"format": FORMAT, "task": "discovery", **asdict(plan), "methods": list(rows)}
     items = [{"input": i} for i in range(n)]
     with Journal(None if out is None else Path(out) / JOURNAL, header) as journal:
-        how = {"workers": workers, "cluster": cluster, "progress": progress}
-        run = Benchmark(header, run_all(_Worker(plan, rows), items, journal, **how))
+        records = run_all(
+            _Worker(plan, rows), items, journal, workers=workers, cluster=cluster, progress=progress
+        )
+        run = Benchmark(header, records)
         if out is not None:
             save_benchmark(run, out)
     return run

@@ -50,7 +50,9 @@ def greedy(tries, units: Sequence[int], room: int) -> tuple[tuple[int, ...] | No
     set of tuple of int
         The sets that were run.
     """
-    ran, best, alone = set(), (), {}
+    ran: set[tuple[int, ...]] = set()
+    best: tuple[int, ...] = ()
+    alone: dict[int, float] = {}
 
     def run(masks):
         masks = [tuple(sorted(m)) for m in masks]

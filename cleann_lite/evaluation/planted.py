@@ -277,7 +277,7 @@ def train(rule: Rule, layers: int = 1, seed: int = 0, steps: int = 2000, enough:
     """
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed)
-    config = BertConfig(
+    config = BertConfig(  # type: ignore[call-arg]  # num_labels, attn_implementation: every configuration's
         vocab_size=VOCABULARY, hidden_size=64, num_hidden_layers=layers, num_attention_heads=4,
         intermediate_size=128, max_position_embeddings=LENGTH + 1, type_vocab_size=1, num_labels=2,
         hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, initializer_range=0.1, pad_token_id=None,

@@ -114,7 +114,8 @@ class Randomiser:
         tried = Tried.of(trained, encoded, choose_nodes(encoded, attention, content=not films))
         rng = np.random.default_rng((self.seed, item["input"]))
         orders = [rng.permutation(len(tried.nodes)) for _ in range(_PERMUTATIONS)]
-        row, truth, lines = attention_scores(trained, encoded), {}, []
+        row, lines = attention_scores(trained, encoded), []
+        truth: dict[float | str, tuple[np.ndarray, np.ndarray]] = {}
         names = stages(trained.network if films else trained.model)
         for stage, name in enumerate(names):
             model = _randomised(self.model, stage, self.seed)

@@ -169,7 +169,9 @@ def examine(planted: Planted, rng: np.random.Generator, n: int = 24, permutation
         judge = partial(_judged, planted.rule, sentence, sets)
         for reader, scores in scores_of_model(planted, sentence).items():
             values.setdefault(("", reader), []).append(judge(scores, first_of_ranking(scores, sentence)))
-        mixing = how_it_mixes(planted.network, input_ids=with_cls(tokens[None]))()
+        mixes = how_it_mixes(planted.network, input_ids=with_cls(tokens[None]))
+        assert mixes is not None  # a BERT can say
+        mixing = mixes()
         for reading in READINGS:
             attention = read_attention(mixing[-1].attention, reading, mixing)
             pags, correlations = graphs(attention)

@@ -60,10 +60,11 @@ class Tried:
     def of(cls, model: Model, encoded: Encoded, nodes: Sequence[int]) -> "Tried":
         """Run the model on all of them."""
         whole = model.predict(encoded, [()])[0]
-        flips, effects = [], None
-        for sets in _sets(len(nodes)):
+        flips, effects = [], np.zeros(len(nodes))
+        for size, sets in enumerate(_sets(len(nodes)), 1):
             rows = model.predict(encoded, [[nodes[i] for i in s] for s in sets]) if sets else np.zeros((0, 1))
-            effects = whole[encoded.target] - rows[:, encoded.target] if effects is None else effects
+            if size == 1:
+                effects = whole[encoded.target] - rows[:, encoded.target]
             said = [encoded.predicted(row) for row in rows] if sets else []
             flips.append(np.array(said, dtype=int) != encoded.target)
         return cls(tuple(nodes), tuple(flips), effects)

@@ -10,6 +10,7 @@ from functools import lru_cache
 from itertools import combinations
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import ndtri
 
 
@@ -31,7 +32,7 @@ class Interval:
 # --- intervals and tests over inputs ---------------------------------------------------------------------
 
 
-def bootstrap_mean(values: Sequence[float], resamples=4000, level=0.95, seed=0) -> Interval:
+def bootstrap_mean(values: ArrayLike, resamples=4000, level=0.95, seed=0) -> Interval:
     """Mean with its percentile bootstrap interval over inputs; NaN values are left out.
 
     Examples
@@ -39,13 +40,13 @@ def bootstrap_mean(values: Sequence[float], resamples=4000, level=0.95, seed=0) 
     >>> print(bootstrap_mean([2, 2, 2]))
     2 [2, 2]
     """
-    values = np.asarray(values, dtype=float)
-    values = values[~np.isnan(values)]
-    if not len(values):
+    known = np.asarray(values, dtype=float)
+    known = known[~np.isnan(known)]
+    if not len(known):
         return Interval(np.nan, np.nan, np.nan, 0)
-    means = _resampled(len(values), resamples, seed) @ values / len(values)
+    means = _resampled(len(known), resamples, seed) @ known / len(known)
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(values.mean()), float(low), float(high), len(values))
+    return Interval(float(known.mean()), float(low), float(high), len(known))
 
 
 @lru_cache(maxsize=2)
@@ -71,7 +72,7 @@ def wilson(successes: int, n: int, level=0.95) -> Interval:
     return Interval(share, max(0.0, float(centre - half)), min(1.0, float(centre + half)), n)
 
 
-def sign_flip_p(differences: Sequence[float], resamples=10_000, seed=0) -> float:
+def sign_flip_p(differences: ArrayLike, resamples=10_000, seed=0) -> float:
     """Two-sided p-value that paired differences have mean 0, by flipping their signs.
 
     All sign patterns where there are at most ``resamples``, otherwise that many random ones.

@@ -14,7 +14,6 @@ is used:
 
 import json
 from collections.abc import Callable, Sequence
-from numbers import Integral
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +26,7 @@ from ..datasets import shipped as datasets
 from . import folders
 from .fast_pass import one_at_a_time, one_place
 from .mixing import how_it_mixes
-from .protocol import Encoded
+from .protocol import Encoded, is_whole
 from .recommender import FIRST_FILM, MASK, Recommender
 from .titles import Catalogue
 
@@ -108,7 +107,7 @@ class BERT4Rec(Recommender):
             attentions = self._read_rows([tokens], output_attentions=True).attentions
         if not attentions:
             raise ValueError("the network gave no attentions: load it with attn_implementation='eager'")
-        if not isinstance(layer, Integral) or not -len(attentions) <= layer < len(attentions):
+        if not is_whole(layer) or not -len(attentions) <= layer < len(attentions):
             raise ValueError(f"layer must be below {len(attentions)}: got {layer!r}")
         return attentions[layer][0].double().cpu().numpy()
 
@@ -127,13 +126,13 @@ class BERT4Rec(Recommender):
         ``masked`` (None: all), ``steps`` points of the midpoint rule; [MASK] stands for a film even where
         masking removes it.
         """
-        shares = {"gradient-x-input": [1.0], "integrated-gradients": (np.arange(steps) + 0.5) / steps}
+        shares = {"gradient-x-input": np.ones(1), "integrated-gradients": (np.arange(steps) + 0.5) / steps}
         if kind not in shares:
             raise ValueError(f"kind must be one of {', '.join(shares)}: got {kind!r}")
         places = self.network.config.max_position_embeddings
         n = len(encoded.data.tokens)
-        masked = set(range(n) if masked is None else masked)
-        blank = [MASK if place in masked else token for place, token in enumerate(encoded.data.tokens)]
+        hidden = set(range(n) if masked is None else masked)
+        blank = [MASK if place in hidden else token for place, token in enumerate(encoded.data.tokens)]
         rows = torch.tensor([[*encoded.data.tokens, MASK], [*blank, MASK]], device=self.network.device)
         with torch.no_grad():
             films, without = self.network.get_input_embeddings()(rows)
@@ -141,11 +140,11 @@ class BERT4Rec(Recommender):
         total = torch.zeros_like(films)
         for share in shares[kind]:
             point = (start + share * (films - start)).requires_grad_()
-            hidden = self.network.bert(
+            state = self.network.bert(
                 inputs_embeds=point[None],
                 position_ids=torch.arange(places - n - 1, places, device=point.device)[None],
             ).last_hidden_state
-            logits = self.network.cls(hidden[:, -1])[0, FIRST_FILM:].double()
+            logits = self.network.cls(state[:, -1])[0, FIRST_FILM:].double()
             logits[list(encoded.data.seen)] = -torch.inf
             total += torch.autograd.grad(torch.log_softmax(logits, -1)[encoded.target], point)[0]
         scores = (total / len(shares[kind]) * (films - start)).sum(-1)
@@ -183,7 +182,7 @@ class BERT4Rec(Recommender):
 
         Attention itself has no dropout: it is what will be read.
         """
-        config = BertConfig(
+        config = BertConfig(  # type: ignore[call-arg]  # attn_implementation is every configuration's
             vocab_size=FIRST_FILM + n_films,
             hidden_size=hidden_size,
             num_hidden_layers=layers,

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
@@ -182,7 +183,8 @@ class DecoupledAttention(nn.Module):
 
         The values are those multiplied with the attention, bias included.
         """
-        return tuple(self._split(part(tokens)) for part in (self.query, self.key, self.value))
+        query, key, value = (self._split(part(tokens)) for part in (self.query, self.key, self.value))
+        return query, key, value
 
     def _split(self, projected: Tensor) -> Tensor:
         """(batch, tokens, heads·size) -> (batch, heads, tokens, size)."""
@@ -319,12 +321,16 @@ class DecoupledClassifier(nn.Module):
     def heads(self, ids: Tensor, layer: int = -1) -> Heads:
         """What the heads of one layer multiply, for one text without padding, (tokens,), in float64."""
         x = self.embed(ids[None])
-        chosen = range(len(self.layers))[layer]
-        for earlier in self.layers[:chosen]:
+        number = range(len(self.layers))[layer]
+        for earlier in self.layers[:number]:
             x = earlier(x)
-        if self.layers[chosen].norm_first:
-            x = self.layers[chosen].norm1(x)
-        return Heads(*(part[0].double().numpy() for part in self.layers[chosen].self_attn.head_inputs(x)))
+        chosen = self.encoder(number)
+        query, key, value = chosen.self_attn.head_inputs(chosen.norm1(x) if chosen.norm_first else x)
+        return Heads(*(part[0].double().numpy() for part in (query, key, value)))
+
+    def encoder(self, layer: int) -> DecoupledEncoderLayer:
+        """One of the layers."""
+        return cast(DecoupledEncoderLayer, self.layers[layer])
 
 
 @dataclass(frozen=True)

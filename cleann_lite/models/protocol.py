@@ -7,6 +7,7 @@ place, and *predicts* a batch of masked inputs can be explained. A new kind of m
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -161,6 +162,11 @@ class HasGradients(Protocol):
         (None: all of them) to the input itself.
         """
         ...
+
+
+def is_whole(value: object) -> bool:
+    """Whether a user gave a whole number, Python's or numpy's."""
+    return isinstance(value, Integral)
 
 
 def altered(model: Model, **methods: Callable) -> Model:

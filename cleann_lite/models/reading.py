@@ -146,10 +146,11 @@ class Reader:
         self._check_known(got["input_ids"])
         if split_into not in ("words", "pieces", "sentences"):
             raise ValueError(f"split_into must be 'words', 'pieces' or 'sentences': got {split_into!r}")
-        spans, tokens = [], []
+        spans: list[tuple[int, int, int]] = []
+        tokens: list[tuple[int, ...]] = []
         for number, text in enumerate(texts):
             own = np.flatnonzero((got["text"] == number) & ~got["special"])
-            offsets = [tuple(map(int, got["offsets"][p])) for p in own]
+            offsets = [(int(start), int(end)) for start, end in got["offsets"][own]]
             if split_into != "pieces":
                 found, groups = group_pieces(text, offsets)
                 if split_into == "sentences":
@@ -175,8 +176,8 @@ class Reader:
                 f"{len(unknown)} of {len(labels)} {split_into} are unknown to this model: {those} about "
                 f"places, not {split_into}"
             )
-        groups = tuple(number for number, _, _ in spans) if len(texts) == 2 else None
-        return pieces, labels, tuple(tokens), groups, unknown, notes
+        of_text = tuple(number for number, _, _ in spans) if len(texts) == 2 else None
+        return pieces, labels, tuple(tokens), of_text, unknown, notes
 
     def _unknown(self, ids, tokens):
         """Units that are read as nothing but the unknown token (and the space before it)."""

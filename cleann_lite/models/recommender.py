@@ -7,13 +7,12 @@ film behind rows of tokens, attention and gradients of one row.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
-from numbers import Integral
 
 import numpy as np
 import torch
 
 from ..attention.residual import LayerMixing
-from .protocol import Encoded
+from .protocol import Encoded, is_whole
 from .titles import Catalogue
 
 MASK, FIRST_FILM = 1, 2
@@ -182,7 +181,7 @@ class Recommender(ABC):
         ValueError
             As in `encode`, and for k below 1.
         """
-        if not isinstance(k, Integral) or k < 1:
+        if not is_whole(k) or k < 1:
             raise ValueError(f"k must be at least 1, a whole number: got {k!r}")
         encoded = self.encode(history, seen=seen)
         scores = self.predict(encoded, [()])[0]

@@ -9,7 +9,6 @@ import inspect
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
-from numbers import Integral
 
 import numpy as np
 import torch
@@ -17,7 +16,7 @@ import torch
 from .fast_pass import fused_attention, one_at_a_time, one_place
 from .mixing import how_it_mixes
 from .probe import probe
-from .protocol import Encoded
+from .protocol import Encoded, is_whole
 from .reading import Reader
 
 _TOKENS_PER_BATCH = 2048  # more would leave the caches of a CPU
@@ -157,7 +156,7 @@ class TextModel:
             The model has no such layer.
         """
         layers = self._forward(self._attention_inputs(encoded), output_attentions=True).attentions
-        if not isinstance(layer, Integral) or not -len(layers) <= layer < len(layers):
+        if not is_whole(layer) or not -len(layers) <= layer < len(layers):
             raise ValueError(f"layer must lie in {-len(layers)} … {len(layers) - 1}: got {layer!r}")
         attention = layers[layer][0].cpu().double()
         return (attention.softmax(-1) if self.seen.before_softmax else attention).numpy()
@@ -175,7 +174,7 @@ class TextModel:
         ``kind`` is "gradient-x-input" (Shrikumar et al. 2016) or "integrated-gradients" (Sundararajan et
         al. 2017, baseline: the units ``masked``, None for all; ``steps`` points of the midpoint rule).
         """
-        shares = {"gradient-x-input": [1.0], "integrated-gradients": (np.arange(steps) + 0.5) / steps}
+        shares = {"gradient-x-input": np.ones(1), "integrated-gradients": (np.arange(steps) + 0.5) / steps}
         if kind not in shares:
             raise ValueError(f"kind must be one of {sorted(shares)}: got {kind!r}")
         masked = range(len(encoded.units)) if masked is None else masked

@@ -13,7 +13,8 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import cached_property
-from numbers import Integral
+
+import numpy as np
 
 _ARTICLES = "The|A|An|La|Le|Les|L'|El|Los|Las|Il|Lo|I|O|Der|Die|Das|Det|Den|Un|Une|Una"
 _YEAR = re.compile(r"\s*\((\d{4})\)\s*$")
@@ -125,7 +126,7 @@ class Catalogue:
         ValueError
             When no film or more than one fits; the message names the nearest.
         """
-        if isinstance(film, Integral) and not isinstance(film, bool):
+        if isinstance(film, int | np.integer) and not isinstance(film, bool):
             if film not in self._index_of_id:
                 raise ValueError(f"no film has the MovieLens id {film} among the {len(self)} known films")
             return self._index_of_id[film]

@@ -206,7 +206,7 @@ def threshold_view(source, state, every=False):
     centre = pag.nodes[chosen[0]] if state["around"] and chosen else None
     new, gone, changed = describe_changes(pag, before)
     seen = state["gone"] or len(gone) <= FEW
-    kept: ClassVar = before if seen else replace(before, marks=np.where(pag.marks > 0, before.marks, 0))
+    kept = before if seen else replace(before, marks=np.where(pag.marks > 0, before.marks, 0))
     drawing = draw(
         pag,
         before=kept,

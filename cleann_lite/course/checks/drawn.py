@@ -300,7 +300,7 @@ DRAWN = {
     "11.3": (eleven.effects, lambda r: (eleven.example_function(int(r.integers(99)), 3), 3), None),
     "12.1": (twelve.free_in_layer, q_layer, None),
     "9.1": (
-        lambda x, cost: float(np.where(np.isnan(x), cost, x).mean()),
+        lambda x, cost: float(np.mean(np.where(np.isnan(x), cost, x))),
         lambda r: (sizes(r), int(r.integers(4, 9))),
         None,
     ),
