@@ -166,7 +166,7 @@ def test_integrated_gradients_add_up_to_the_change(model):
     before, after = np.log(model.predict(encoded, [(), range(5)])[:, encoded.target])
     scores = model.attributions(encoded, "integrated-gradients", steps=100)
     assert scores.shape == (5,) and scores.sum() == pytest.approx(before - after, abs=5e-3)
-    with pytest.raises(ValueError, match="method must be one of gradient-x-input, integrated-gradients"):
+    with pytest.raises(ValueError, match="kind must be one of gradient-x-input, integrated-gradients"):
         model.attributions(encoded, "saliency")
 
 
