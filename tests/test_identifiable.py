@@ -27,9 +27,9 @@ def test_one_command_writes_table_and_plot_and_repeats_nothing(tmp_path, capsys,
     assert command(tmp_path) == 0
     runs = record.read_runs(tmp_path / "out" / record.RESULTS)
     assert [(r.combine, r.key_size) for r in runs] == [("concat", 4), ("add", 4), ("concat", 16), ("add", 16)]
-    with open(tmp_path / "out" / record.TABLE, newline="") as file:
+    with open(tmp_path / "out" / identifiable.TABLE, newline="") as file:
         assert len(list(csv.DictReader(file))) == 4
-    assert (tmp_path / "out" / record.PLOT).read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "out" / identifiable.PLOT).read_bytes().startswith(b"\x89PNG")
     monkeypatch.setattr(identifiable, "one_run", None)  # would fail if it were called
     assert command(tmp_path) == 0
     assert record.read_runs(tmp_path / "out" / record.RESULTS) == runs

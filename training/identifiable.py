@@ -10,7 +10,7 @@ from __future__ import annotations
 import gzip
 import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
 
@@ -22,20 +22,17 @@ from cleann_lite.course.identifiability_record import (
     D_MODEL,
     HEADS,
     LENGTH,
-    PLOT,
     RESULTS,
-    TABLE,
     Run,
     as_text,
     differences,
-    plot,
+    draw,
     read_runs,
     summary,
     verdict,
-    write_runs,
-    write_table,
 )
 from cleann_lite.course.small_encoders import identifiable_shares
+from cleann_lite.datasets.files import write_rows
 from cleann_lite.models.decoupled import DecoupledClassifier
 
 from . import corpus, tasks
@@ -43,6 +40,7 @@ from .corpus import Example
 from .loop import Settings, train
 
 SETS = ("IMDB", "SST-2", "rt-polarity", "UCI")
+TABLE, PLOT = "identifiability.csv", "identifiability.png"
 KEY_SIZES = (4, 8, 16, 32, 64)
 PAD, START, UNKNOWN = 0, 1, 2
 
@@ -79,12 +77,17 @@ def run(args) -> None:
             epochs = 0.5 if args.smoke else EPOCHS.get(name, 5) * args.epochs
             found = one_run(texts[name], name, combine, key_size, seed, epochs, folder, layers=args.layers)
             done[name, combine, key_size, seed, args.layers] = found
-            write_runs(results, done.values())
+            _write(results, map(asdict, done.values()))
     out = args.out or folder
     out.mkdir(parents=True, exist_ok=True)
-    write_runs(out / RESULTS, done.values())
-    write_table(out / TABLE, summary(done.values()))
-    plot(out / PLOT, summary(done.values()))
+    table = summary(done.values())
+    _write(out / RESULTS, map(asdict, done.values()))
+    _write(out / TABLE, table)
+    draw(table).savefig(out / PLOT, dpi=110)
+
+
+def _write(path, rows):
+    write_rows(path, [{k: f"{v:.5g}" if isinstance(v, float) else v for k, v in r.items()} for r in rows])
 
 
 def evaluate(args) -> None:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from scipy.special import stdtrit
 
-from ..datasets.files import write_rows
+from ..drawing.html import markdown
 
 LENGTH, D_MODEL, HEADS = 64, 64, 4
 MARGIN = 0.02  # accuracies nearer than this count as equal
-RESULTS, TABLE, PLOT = "identifiability_runs.csv", "identifiability.csv", "identifiability.png"
+RESULTS = "identifiability_runs.csv"
 
 
 @dataclass(frozen=True)
@@ -55,20 +55,6 @@ def read_runs(path: Path) -> list[Run]:
     cast = {"str": str, "int": int, "float": float}
     with open(path, encoding="utf-8", newline="") as file:
         return [Run(**{k: cast[kinds[k]](v) for k, v in row.items()}) for row in csv.DictReader(file)]
-
-
-def write_runs(path: Path, runs) -> None:
-    """One line per run."""
-    _write(path, [asdict(r) for r in runs])
-
-
-def write_table(path: Path, rows: list[dict]) -> None:
-    """One line per set, way to combine and key size."""
-    _write(path, rows)
-
-
-def _write(path: Path, rows: list[dict]) -> None:
-    write_rows(path, [{k: f"{v:.5g}" if isinstance(v, float) else v for k, v in r.items()} for r in rows])
 
 
 def summary(runs) -> list[dict]:
@@ -209,7 +195,7 @@ def as_text(rows: list[dict], layers=None) -> str:
     shares = {"null_space": "null space", "local": "local"}
     shares |= {"layer_null_space": "layer null space", "layer_local": "layer local"}
     head = ("set", "combine", "d_k", "accuracy, %", *shares.values(), "condition")
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    lines = []
     if layers is not None:
         sets, layers = list(dict.fromkeys(row["set"] for row in rows)), list(layers)
         rows = [row for row in rows if (row["combine"], row["key_size"]) in layers]
@@ -221,22 +207,23 @@ def as_text(rows: list[dict], layers=None) -> str:
         cells += [f"{100 * row['accuracy']:.1f}{spread}"]
         cells += [f"{100 * row[share]:.0f} %" for share in shares]
         condition = "–" if np.isnan(row["condition"]) else f"{row['condition']:.1e}"
-        lines.append("| " + " | ".join([*cells, condition]) + " |")
-    return "\n".join(lines)
-
-
-def plot(path: Path, rows: list[dict]) -> None:
-    """Accuracy, and the identifiable shares, against the key size: one column of pictures per set."""
-    draw(rows).savefig(path, dpi=110)
+        lines.append([*cells, condition])
+    return markdown(head, lines)
 
 
 def draw(rows: list[dict]):
-    """The figure of `plot`."""
+    """Accuracy, and the identifiable shares, against the key size: one column of pictures per set."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     sets = list(dict.fromkeys(row["set"] for row in rows))
     styles = {"concat": ("#0072b2", "o", "-"), "add": ("#d55e00", "s", "--")}
+    titles = {
+        "null_space": "by each head, %\n(null space)",
+        "local": "by each head, %\n(local)",
+        "layer_null_space": "by the layer, %\n(null space)",
+        "layer_local": "by the layer, %\n(local)",
+    }
     with rc_context({"font.size": 9}):
         figure = Figure(figsize=(2.9 * len(sets), 8.4), layout="constrained")
         axes = figure.subplots(5, len(sets), sharex=True, sharey="row", squeeze=False)
@@ -252,24 +239,13 @@ def draw(rows: list[dict]):
                     capsize=2,
                     **style,
                 )
-                for place, share in enumerate(
-                    ("null_space", "local", "layer_null_space", "layer_local"), start=1
-                ):
+                for place, share in enumerate(titles, start=1):
                     axes[place, column].plot(keys, [100 * row[share] for row in cell], **style)
             axes[0, column].set(title=name, xscale="log", xticks=keys, xticklabels=keys)
             axes[0, column].minorticks_off()
             axes[4, column].set_xlabel("key size")
-        head, layer = "by each head, %\n", "by the layer, %\n"
-        titles = (
-            "accuracy, %",
-            f"{head}(null space)",
-            f"{head}(local)",
-            f"{layer}(null space)",
-            f"{layer}(local)",
-        )
-        for place, title in enumerate(titles):
-            axes[place, 0].set_ylabel(title)
-        for place in range(1, 5):
-            axes[place, 0].set_ylim(-5, 105)
+        axes[0, 0].set_ylabel("accuracy, %")
+        for place, title in enumerate(titles.values(), start=1):
+            axes[place, 0].set(ylabel=title, ylim=(-5, 105))
         axes[0, 0].legend()
     return figure

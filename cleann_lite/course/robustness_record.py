@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..drawing.html import markdown
 from .identifiability_record import interval
 
 # What is shown: title -> (column, column of what chance gives)
@@ -60,13 +61,13 @@ def mean(lines, column: str, less: str | None = None) -> tuple[float, float, int
 
 def as_text(lines) -> str:
     """The table as Markdown: mean ± half of the 95 % interval over reviews, by chance in brackets."""
-    table = [f"| reviews | number | tokens | {' | '.join(COLUMNS)} |", "|---" * (len(COLUMNS) + 3) + "|"]
+    rows = []
     for name, part in groups(lines).items():
         cells = [_cell(part, *pair) for pair in COLUMNS.values()]
         lengths = [line["tokens"] for line in part]
-        about = f"{len({line['review'] for line in part})} | {min(lengths):.0f}–{max(lengths):.0f}"
-        table.append(f"| {name} | {about} | {' | '.join(cells)} |")
-    return "\n".join(table)
+        number = len({line["review"] for line in part})
+        rows.append([name, number, f"{min(lengths):.0f}–{max(lengths):.0f}", *cells])
+    return markdown(["reviews", "number", "tokens", *COLUMNS], rows)
 
 
 def _cell(part, column, chance) -> str:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ..drawing.html import markdown
+
 # What a reader is called in a table: (reading, reader) -> name, in the order of the rows
 READERS = {
     ("", "leave-one-out"): "leave-one-out",
@@ -67,39 +69,45 @@ def planted_table(lines: Sequence[dict], figure: str = "auc") -> str:
     figure
         "auc", "exact", "decoy" or "permuted".
     """
-    depths = sorted({line["layers"] for line in lines})
-    heads = " | ".join(f"{depth:.0f} layer" + "s" * (depth > 1) for depth in depths)
-    table = [f"| reader | {heads} |", "|---" * (len(depths) + 1) + "|"]
-    for (reading, reader), name in READERS.items():
-        cells = []
-        for depth in depths:
-            values = [x[figure] for x in _find(lines, layers=depth, reading=reading, reader=reader)]
-            known = [v for v in values if not np.isnan(v)]
-            cells.append(f"{np.mean(known):.2f} ({min(known):.2f}–{max(known):.2f})" if known else "–")
-        table.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(table)
+
+    def cell(part):
+        known = [x[figure] for x in part if not np.isnan(x[figure])]
+        return f"{np.mean(known):.2f} ({min(known):.2f}–{max(known):.2f})" if known else "–"
+
+    readers = {name: {"reading": reading, "reader": reader} for (reading, reader), name in READERS.items()}
+    return _by_depth(lines, "reader", readers, cell)
+
+
+def _by_depth(lines, what, rows, cell):
+    """A row for each name (with what its lines have), a column a depth."""
+    depths = _depths(lines)
+    body = [
+        [name, *(cell(_find(lines, layers=d, **wanted)) for d in depths)] for name, wanted in rows.items()
+    ]
+    return markdown([what, *depths.values()], body)
+
+
+def _depths(lines):
+    """Depth -> what it is called."""
+    return {d: f"{d:.0f} layer" + "s" * (d > 1) for d in sorted({line["layers"] for line in lines})}
 
 
 def planted_sets_table(lines: Sequence[dict]) -> str:
     """How often the reported set is one of the rule's smallest, beside permuted names, as Markdown."""
-    depths = sorted({line["layers"] for line in lines})
-    heads = " | ".join(f"{depth:.0f} layer" + "s" * (depth > 1) for depth in depths)
-    table = [f"| graph | {heads} |", "|---" * (len(depths) + 1) + "|"]
-    for reading, name in READINGS.items():
-        cells = []
-        for depth in depths:
-            part = _find(lines, layers=depth, reading=reading, reader="edge")
-            exact, permuted = (np.mean([x[figure] for x in part]) for figure in ("exact", "permuted"))
-            cells.append(f"{exact:.0%}; permuted {permuted:.0%}")
-        table.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(table)
+
+    def cell(part):
+        exact, permuted = (np.mean([x[figure] for x in part]) for figure in ("exact", "permuted"))
+        return f"{exact:.0%}; permuted {permuted:.0%}"
+
+    graphs = {name: {"reading": reading, "reader": "edge"} for reading, name in READINGS.items()}
+    return _by_depth(lines, "graph", graphs, cell)
 
 
 def planted_figure(lines: Sequence[dict], figure: str = "auc"):
     """Readers by rules, a panel a depth: a number in each cell, its colour how far it is above chance."""
     from matplotlib import pyplot
 
-    depths = sorted({line["layers"] for line in lines})
+    depths = _depths(lines)
     rules = list(dict.fromkeys(line["rule"] for line in lines))
     drawn, panels = pyplot.subplots(
         1, len(depths), figsize=(3.4 + 2.9 * len(depths), 4.6), sharey=True, layout="constrained"
@@ -117,7 +125,7 @@ def planted_figure(lines: Sequence[dict], figure: str = "auc"):
                        color="white" if dark else "black")  # fmt: skip
         panel.set_xticks(range(len(rules)), rules, rotation=60, ha="right", fontsize=8)
         panel.set_yticks(range(len(READERS)), READERS.values(), fontsize=8)
-        panel.set_title(f"{depth:.0f} layer" + "s" * (depth > 1), fontsize=10)
+        panel.set_title(depths[depth], fontsize=10)
     return drawn
 
 
@@ -138,18 +146,17 @@ def _setting(line):
 
 def readings_table(lines: Sequence[dict]) -> str:
     """Settings by controls at equal sizes, as Markdown: the verdict, then the size less the control's."""
-    sizes = " | ".join(f"against {control}" for control in CONTROLS.values())
-    table = [f"| model: reading, α, candidates | inputs | sets tried | success | {sizes} |"]
-    table.append("|---" * (4 + len(CONTROLS)) + "|")
+    rows = []
     for line in lines:
         name = f"{line['model']}: {READINGS[line['reading']]}, {line['alpha']:g}, {line['candidates']}"
         cells = [
             f"{better(line, c)}, {line[f'size_{c}']:+.2f} [{line[f'low_{c}']:+.2f}, {line[f'high_{c}']:+.2f}]"
             for c in CONTROLS
         ]
-        about = f"{line['n']:.0f} | {100 * line['share']:.1f} % | {100 * line['success']:.0f} %"
-        table.append(f"| {name} | {about} | {' | '.join(cells)} |")
-    return "\n".join(table)
+        about = f"{line['n']:.0f}", f"{100 * line['share']:.1f} %", f"{100 * line['success']:.0f} %"
+        rows.append([name, *about, *cells])
+    sizes = (f"against {control}" for control in CONTROLS.values())
+    return markdown(["model: reading, α, candidates", "inputs", "sets tried", "success", *sizes], rows)
 
 
 def better(line: dict, control: str) -> str:
@@ -215,16 +222,16 @@ def rung_verdict(line: dict) -> str:
 def rungs_table(lines: Sequence[dict]) -> str:
     """The rungs of one model by reading, with intervals over inputs and verdicts, as Markdown."""
     readings = list(dict.fromkeys(line["reading"] for line in lines))
-    table = [f"| | {' | '.join(READINGS[r] for r in readings)} |", "|---" * (len(readings) + 1) + "|"]
-    for figure, (name, *_) in RUNGS.items():
-        cells = []
-        for reading in readings:
-            found = _find(lines, reading=reading, figure=figure)
-            cells.append(_told(found[0]) if found else "–")
-        table.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(table)
+    rows = [
+        [name, *(_told(_find(lines, reading=reading, figure=figure)) for reading in readings)]
+        for figure, (name, *_) in RUNGS.items()
+    ]
+    return markdown(["", *(READINGS[reading] for reading in readings)], rows)
 
 
-def _told(line):
+def _told(found):
+    if not found:
+        return "–"
+    line = found[0]
     figures = f"{line['mean']:.3f} [{line['low']:.3f}, {line['high']:.3f}]"
     return ", ".join(filter(None, (rung_verdict(line), figures)))

@@ -111,6 +111,18 @@ def table(columns, rows) -> Html:
     return Html(f'<div class="wide"><table><tr>{head}</tr>{body}</table></div>')
 
 
+def markdown(columns, rows) -> str:
+    """A table with its head as Markdown.
+
+    >>> print(markdown(["a", "b"], [[1, 2]]))
+    | a | b |
+    |---|---|
+    | 1 | 2 |
+    """
+    head, *body = (f"| {' | '.join(map(str, row))} |" for row in (columns, *rows))
+    return "\n".join([head, "|---" * len(columns) + "|", *body])
+
+
 def folded(sentences, summary) -> Html:
     """A list that opens at a click; empty where there is nothing to say."""
     items = "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences)

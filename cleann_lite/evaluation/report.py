@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ..datasets.files import write_rows, write_whole
-from ..drawing.html import escape, table
+from ..drawing.html import escape, markdown, table
 from ..drawing.html import page as whole_page
 from .cases import JUDGED as VARIANTS
 from .journal import versions
@@ -83,11 +83,12 @@ def verdict_rows(run, ours="cleann", rivals=None) -> list[tuple[str, list[tuple[
 
 def verdicts_markdown(run, ours="cleann", rivals=None) -> str:
     """The table of verdicts as Markdown, for notebooks and pages; small numbers of inputs are said first."""
-    lines = [f"| {ours} against | {' | '.join(_HEADS[c] for c in JUDGED)} |", "|---" * 5 + "|"]
+    rows = []
     for rival, cells in verdict_rows(run, ours, rivals):
         told = (f"**{w}** {n}" if w in ("better", "worse") else f"{w} {n}" for w, n in cells)
-        lines.append(f"| {rival} | {' | '.join(t.strip() for t in told)} |")
-    return "\n".join([f"**{how_many(run)}** {reading(run, ours)}", "", *lines])
+        rows.append([rival, *(t.strip() for t in told)])
+    verdicts = markdown([f"{ours} against", *(_HEADS[c] for c in JUDGED)], rows)
+    return f"**{how_many(run)}** {reading(run, ours)}\n\n{verdicts}"
 
 
 def verdicts_text(run, ours="cleann", rivals=None) -> str:
