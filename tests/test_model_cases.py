@@ -14,7 +14,7 @@ import cleann_lite as cl  # noqa: E402
 from cleann_lite.__main__ import main  # noqa: E402
 from cleann_lite.models.text import with_outcome  # noqa: E402
 from tests.architectures import Row, build, tokenizer  # noqa: E402
-from tests.test_architectures import alone  # noqa: E402
+from tests.test_architectures import alone, rows_that_matter  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 TEXT = "the plot is thin but the actors are wonderful"
@@ -474,6 +474,98 @@ def test_a_folder_without_architectures_takes_its_task_from_the_command_line(mad
     assert "The model predicts" in capsys.readouterr().out
     assert main(["explain", "a film", "--threshold", "0.3"]) == 2
     assert "exclude each other" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [
+        ({"num_labels": 10**9}, "num_labels"),
+        ({"num_hidden_layers": -1}, "num_hidden_layers"),
+        ({"num_hidden_groups": 10**9}, "num_hidden_groups"),
+        ({"text_config": {"num_local_experts": 10**9}}, "num_local_experts"),
+        ({"attention_types": [[["global"], 10**9]]}, "attention_types"),
+    ],
+)
+def test_what_would_be_built_for_ever_is_told(tmp_path, settings, name):
+    (tmp_path / "config.json").write_text(json.dumps(settings))
+    with pytest.raises(ValueError, match=f"{name} in .*config.json must be 0 to 10*: got "):
+        cl.load_model(tmp_path)
+
+
+@pytest.mark.parametrize("names", [["a", "b"], {"neg": 0, "pos": 1}, "a", 3])
+def test_names_of_classes_that_no_number_finds_are_told(tmp_path, names):
+    (tmp_path / "config.json").write_text(json.dumps({"id2label": names}))
+    with pytest.raises(ValueError, match=r"id2label in .* must name each class by its number, as in"):
+        cl.load_model(tmp_path)
+
+
+def test_classes_that_are_named_alike_or_not_at_all_are_told_apart(made, tmp_path):
+    names = {"0": "X", "1": "X", "2": " "}
+    model = cl.load_model(with_settings(made("bert"), tmp_path / "m", id2label=names, label2id={"X": 7}))
+    assert model.labels == ["X (0)", "X (1)", "class (2)"]
+    assert [model.encode(TEXT, target=label).target for label in model.labels] == [0, 1, 2]
+    numbers = cl.load_model(with_settings(made("bert"), tmp_path / "n", id2label={"0": 5, "1": 6, "2": 7}))
+    assert numbers.labels == ["5", "6", "7"]
+
+
+@pytest.mark.parametrize("family", ["bert", "gpt2"])
+def test_outputs_are_read_by_name_whatever_the_settings_say(made, tmp_path, family):
+    tokens = "byte-level, open" if family == "gpt2" else "wordpiece"
+    folder = made(family, tokens=tokens)
+    plain = cl.load_model(folder)
+    other = cl.load_model(with_settings(folder, tmp_path / "m", return_dict=False, output_attentions=True))
+    np.testing.assert_array_equal(plain.predict_proba([TEXT]), other.predict_proba([TEXT]))
+    assert (
+        cl.explain(other, TEXT, max_calls=30).prediction == cl.explain(plain, TEXT, max_calls=30).prediction
+    )
+
+
+@pytest.mark.parametrize("limit", ["x", -5, 0, 1, 2, None])
+def test_a_tokenizer_without_room_for_a_word_is_told(made, tmp_path, limit):
+    folder = shutil.copytree(made("bert"), tmp_path / "m")
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings | {"model_max_length": limit}))
+    if limit is None:  # transformers takes it for no limit
+        assert cl.load_model(folder).max_length == 66
+        return
+    sentence = (
+        "leave no room for a word" if limit in (1, 2) else "model_max_length of the tokenizer of m must be"
+    )
+    with pytest.raises(ValueError, match=sentence):
+        cl.load_model(folder)
+
+
+def test_a_pair_and_an_open_text_need_room_too(made, tmp_path):
+    folder = shutil.copytree(made("roberta", tokens="byte-level"), tmp_path / "m")
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings | {"model_max_length": 5}))
+    model = cl.load_model(folder)
+    assert len(model.encode(TEXT).data.ids) == 5
+    with pytest.raises(ValueError, match="leave no room for a word"):
+        model.encode(("the plot", "is thin"))
+    folder = shutil.copytree(made("gpt2", "next-word", "byte-level, open"), tmp_path / "n")
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings | {"model_max_length": 1}))
+    model = cl.load_model(folder)
+    with pytest.raises(ValueError, match="leave no room for a word"):
+        model.encode(TEXT)
+
+
+@pytest.mark.parametrize(
+    "text", ["the plot is <pad> <pad>", "<pad> the plot", "the plot <pad> is", "the plot is"]
+)
+def test_padding_inside_a_text_moves_the_row_that_a_decoder_reads(made, text):
+    folder = made("llama", tokens="metaspace, open")
+    model, (network, logits) = cl.load_model(folder), alone(Row("llama", tokens="metaspace, open"), folder)
+    encoded = model.encode(text)
+    ids = encoded.data.ids.tolist()
+    read = rows_that_matter(network, logits, ids, None)
+    assert read == [max(i for i, piece in enumerate(ids) if piece != model.tokenizer.pad_token_id)]
+    attention, n = model.attention(encoded), len(ids)
+    assert encoded.outcome_positions == (n,)
+    whole = model._forward({"input_ids": encoded.data.ids}, output_attentions=True).attentions[-1][0].numpy()
+    both = attention[:, n, :n] + attention[:, n, n:] * np.eye(n)[read[0]]
+    np.testing.assert_allclose(both, whole[:, read[0]], atol=1e-6)
 
 
 def test_squeezebert_gives_its_attention_behind_the_soft_max(made):

@@ -1,6 +1,7 @@
 """Text classifiers, of one text or a pair: classes that exclude each other, or labels that are on or off."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 import torch
 
 from ..attention.former import formerly
+from .probe import look
 from .protocol import Encoded
 from .reading import stacked
 from .text import TextModel, with_outcome
@@ -35,7 +37,7 @@ class TextClassifier(TextModel):
     def __init__(self, model, tokenizer, name=None, device=None, threshold=None):
         names, problem = model.config.id2label, model.config.problem_type
         name = name or type(model).__name__
-        self.labels = [str(names.get(i, i)) for i in range(model.config.num_labels)]
+        self.labels = _told_apart([str(names.get(i, i)) for i in range(model.config.num_labels)])
         self.several = problem == "multi_label_classification" or len(self.labels) == 1
         if problem == "regression":
             raise ValueError(f"{name} predicts a number, not a class: no masking makes it another class")
@@ -69,13 +71,21 @@ class TextClassifier(TextModel):
                 index, binary, nothing = self._on_or_off(scores.sigmoid().numpy(), index, notes)
             else:
                 index = int(scores.argmax())
-        row, n = self.seen.reads, len(data.ids)
-        own = row is None or any(row % n in p for p in tokens)
+        n, row = len(data.ids), self._row_read(data)
+        own = row is None or any(row in p for p in tokens)
+        data = replace(data, slot=row)
         encoded = Encoded(
-            labels, tokens, (n if own else row % n,), self.label(index), index, data, notes=tuple(notes),
+            labels, tokens, (n if own else row,), self.label(index), index, data, notes=tuple(notes),
             groups=groups, unknown=unknown, binary=binary, nothing=nothing,
         )  # fmt: skip
         return self._with_mixing(encoded)
+
+    def _row_read(self, data):
+        """The place whose row the head reads; None for the mean. A decoder's head passes over padding."""
+        row, n, padding = self.seen.reads, len(data.ids), self.model.config.pad_token_id
+        if row == -1 and padding in data.ids:
+            row = look(self.model, self.name, {"input_ids": data.ids} | data.extras).reads
+        return None if row is None else row % n
 
     def _index(self, target):
         count = len(self.labels)
@@ -136,8 +146,8 @@ class TextClassifier(TextModel):
         attention, n = super().attention(encoded, layer), len(encoded.data.ids)
         if encoded.outcome_tokens != (n,):
             return attention
-        row = self.seen.reads
-        return with_outcome(attention, range(n) if row is None else [row % n])
+        row = encoded.data.slot
+        return with_outcome(attention, range(n) if row is None else [row])
 
     def predict_proba(self, texts: Sequence[Any]) -> np.ndarray:
         """Probabilities of a list of inputs, (inputs, classes) float64; each runs alone, unpadded.
@@ -171,3 +181,11 @@ class TextClassifier(TextModel):
                 logits = self._forward(stacked([rows[i] for i in part])).logits.cpu().double()
                 result[part] = (logits.sigmoid() if self.several else logits.softmax(-1)).numpy()
         return result
+
+
+def _told_apart(names):
+    """Names of classes; one that is blank, or another's too, gets its number."""
+    names = [name.strip() or "class" for name in names]
+    return [
+        f"{name} ({i})" if names.count(name) > 1 or name == "class" else name for i, name in enumerate(names)
+    ]

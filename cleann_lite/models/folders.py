@@ -11,7 +11,8 @@ TASKS = {
     "next-word": ("LMHeadModel", "ForCausalLM"),
 }
 _BOTH = ("XLMWithLMHeadModel", "FlaubertWithLMHeadModel")  # masked or next word: the setting "causal" says
-_LAYERS = 1000  # the most that are built; the deepest published models have about 200
+# The most of what is built one by one, by a part of its name; the deepest published models have 200 layers.
+_MOST = {"layer": 1000, "group": 1000, "attention_types": 1000, "expert": 10_000, "label": 1_000_000}
 _SPARE = 10**7  # weights that a model may have beyond its file, for those that are computed
 
 
@@ -40,11 +41,28 @@ def read_config(folder) -> dict:
         ) from None
     if not isinstance(config, dict):
         raise ValueError(f"{folder} is not a model folder: its config.json holds no settings")
-    for name, value in config.items():
-        deep = "layer" in name and isinstance(value, Integral) and not isinstance(value, bool)
-        if deep and not 0 <= value <= _LAYERS:
-            raise ValueError(f"{name} in {folder / 'config.json'} must be 0 to {_LAYERS}: got {value}")
+    _check_counts(config, folder / "config.json")
+    names = config.get("id2label")
+    if names is not None and not (isinstance(names, dict) and all(map(str.isdecimal, names))):
+        raise ValueError(
+            f"id2label in {folder / 'config.json'} must name each class by its number, as in "
+            f'{{"0": "negative"}}: got {names!r}'
+        )
     return config
+
+
+def _check_counts(value, path, name=""):
+    """Numbers of layers and the like that would be built for ever; ValueError names the first."""
+    if isinstance(value, dict):
+        for inner, one in value.items():
+            _check_counts(one, path, inner)
+    elif isinstance(value, list):
+        for one in value:
+            _check_counts(one, path, name)
+    elif isinstance(value, Integral) and not isinstance(value, bool):
+        most = min((most for part, most in _MOST.items() if part in name), default=value)
+        if value > most or ("layer" in name and value < 0):
+            raise ValueError(f"{name} in {path} must be 0 to {most}: got {value}")
 
 
 def task_of(config: dict, folder) -> str:
@@ -113,7 +131,7 @@ def stored_shapes(folder) -> dict[str, tuple[int, ...]]:
 def first_line(error: Exception) -> str:
     """What an error of another library says, in one line."""
     if isinstance(error, KeyError):
-        return f"{error} is not known to transformers"
+        return f"{error} is missing, or not known to transformers"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if not lines:
         return type(error).__name__

@@ -81,14 +81,15 @@ def probe(model, reader, name: str) -> Probe:
         In one sentence, with the way out where there is one: a model whose attention is not over the text,
         or whose head does not read one row, or the mean.
     """
-    short, long = (_look(model, name, reader.made_up(length)) for length in _LENGTHS)
+    short, long = (look(model, name, reader.made_up(length)) for length in _LENGTHS)
     if short.reads != long.reads:
         raise ValueError(f"{name} reads another place of each text to classify it: needed is one place")
     return long
 
 
 @one_at_a_time
-def _look(model, name, inputs):
+def look(model, name: str, inputs: Mapping[str, np.ndarray]) -> Probe:
+    """As `probe`, on one input, arrays (n,)."""
     length = len(inputs["input_ids"])
     batch = {k: torch.as_tensor(v[None], device=model.device) for k, v in inputs.items()}
     tables, parts = _PositionTables(length, model.get_input_embeddings().weight), []

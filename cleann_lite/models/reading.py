@@ -8,7 +8,7 @@ back to what the model saw.
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -75,7 +75,12 @@ class Reader:
             )
         self.tokenizer, self.name, self.vocabulary = tokenizer, name, vocabulary
         self.accepts = set(accepts)
-        self.limit = int(min(tokenizer.model_max_length, 2**31))
+        longest = tokenizer.model_max_length
+        if not isinstance(longest, Real) or longest < 1:
+            raise ValueError(
+                f"model_max_length of the tokenizer of {name} must be 1 or more: got {longest!r}"
+            )
+        self.limit = int(min(longest, 2**31))
         self.open_end = False  # leave out what the tokenizer appends: the next word is to come
         self.mask_id, self.mask_token, self.mask_note = self._find_mask(padding)
 
@@ -119,6 +124,9 @@ class Reader:
         Besides what the model takes there are ``offsets`` (n, 2), ``special`` (n,), where the tokenizer added
         a piece, and ``text`` (n,), the text that a piece belongs to.
         """
+        room = self.limit - reserve - self.tokenizer.num_special_tokens_to_add(pair=len(texts) == 2)
+        if room < len(texts):
+            raise ValueError(f"{self.name} reads {self.limit} word-pieces, which leave no room for a word")
         got = self.tokenizer(
             *texts, truncation=True, max_length=self.limit - reserve, return_offsets_mapping=True,
             return_special_tokens_mask=True,
@@ -198,8 +206,6 @@ class Reader:
         limit = self.limit - reserve
         for number, text in enumerate(texts):
             own = got["offsets"][(got["text"] == number) & ~got["special"]]
-            if not len(own):
-                raise ValueError(f"{self.name} reads {limit} word-pieces, which leave no room for a word")
             start, end = int(own[:, 0].min()), int(own[:, 1].max())
             left = self.tokenizer.truncation_side == "left"
             if not (text[:start] if left else text[end:]).strip():

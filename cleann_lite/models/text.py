@@ -58,6 +58,7 @@ class TextModel:
             )
         self.device = torch.device(device or "cpu")
         self.model, self.tokenizer = model.eval().to(self.device), tokenizer
+        model.config.return_dict = True  # outputs are read by name
         settings = model.config.to_dict()
         accepts = inspect.signature(model.forward).parameters
         self.reader = Reader(tokenizer, self.name, _vocabulary(model), settings.get("pad_token_id"), accepts)
