@@ -4,7 +4,6 @@
 options are libFuzzer's. What it finds becomes a test in tests/test_fuzz.py.
 """
 
-import json
 import sys
 import tempfile
 from itertools import pairwise
@@ -12,13 +11,21 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["cleann_lite"]):
+with atheris.instrument_imports(include=["cleann_lite"]):  # what is imported later is not guided
     import cleann_lite as cl
+    import cleann_lite.causal.exchange
+    import cleann_lite.explaining.records
     from cleann_lite.attention.words import group_pieces, group_sentences, split_words
+    from cleann_lite.datasets.correlations import correlation_of
     from cleann_lite.datasets.tables import read_table
 
 SEED = cl.PAG([[0, 2, 0], [1, 0, 3], [0, 2, 0]], labels=("a", "b", "c"))
 STARTS = [getattr(SEED, f"to_{form}")() for form in ("json", "text", "dot", "gml", "graphml")]
+STARTS += [
+    cl.explain(cl.load_model("pocket-sentiment"), "A dull film.").to_json(),
+    "It's a “dull” film (naïve 🙂🏽) … isn't it?",
+    "id;x;y\n1;0,5;2\n2;1,5;NA\n3;-2e1;4\n4;.5;7\n",
+]
 FILE = Path(tempfile.mkdtemp()) / "table.csv"
 
 
@@ -31,9 +38,9 @@ def words(text):
 
 
 def table(text):
-    """A table of numbers, or why not."""
+    """The correlations of a table, or why not."""
     FILE.write_text(text, encoding="utf-8", errors="replace")
-    read_table(FILE)
+    correlation_of(read_table(FILE))
 
 
 DOORS = (
@@ -57,8 +64,5 @@ if __name__ == "__main__":
     folder = Path(tempfile.mkdtemp(prefix="fuzz-"))
     for number, text in enumerate(STARTS):
         (folder / str(number)).write_bytes(bytes([number]) + text.encode())
-    (folder / "explanation").write_bytes(
-        bytes([5]) + json.dumps({"format": "cleann_lite explanation 2"}).encode()
-    )
     atheris.Setup([*sys.argv, str(folder)], one)
     atheris.Fuzz()
