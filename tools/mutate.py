@@ -300,7 +300,10 @@ def _moved(known, clone):
 
 
 def tests_of(mutant, known, limit):
-    """Tests that run a mutant's line, of each function the quickest first, up to a limit; their seconds."""
+    """Tests that run a mutant's line, up to a limit, and their seconds.
+
+    First those that were written for survivors, then of each function the quickest.
+    """
     seconds = known["seconds"]
     covering = known["lines"].get(mutant["module"], {}).get(str(mutant["line"]), [])
     covering = [test for test in covering if test in seconds]
@@ -314,7 +317,7 @@ def tests_of(mutant, known, limit):
     for test in sorted(covering, key=seconds.get):  # each function once, then each a second time, …
         function = test.split("[")[0]
         met[function] += 1
-        order[test] = met[function], seconds[test]
+        order[test] = "test_survivors" not in test, met[function], seconds[test]
     for test in dict.fromkeys([*doctest, *sorted(order, key=order.get)]):
         total += seconds[test]
         if total > limit and chosen:
