@@ -6,7 +6,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from cleann_lite.evaluation import randomised as rz  # noqa: E402
-from cleann_lite.evaluation.readings import load  # noqa: E402
+from cleann_lite.evaluation.probes import load, probe  # noqa: E402
 
 ITEMS = [
     {"input": i, "content": text, "seen": ()}
@@ -47,14 +47,15 @@ def test_overlap_counts():
 
 
 def test_the_trained_stage_agrees_with_itself_and_the_shuffled_with_chance(tmp_path):
-    records = rz.randomise("pocket-sentiment", ITEMS, readings=(0.0, "norms"), out=tmp_path)
-    lines = {(line["stage"], line["reading"]): line for line in rz.summary(records, "pocket-sentiment")}
+    worker = rz.Randomiser("pocket-sentiment", readings=(0.0, "norms"))
+    records = probe(worker, ITEMS, rz.summary, tmp_path)
+    lines = {(line["stage"], line["reading"]): line for line in rz.summary(records)}
     assert len(lines) == 5 * 2
     for reading in ("0.0", "norms"):
         trained, last = lines["trained", reading], lines["embeddings", reading]
         assert trained["edges"] == trained["sets"] == trained["row"] == 1.0
         assert trained["edges_chance"] < 0.9
         assert abs(last["edges"] - last["edges_chance"]) < 0.25
-    assert rz.randomise("pocket-sentiment", ITEMS, readings=(0.0, "norms"), out=tmp_path) == records
+    assert probe(worker, ITEMS, rz.summary, tmp_path) == records
     table = (tmp_path / "randomised.csv").read_text().splitlines()
     assert len(table) == 1 + len(lines)

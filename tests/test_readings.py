@@ -11,6 +11,7 @@ from cleann_lite.causal.graphs import PAG
 from cleann_lite.causal.pds import pds_sets
 from cleann_lite.evaluation import readings as rd
 from cleann_lite.evaluation.experiment import evaluate
+from cleann_lite.evaluation.probes import load, probe
 
 TEXT = "A warm, funny film with a terrific cast, though the plot is thin and the ending disappoints."
 
@@ -82,16 +83,16 @@ def test_a_table_has_a_line_for_each_setting_and_a_choice(tmp_path):
     items = [
         {"input": i, "content": text, "seen": ()} for i, text in enumerate((TEXT, "A dull, boring film."))
     ]
-    options = {"readings": (0.0, "norms"), "alphas": (0.01,), "out": tmp_path}
-    records = rd.read_all("pocket-sentiment", items, **options)
+    reader = rd.Reader("pocket-sentiment", readings=(0.0, "norms"), alphas=(0.01,))
+    records = probe(reader, items, rd.summary, tmp_path)
     lines = rd.summary(records)
     assert len(lines) == 2 * len(rd.CANDIDATES)
-    assert rd.read_all("pocket-sentiment", items, **options) == records
+    assert probe(reader, items, rd.summary, tmp_path) == records
     best = rd.chosen(lines)
     assert all(best["size_permuted"] <= line["size_permuted"] for line in lines)
     assert len((tmp_path / "readings.csv").read_text().splitlines()) == 1 + len(lines)
-    films = rd.read_all("pocket-bert4rec", [{"input": 0, "content": ["Matrix, The (1999)", "Alien (1979)"],
-                        "seen": ()}], readings=(0.5,), alphas=(0.1,))  # fmt: skip
+    history = {"input": 0, "content": ["Matrix, The (1999)", "Alien (1979)"], "seen": ()}
+    films = probe(rd.Reader("pocket-bert4rec", readings=(0.5,), alphas=(0.1,)), [history], rd.summary)
     assert {line["n"] for line in rd.summary(films)} == {1}
 
 
@@ -108,9 +109,9 @@ def test_two_implementations_agree_on_each_input():
     options = {"alpha": 0.01, "max_size": 3, "max_candidates": 1000, "max_calls": 10_000}
     run = evaluate("sentiment", 3, data=texts, methods=tuple(rows), **options)
     for record in run.records:
-        encoded = rd.load("pocket-sentiment").encode(texts[record["row"]])
+        encoded = load("pocket-sentiment").encode(texts[record["row"]])
         found = rd.read_input(
-            rd.load("pocket-sentiment"), encoded, np.random.default_rng(0), readings=(0.0, "norms"),
+            load("pocket-sentiment"), encoded, np.random.default_rng(0), readings=(0.0, "norms"),
             alphas=(0.01,), heads=("together",), permutations=1,
         )  # fmt: skip
         for row, (setting, method) in rows.items():

@@ -9,7 +9,8 @@ pytest.importorskip("torch")
 from cleann_lite.causal.discovery import learn_pag
 from cleann_lite.causal.independence import DSeparation
 from cleann_lite.evaluation import rungs as rg
-from cleann_lite.evaluation.readings import load
+from cleann_lite.evaluation.probes import load, probe
+from cleann_lite.evaluation.randomised import Randomiser
 
 TEXT = "A warm, funny film with a terrific cast, though the plot is thin."
 
@@ -89,9 +90,16 @@ def test_matches_are_the_nearest_removed_pairs_by_brute_force():
 
 def test_a_run_writes_a_line_for_each_reading_and_figure(tmp_path):
     items = [{"input": 0, "content": TEXT, "seen": ()}]
-    records = rg.climb("pocket-sentiment", items, readings=(0.0, "norms"), out=tmp_path)
-    assert rg.climb("pocket-sentiment", items, readings=(0.0, "norms"), out=tmp_path) == records
-    lines = rg.summary(records, "pocket-sentiment")
+    worker = rg.Climber("pocket-sentiment", readings=(0.0, "norms"))
+    records = probe(worker, items, rg.summary, tmp_path)
+    assert probe(worker, items, rg.summary, tmp_path) == records
+    lines = rg.summary(records)
     own = [line for line in lines if line["figure"] == "own head: violated"]
     assert [line["mean"] for line in own] == [0.0, 0.0]  # a graph claims what its own test said
     assert len((tmp_path / "rungs.csv").read_text().splitlines()) == 1 + len(lines)
+
+
+@pytest.mark.parametrize("worker", [rg.Climber("pocket-gpt"), Randomiser("pocket-gpt")])
+def test_a_model_that_is_not_built_like_bert_is_refused_in_a_sentence(worker):
+    with pytest.raises(ValueError, match="pocket-gpt must be built like BERT: got a gpt2"):
+        worker({"input": 0, "content": TEXT, "seen": ()})

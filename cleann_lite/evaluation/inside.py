@@ -4,6 +4,7 @@ from pathlib import Path
 
 from . import randomised, readers, readings, rungs
 from .inputs import draw_inputs
+from .probes import load, probe
 
 
 def look_inside(task: str, *, out=None, n=None, workers=1, cluster=None, alpha=None, **options) -> str:
@@ -27,12 +28,13 @@ def look_inside(task: str, *, out=None, n=None, workers=1, cluster=None, alpha=N
     if task == "planted":
         return readers.told(readers.plant(seeds=5 if n is None else n, **shared)) + where
     name = options["model"] or "pocket-sentiment"
-    items = _items(readings.load(name), 100 if n is None else n, options)
-    if task != "readings":
-        module, run = {"randomised": (randomised, randomised.randomise), "rungs": (rungs, rungs.climb)}[task]
-        return module.told(run(name, items, **({} if alpha is None else {"alpha": alpha}), **shared)) + where
-    alphas = readings.ALPHAS if alpha is None else (alpha,)
-    return readings.told(readings.read_all(name, items, alphas=alphas, **shared)) + where
+    items = _items(load(name), 100 if n is None else n, options)
+    if task == "readings":
+        worker = readings.Reader(name, alphas=readings.ALPHAS if alpha is None else (alpha,))
+        return readings.told(probe(worker, items, readings.summary, **shared)) + where
+    module, kind = {"randomised": (randomised, randomised.Randomiser), "rungs": (rungs, rungs.Climber)}[task]
+    worker = kind(name, 0.01 if alpha is None else alpha)
+    return module.told(probe(worker, items, module.summary, **shared)) + where
 
 
 def _items(model, n, options):

@@ -10,17 +10,15 @@ import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
 from ..attention.residual import read_attention
 from ..causal.discovery import learn_pag
 from ..causal.independence import PartialCorrelation
-from ..datasets.files import write_rows
 from ..explaining.baselines import attention_scores
-from .inputs import fingerprint
-from .parallel import run_kept
+from .probes import bert_of, load, opened
 from .readings import (
     FAILURE,
     Tried,
@@ -28,7 +26,6 @@ from .readings import (
     between_words,
     choose_nodes,
     counted,
-    load,
     random_counted,
 )
 from .statistics import bootstrap_mean
@@ -95,28 +92,25 @@ def _randomised(name, stage, seed):
 
 @dataclass(frozen=True)
 class Randomiser:
-    """From an item (``input``, ``content``, ``seen``) to its record: every stage under every reading."""
+    """Every stage of the shuffling under every reading, for one input: the worker of `probe`."""
 
+    task: ClassVar = "randomised"
     model: str
-    alpha: float
+    alpha: float = 0.01
     readings: tuple = READINGS
     seed: int = 0
 
     def __call__(self, item: dict) -> dict:
-        import torch
-
-        torch.set_num_threads(1)
-        trained = load(self.model)
+        trained, encoded = opened(self.model, item)
         films = trained.task == "recommendation"
         extra = {"seen": item["seen"]} if films else {}
-        encoded = trained.encode(item["content"], **extra)
         attention = trained.attention(encoded)
         tried = Tried.of(trained, encoded, choose_nodes(encoded, attention, content=not films))
         rng = np.random.default_rng((self.seed, item["input"]))
         orders = [rng.permutation(len(tried.nodes)) for _ in range(_PERMUTATIONS)]
         row, lines = attention_scores(trained, encoded), []
         truth: dict[float | str, tuple[np.ndarray, np.ndarray]] = {}
-        names = stages(trained.network if films else trained.model)
+        names = stages(bert_of(trained))
         for stage, name in enumerate(names):
             model = _randomised(self.model, stage, self.seed)
             own = model.encode(item["content"], target=encoded.outcome, **extra)
@@ -173,46 +167,11 @@ def _rank_correlation(first, second, nodes):
     return float(np.corrcoef(ranks)[0, 1]) if len(nodes) > 1 else 0.0
 
 
-def randomise(
-    model: str,
-    items: Sequence[dict],
-    *,
-    alpha: float = 0.01,
-    readings=READINGS,
-    seed: int = 0,
-    out: str | Path | None = None,
-    workers: int = 1,
-    cluster: str | None = None,
-    progress: bool = False,
-) -> list[dict]:
-    """Shuffle a model's weights layer by layer, and see what becomes of graphs, sets and success.
-
-    Parameters
-    ----------
-    model
-        Name of a BERT-like model that ``load_model`` reads.
-    items
-        From `cleann_lite.evaluation.inputs.draw_inputs`.
-    out
-        Folder of the journal (a run that was killed goes on from it) and ``randomised.csv``.
-    alpha, readings, seed, workers, cluster, progress
-        Level of the tests, readings of the residual connection, seed of the shuffles; as for ``evaluate``.
-    """
-    settings = {"model": Path(model).name, "inputs": fingerprint(items), "alpha": alpha}
-    settings |= {"readings": [str(r) for r in readings], "seed": seed}
-    how = {"workers": workers, "cluster": cluster, "progress": progress}
-    worker = Randomiser(model, alpha, tuple(readings), seed)
-    records = run_kept("randomised", worker, items, settings, out, **how)
-    if out is not None:
-        write_rows(Path(out) / "randomised.csv", summary(records, Path(model).name))
-    return records
-
-
-def summary(records: Sequence[dict], model: str) -> list[dict]:
+def summary(records: Sequence[dict]) -> list[dict]:
     """Means over inputs with the ends of their 95 % bootstrap interval, a line a stage and reading."""
     lines = []
     for place, first in enumerate(records[0]["lines"]):
-        line = {"model": model, "stage": first["stage"], "reading": first["reading"], "n": len(records)}
+        line = {"stage": first["stage"], "reading": first["reading"], "n": len(records)}
         for figure in FIGURES:
             mean = bootstrap_mean([record["lines"][place][figure] for record in records])
             line |= {figure: mean.estimate, f"{figure}_low": mean.low, f"{figure}_high": mean.high}
@@ -223,7 +182,7 @@ def summary(records: Sequence[dict], model: str) -> list[dict]:
 def told(records: Sequence[dict]) -> str:
     """A line a stage and reading: overlaps with the trained model's graphs beside chance, and success."""
     lines = []
-    for line in summary(records, ""):
+    for line in summary(records):
         overlaps = ", ".join(
             f"{k} {line[k]:.2f} (chance {line[f'{k}_chance']:.2f})" for k in ("edges", "sets")
         )

@@ -10,10 +10,10 @@ judged on others.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from itertools import combinations
 from math import comb
-from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -24,10 +24,8 @@ from ..causal.discovery import learn_pag
 from ..causal.graphs import PAG
 from ..causal.independence import PartialCorrelation
 from ..causal.pds import pds_sets
-from ..datasets.files import write_rows
 from ..models.protocol import Encoded, Model
-from .inputs import fingerprint
-from .parallel import run_kept
+from .probes import opened
 from .statistics import bootstrap_mean
 
 READINGS = (0.0, 0.5, "norms", "values", "rollout")
@@ -239,68 +237,21 @@ def read_input(
 # --- many inputs -----------------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=2)
-def load(name):
-    """A model by its name, the last two kept."""
-    from ..models.loading import load_model
-
-    return load_model(name)
-
-
 @dataclass(frozen=True)
 class Reader:
-    """From an item (``input``, ``content``, ``seen``) to its record: what runs on every core."""
+    """All readings, levels and candidates of an input (`read_input`): the worker of `probe`."""
 
+    task: ClassVar = "readings"
     model: str
     readings: tuple = READINGS
     alphas: tuple[float, ...] = ALPHAS
     heads: tuple[str, ...] = ("together",)
 
     def __call__(self, item: dict) -> dict:
-        import torch
-
-        torch.set_num_threads(1)
-        model = load(self.model)
-        films = model.task == "recommendation"
-        encoded = model.encode(item["content"], **({"seen": item["seen"]} if films else {}))
+        model, encoded = opened(self.model, item)
         options = {"readings": self.readings, "alphas": self.alphas, "heads": self.heads}
-        rng = np.random.default_rng((0, item["input"]))
-        return {"input": item["input"], "rows": read_input(model, encoded, rng, content=not films, **options)}
-
-
-def read_all(
-    model: str,
-    items: Sequence[dict],
-    *,
-    readings=READINGS,
-    alphas=ALPHAS,
-    heads=("together",),
-    out: str | Path | None = None,
-    workers: int = 1,
-    cluster: str | None = None,
-    progress: bool = False,
-) -> list[dict]:
-    """All readings, levels and candidates on many inputs (`read_input`), with their controls.
-
-    Parameters
-    ----------
-    model
-        A name that ``load_model`` reads.
-    items
-        From `cleann_lite.evaluation.inputs.draw_inputs`.
-    out
-        Folder of the journal (a run that was killed goes on from it) and ``readings.csv``.
-    workers, cluster, progress
-        As for ``evaluate``.
-    """
-    reader = Reader(model, tuple(readings), tuple(alphas), tuple(heads))
-    settings = {"model": Path(model).name, "inputs": fingerprint(items), "alphas": list(alphas)}
-    settings |= {"readings": [str(r) for r in readings], "heads": list(heads)}
-    how = {"workers": workers, "cluster": cluster, "progress": progress}
-    records = run_kept("readings", reader, items, settings, out, **how)
-    if out is not None:
-        write_rows(Path(out) / "readings.csv", summary(records))
-    return records
+        rng, content = np.random.default_rng((0, item["input"])), model.task != "recommendation"
+        return {"input": item["input"], "rows": read_input(model, encoded, rng, content=content, **options)}
 
 
 def summary(records: Sequence[dict]) -> list[dict]:

@@ -14,7 +14,7 @@ its edges at the outcome carry the prediction?
 from collections.abc import Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -22,10 +22,8 @@ from ..attention.residual import read_attention
 from ..causal.discovery import learn_pag
 from ..causal.graphs import PAG
 from ..causal.independence import PartialCorrelation
-from ..datasets.files import write_rows
-from .inputs import fingerprint
-from .parallel import run_kept
-from .readings import Tried, allowed_sets, between_words, choose_nodes, load
+from .probes import bert_of, opened
+from .readings import Tried, allowed_sets, between_words, choose_nodes
 from .statistics import bootstrap_mean
 
 READINGS = (0.0, "norms", "values")
@@ -112,7 +110,7 @@ def knocked_out(model, encoded, blocked, layers: Sequence[int]) -> np.ndarray:
     blocked
         (patterns, heads or 1, n, n) bool.
     """
-    network = model.network if model.task == "recommendation" else model.model
+    network = bert_of(model)
     found = []
     for start in range(0, len(blocked), _AT_ONCE):  # few rows at once run as one batch, one pattern a row
         part = blocked[start : start + _AT_ONCE]
@@ -166,26 +164,24 @@ def matched(kept, attention, effect) -> dict | None:
 
 @dataclass(frozen=True)
 class Climber:
-    """From an item (``input``, ``content``, ``seen``) to its record: every rung under every reading."""
+    """Every rung of an input under every reading: the worker of `probe`."""
 
+    task: ClassVar = "rungs"
     model: str
-    alpha: float
+    alpha: float = 0.01
     readings: tuple = READINGS
 
     def __call__(self, item: dict) -> dict:
-        import torch
-
-        torch.set_num_threads(1)
-        model = load(self.model)
+        model, encoded = opened(self.model, item)
         films = model.task == "recommendation"
-        encoded = model.encode(item["content"], **({"seen": item["seen"]} if films else {}))
         attention, rng = model.attention(encoded), np.random.default_rng((0, item["input"]))
         tried = Tried.of(model, encoded, choose_nodes(encoded, attention, content=not films))
         words = [list(encoded.tokens[u]) for u in tried.nodes]
         row = attention[:, list(encoded.outcome_tokens)].mean(axis=1)
         paid = np.array([[r[w].sum() for w in words] for r in row])
         in_head, everywhere = self._effects(model, encoded, words, len(attention))
-        mixing, k, lines = encoded.mixing(), len(tried.nodes), []
+        mixing = None if encoded.mixing is None else encoded.mixing()
+        k, lines = len(tried.nodes), []
         for reading in self.readings:
             correlations = between_words(encoded, read_attention(attention, reading, mixing), tried.nodes)
             tests = [PartialCorrelation(c, model.hidden_size, alpha=self.alpha) for c in correlations]
@@ -204,7 +200,7 @@ class Climber:
     def _effects(model, encoded, words, heads):
         """Effect of each knock-out: (heads, words) in one head of the last layer, (words,) everywhere."""
         n, outcome = model.attention(encoded).shape[-1], list(encoded.outcome_tokens)
-        depth = len(encoded.mixing())
+        depth = len(bert_of(model).base_model.encoder.layer)
         one_head = np.zeros((heads * len(words), heads, n, n), dtype=bool)
         every = np.zeros((len(words), 1, n, n), dtype=bool)
         for i, places in enumerate(words):
@@ -233,28 +229,7 @@ def _prefixed(name, figures):
     return {f"{name}: {key}": value for key, value in (figures or {}).items()}
 
 
-def climb(
-    model: str,
-    items: Sequence[dict],
-    *,
-    alpha: float = 0.01,
-    readings=READINGS,
-    out: str | Path | None = None,
-    workers: int = 1,
-    cluster: str | None = None,
-    progress: bool = False,
-) -> list[dict]:
-    """Every rung on many inputs; ``out`` gets the journal and ``rungs.csv``. Arguments: ``randomise``."""
-    settings = {"model": Path(model).name, "inputs": fingerprint(items), "alpha": alpha}
-    settings |= {"readings": [str(r) for r in readings]}
-    how = {"workers": workers, "cluster": cluster, "progress": progress}
-    records = run_kept("rungs", Climber(model, alpha, tuple(readings)), items, settings, out, **how)
-    if out is not None:
-        write_rows(Path(out) / "rungs.csv", summary(records, Path(model).name))
-    return records
-
-
-def summary(records: Sequence[dict], model: str) -> list[dict]:
+def summary(records: Sequence[dict]) -> list[dict]:
     """A line a reading and figure: mean over inputs, the ends of its 95 % bootstrap interval, and inputs.
 
     ``head: more`` and ``everywhere: more`` are kept less removed, pair by pair.
@@ -273,7 +248,7 @@ def summary(records: Sequence[dict], model: str) -> list[dict]:
             if figure != "reading":
                 mean = bootstrap_mean(known)
                 ends = {"mean": mean.estimate, "low": mean.low, "high": mean.high}
-                line = {"model": model, "reading": first["reading"], "figure": figure, "n": mean.n}
+                line = {"reading": first["reading"], "figure": figure, "n": mean.n}
                 lines.append(line | {k: round(float(v), 4) for k, v in ends.items()})
     return lines
 
@@ -282,5 +257,5 @@ def told(records: Sequence[dict]) -> str:
     """The figures as lines of text."""
     return "\n".join(
         f"{x['reading']:8} {x['figure']:32} {x['mean']:.3f} [{x['low']:.3f}, {x['high']:.3f}], n {x['n']}"
-        for x in summary(records, "")
+        for x in summary(records)
     )

@@ -12,7 +12,7 @@ import torch
 from ..attention.residual import LayerMixing, layer_mixing
 from .fast_pass import one_at_a_time
 
-_BERT_LIKE = ("bert", "roberta", "electra", "camembert", "xlm-roberta")
+BERT_LIKE = ("bert", "roberta", "electra", "camembert", "xlm-roberta")
 
 
 def how_it_mixes(network, **inputs) -> Callable[[], tuple[LayerMixing, ...]] | None:
@@ -26,7 +26,7 @@ def how_it_mixes(network, **inputs) -> Callable[[], tuple[LayerMixing, ...]] | N
         Of one pass over one input: ``input_ids`` (1, n) and what else the network takes.
     """
     kind = network.config.model_type
-    if kind in _BERT_LIKE:
+    if kind in BERT_LIKE:
         return partial(_mixings, network, inputs, network.base_model.encoder.layer, _bert)
     if kind == "distilbert":
         return partial(_mixings, network, inputs, network.base_model.transformer.layer, _distilbert)
