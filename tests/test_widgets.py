@@ -556,13 +556,16 @@ def test_every_orientation_starts_afresh(seed):
     pag = learn_pag(test, trace=True)
     moments, number = stepping.frames(pag), {node: i for i, node in enumerate(pag.nodes)}
     assert np.array_equal(moments[-1].marks, pag.marks)
-    for before, now in itertools.pairwise(moments):  # a rule only ever writes on a circle
-        if now.step is not None and now.step.kind == "orient" and before.step.kind == "orient":
+    last = None  # the last orientation or removal
+    for before, now in itertools.pairwise(moments):
+        if now.step is not None and now.step.kind == "orient":
             at = number[now.step.x], number[now.step.y]
-            assert before.marks[at] == Mark.CIRCLE and now.marks[at] == now.step.mark
-        if now.step is not None and now.step.kind == "orient" and before.step.kind != "orient":
-            assert set(np.unique(now.marks)) <= {0, Mark.CIRCLE, now.step.mark}
-            assert np.count_nonzero(now.marks == now.step.mark) == 1 or now.step.mark == Mark.CIRCLE
+            assert now.marks[at] == now.step.mark
+            if last == "orient":  # a rule only ever writes on a circle
+                assert before.marks[at] == Mark.CIRCLE and np.count_nonzero(before.marks != now.marks) == 1
+            else:
+                assert np.count_nonzero(now.marks > Mark.CIRCLE) == 1
+        last = now.step.kind if now.step is not None and now.step.kind in ("orient", "remove") else last
 
 
 def test_frames_of_a_random_search_count_its_tests():

@@ -329,7 +329,7 @@ def legend_rows(kinds, width, top):
         if placed and x + need > width - MARGIN / 2:
             x, y = MARGIN, y + 19
         placed.append((kind, text, x, y))
-        x += need + 14
+        x += need + 22
     return tuple(placed), (y - top + 14 if placed else 0.0)
 
 

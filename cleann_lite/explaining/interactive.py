@@ -19,6 +19,7 @@ from .settings import LONG, Stopped
 
 ALPHAS = (1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 3e-4, 0.001, 0.003, 0.01, 0.02, 0.05, 0.1, 0.2)
 LONG_CALLS = 300  # masked inputs of a long text: some seconds
+MANY_NODES = 40  # beyond which only the words with an edge that is shown have a place
 BEST = "best"  # search all heads, show the graph of the best one
 
 
@@ -79,11 +80,11 @@ class Asked:
         rows = [self.model.predict(encoded, masks[i : i + batch]) for i in range(0, len(masks), batch)]
         return np.concatenate([np.asarray(row, dtype=np.float64) for row in rows])
 
-    def _positions(self, input, target, head, alpha):
+    def _positions(self, input, target, head, alpha, most=None):
         known = [found for asked, found in self._found.items() if asked[:4] == (input, target, head, alpha)]
         explanation = known[0] if known else self.explanation(input, target, head, alpha, False)
         pag = explanation.pags[explanation.best_head]
-        return draw(pag, outcome=pag.nodes[-1], groups=explanation.node_groups, max_edges=None).positions
+        return draw(pag, outcome=pag.nodes[-1], groups=explanation.node_groups, max_edges=most).positions
 
     def _attention(self, input, target):
         """Attention between the units, (heads, units, units)."""
@@ -257,14 +258,16 @@ def explanation_view(asked, state, noun, controls, title):
     letters = {chr(65 + number): one for number, one in enumerate(explanation.sets[:26])}
     shown = {letter: one for letter, one in letters.items() if head in one.heads}
     chosen = parse_key(state["selected"])
+    most = MOST_EDGES if state["whole"] else NEAR_EDGES
+    places = asked.positions(input, target, *state["arranged"], most if len(pag) > MANY_NODES else None)
     drawing = draw(
         pag,
         outcome=pag.nodes[-1],
         sets={letter: [node[p] for p in one.positions] for letter, one in list(shown.items())[:6]},
         masked=[node[p] for p in mask if p in node],
         groups=explanation.node_groups,
-        max_edges=MOST_EDGES if state["whole"] else NEAR_EDGES,
-        positions=moved(asked.positions(input, target, *state["arranged"]), pag.nodes, state["placed"]),
+        max_edges=most,
+        positions=moved(places, pag.nodes, state["placed"]),
         title=f"Causal graph of head {head} around “{explanation.target}”",
     )
     fixed = {u for u, p in enumerate(encoded.tokens) if set(p) & set(encoded.outcome_tokens)}

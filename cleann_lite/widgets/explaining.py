@@ -87,21 +87,20 @@ class MaskingExplorer(Explorer):
     def shared_controls(self, state):
         """Controls of the graph and of the reader's mask."""
         heads = self.asked.heads(state["input"], state["target"])
-        texts = ("all, the best shown", *[f"only {h}" for h in range(heads)])
+        texts = ("the best of all", *[f"only {h}" for h in range(heads)])
         return (
             slider("alpha", "Significance level α", ALPHAS, state["alpha"], "{:g}".format),
             choice("head", "Heads", (BEST, *range(heads)), state["head"], texts),
             switch("prove", "Prove that none is smaller", state["prove"]),
-            switch("whole", "Whole graph", state["whole"]),
-            switch("heads", "All heads side by side", state["heads"], hidden=heads == 1),
+            switch("whole", "Whole graph", state["whole"], at="picture"),
+            switch("heads", "All heads side by side", state["heads"], hidden=heads == 1, at="picture"),
             buttons(
-                "buttons",
-                "Mask and arrangement",
-                [
-                    ("clear", "Unmask all", None, not state["mask"]),
-                    ("arrange", "Arrange again", "Place the words anew", False),
-                ],
+                "arrangement",
+                "Arrangement",
+                [("arrange", "Arrange again", "Place the words anew", False)],
+                at="picture",
             ),
+            buttons("mask", "Your mask", [("clear", "Unmask all", None, not state["mask"])], at="words"),
         )
 
 

@@ -30,6 +30,7 @@ SHOWN = {
     "generatable": "an attention that the head can make, with the same output",
     "effective": "the effective attention",
 }
+CHOICES = ("another valid attention", "one that the head can make", "the effective attention")
 
 
 @dataclass(frozen=True)
@@ -248,7 +249,7 @@ def identifiability_controls(state):
         slider("n", "Sequence length", LENGTHS, state["n"]),
         slider("d_k", "Key size", SIZES, state["d_k"]),
         slider("d_v", "Value size", SIZES, state["d_v"]),
-        choice("shown", "Compare with", tuple(SHOWN), state["shown"], tuple(SHOWN.values())),
+        choice("shown", "Compare with", tuple(SHOWN), state["shown"], CHOICES),
         buttons("draw", "Random head", [("again", "Draw another head", None, False)]),
     )
 

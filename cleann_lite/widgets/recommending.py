@@ -111,7 +111,10 @@ class RecommendationExplorer(MaskingExplorer):
             entry("query", "Add a film", found, "Add", state["query"]),
             *self.shared_controls(state),
             buttons(
-                "history", "History", [("drop", "Remove masked films for good", None, not state["mask"])]
+                "history",
+                "History",
+                [("drop", "Remove masked films for good", None, not state["mask"])],
+                at="words",
             ),
         )
         view = explanation_view(

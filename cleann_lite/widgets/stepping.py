@@ -20,9 +20,9 @@ from .explorer import Explorer
 from .rules import told
 
 STOPS = {
-    "all": ("every step", ("test", "remove", "orient", "level")),
-    "change": ("every change of the graph", ("remove", "orient", "level")),
-    "level": ("every level", ("level",)),
+    "all": ("each step", ("test", "remove", "orient", "level")),
+    "change": ("each change", ("remove", "orient", "level")),
+    "level": ("each level", ("level",)),
 }
 MOST_STATES = 1500  # stored in a page
 METHODS = {"icd": "ICD", "fci": "FCI"}
@@ -237,7 +237,7 @@ def step_controls(searches, state, place, halts):
         choice("problem", "Problem", names, state["problem"], hidden=len(names) == 1),
         choice("method", "Method", tuple(METHODS), state["method"], tuple(METHODS.values())),
         choice("pace", "Halt at", tuple(STOPS), state["pace"], [text for text, _ in STOPS.values()]),
-        choice("speed", "Speed", tuple(SPEEDS), state["speed"], tuple(SPEEDS.values())),
+        choice("speed", "Speed", tuple(SPEEDS), state["speed"], tuple(SPEEDS.values()), at="picture"),
         slider("step", "Step", halts, halts[place], lambda at: f"{at} of {halts[-1]}"),
         buttons(
             "play",

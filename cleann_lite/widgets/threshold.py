@@ -271,9 +271,14 @@ def threshold_controls(source, state):
         choice("method", "Method", tuple(methods), state["method"], tuple(methods.values())),
         choice("layer", "Layer", range(layers), state["layer"], hidden=layers == 1),
         choice("head", "Head", range(heads), state["head"], hidden=heads == 1),
-        switch("around", "Only around the chosen word", state["around"]),
-        switch("gone", "Edges that went", state["gone"]),
-        buttons("arrange", "Arrangement", [("arrange", "Arrange again", "Place the words anew", False)]),
+        switch("around", "Only around the chosen word", state["around"], at="picture"),
+        switch("gone", "Edges that went", state["gone"], at="picture"),
+        buttons(
+            "arrangement",
+            "Arrangement",
+            [("arrange", "Arrange again", "Place the words anew", False)],
+            at="picture",
+        ),
     )
 
 

@@ -123,7 +123,7 @@ def test_explanation_explorer(open_notebook):
     assert "Graph of head 2" in status(root)
     root.get_by_label("Whole graph").check()
     book.settle()
-    select(book, "Heads", "all, the best shown")
+    select(book, "Heads", "the best of all")
     root.get_by_label("Prove that none is smaller").check()
     book.settle()
     select(book, "Outcome", "positive")
@@ -228,7 +228,7 @@ def test_discovery_stepper(open_notebook):
     assert "Step 2" in status(root)
     select(book, "Problem", "a separating set of two")
     select(book, "Method", "FCI")
-    select(book, "Halt at", "every change of the graph")
+    select(book, "Halt at", "each change")
     book.slide("Step", 0.5)
     book.picture("stepper")
     assert root.locator("[aria-current=step]").count() == 1

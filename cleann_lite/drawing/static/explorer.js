@@ -153,7 +153,7 @@ const CONTROLS = {
       input.checked = next.value;
       input.disabled = !!next.disabled;
     };
-    return { node: make("div", { class: "cl-control cl-switch" }, input, make("label", { for: id }, control.label)), update };
+    return { node: make("div", { class: "cl-control cl-fixed cl-switch" }, input, make("label", { for: id }, control.label)), update };
   },
   text(control, id, change) {
     let timer = null;
@@ -172,7 +172,7 @@ const CONTROLS = {
     const update = (next) => {
       if (timer === null && next.value !== last) input.value = last = next.value;
     };
-    return { node: make("div", { class: "cl-control cl-wide" }, make("label", { for: id }, control.label), input), update };
+    return { node: make("div", { class: "cl-control cl-line" }, make("label", { for: id }, control.label), input), update };
   },
   // a line of text with suggestions from Python; Enter or a chosen suggestion adds it
   entry(control, id, change, event) {
@@ -222,7 +222,7 @@ const CONTROLS = {
         button.ariaDisabled = String(!!disabled); // a button that is switched off keeps the focus
       }
     };
-    return { node: make("div", { class: "cl-control" }, row), update };
+    return { node: make("div", { class: "cl-control cl-fixed" }, row), update };
   },
 };
 
@@ -547,6 +547,8 @@ function render({ model, el }) {
   const status = make("div", { class: "cl-status", role: "status", "aria-live": "polite" });
   const error = make("div", { class: "cl-error", role: "alert" });
   const controls = make("div", { class: "cl-controls" });
+  const tools = make("div", { class: "cl-row cl-tools" }); // beside the words that they are about
+  const looks = make("div", { class: "cl-row cl-looks", role: "group", "aria-label": "The picture" });
   const above = make("div", { class: "cl-above" });
   const side = make("div", { class: "cl-side" });
   const below = make("div", { class: "cl-below" });
@@ -586,11 +588,14 @@ function render({ model, el }) {
     make("button", { type: "button", onclick: () => savePng(view.name + ".png", view.svg) }, "PNG"),
     make("button", { type: "button", onclick: saveJson }, "JSON"));
   const heading = make("h3", { id: id + "-title" }, spec.title);
-  const hint = make("p", { class: "cl-hint", id: id + "-hint" }, spec.hint || "");
+  const what = make("p", {}, spec.hint || "");
+  const tall = innerHeight >= 700; // in a low window the hint waits under its name
+  const hint = tall ? what : make("details", {}, make("summary", {}, "What to do"), what);
+  hint.classList.add("cl-hint");
   const stage = make("div", { class: "cl-stage" }, make("div", { class: "cl-main" }, picture.node, detail), side);
   const root = make("section", { class: "cl cleann-explorer", "aria-labelledby": id + "-title", "aria-busy": "false" },
-    heading, hint, controls, error, status, work, above, stage, below,
-    make("footer", {}, buttons, zoom, make("details", {}, summary, words)), aloud, tip);
+    make("header", {}, heading, hint), controls, error, status, work, tools, above, stage, below,
+    make("footer", {}, buttons, zoom, looks, make("details", {}, summary, words)), aloud, tip);
 
   // a sentence beside what is pointed at; nothing else moves
   function showTip(text, item) {
@@ -625,7 +630,7 @@ function render({ model, el }) {
         const one = CONTROLS[control.kind](control, `${id}-${control.name}`, change, event);
         one.node.dataset.control = control.name;
         made.set(control.name, one);
-        controls.append(one.node);
+        ({ words: tools, picture: looks }[control.at] || controls).append(one.node);
       }
       const one = made.get(control.name);
       one.node.hidden = !!control.hidden;
