@@ -893,6 +893,27 @@ def test_two_texts_are_compared():
     assert both.differences_html() != before
 
 
+def test_two_models_are_compared_on_one_text():
+    class Sour(Lexicon):
+        name = "sour"
+
+        def _score(self, words):
+            return super()._score(words) - 4
+
+    both = ExplanationComparison([Lexicon(), Sour()], "a dull film but wonderful cast", alpha=0.2)
+    rows = {
+        name: rest
+        for name, *rest in comparing.differences(*(side.explanation_of(side.shown) for side in both.sides))
+    }
+    assert rows["Model"] == ["lexicon", "sour"]
+    assert rows["Prediction"] == ["positive (82%)", "negative (92%)"]
+    assert rows["First set found"] == ["wonderful", "dull"]
+    assert rows["With it masked"] == ["negative", "positive"]
+    told = [re.fullmatch(r"(\d+), 0 only here", text)[1] for text in rows["Edges"]]
+    assert told[0] == told[1] == rows["Edges in both graphs"][0].split(":")[0], "one attention, one graph"
+    assert both.sides[0].state["input"] == both.sides[1].state["input"]
+
+
 @pytest.mark.parametrize("models, texts", [(3, 1), (1, 3), (0, 1)])
 def test_a_comparison_is_of_two(models, texts):
     with pytest.raises(ValueError, match="two explanations are compared"):

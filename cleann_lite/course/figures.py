@@ -66,8 +66,11 @@ def show(figure, alt):
     """
     if not alt.strip():
         raise ValueError("a figure needs alt text: got an empty one")
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=200, facecolor="white")
+    from PIL import Image
+
+    drawn, buffer = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=200, facecolor="white")
+    Image.open(drawn).convert("RGB").quantize(256).save(buffer, "PNG", optimize=True)  # a third of the bytes
     if (manager := getattr(figure.canvas, "manager", None)) is not None:
         from matplotlib import pyplot
 

@@ -50,7 +50,7 @@ def states(explanation) -> dict:
     found = {level: asked.explanation(input, target, BEST, level, prove) for level in levels}
     controls = (
         slider("alpha", "Significance level α", levels, alpha, "{:g}".format),
-        buttons("mask", "Your mask", [("clear", "Unmask all", None, True)], at="words"),
+        buttons("unmask", "Your mask", [("clear", "Unmask all", None, True)], at="words"),
     )
     title = f"The {noun}s: click one to mask it"
     views = {}

@@ -100,7 +100,7 @@ class MaskingExplorer(Explorer):
                 [("arrange", "Arrange again", "Place the words anew", False)],
                 at="picture",
             ),
-            buttons("mask", "Your mask", [("clear", "Unmask all", None, not state["mask"])], at="words"),
+            buttons("unmask", "Your mask", [("clear", "Unmask all", None, not state["mask"])], at="words"),
         )
 
 

@@ -366,23 +366,37 @@ for method in ("icd", "fci"):
 #
 # *For A Aᵀ of the last layer* (Rohekar and others, 2023): what reaches the output has passed this layer; if the mixing is that of an SEM, its correlations hold the graph, and hidden causes are part of the theory.
 # *Against it*: A itself already says who is looked at, and gradients say what would happen to the output. Nichani and others (2024) prove that a Transformer trained on data from a causal graph writes the edges of that graph into the attention of its *first* layer, not into similarities between rows of the last.
-# On a planted SEM the readers can be compared. How often does a true edge score above a missing one (one half is chance)? The gradient of X by its sources U is the mixing A itself, so those two are one reader here.
+# On a planted graph the readers can be compared. How often does a true edge score above a missing one (one half is chance)? Take two networks of two layers with the same output and the same gradient. In one, the last layer mixes all by itself; in the other, the first layer carries each value along the edges, and the last layer carries it further.
 
 # %%
-up, scores = np.triu_indices(10, 1), {"A, or gradient": [], "A Aᵀ": [], "all others held fixed": [], "edge of the PAG": []}
+readers = ["first layer", "A", "A Aᵀ", "gradient", "all others held fixed", "edge of the PAG"]
+
+
+def scaled(S):
+    return S / np.sqrt(np.outer(np.diag(S), np.diag(S)))
+
+
+def read(first, last):  # but for "first layer" and "gradient", readers see the last layer alone
+    rho = scaled(last @ last.T)
+    graph = cl.learn_pag(cl.PartialCorrelation(rho, 384), selection_bias=False)
+    return first, last, rho, last @ first, scaled(np.linalg.inv(rho)), 1.0 * (graph.marks != 0)
+
+
+# %%
+up = np.triu_indices(10, 1)
+scores = {"the last layer mixes alone": [], "the first layer follows the edges": []}
 for _ in range(20):
-    sem = cl.planted_sem(cl.random_dag(10, 2.0, rng), rng)
-    A, P = np.linalg.inv(np.eye(10) - sem.weights), np.linalg.inv(sem.correlation)
-    graph = cl.learn_pag(cl.PartialCorrelation(sem.correlation, 384), selection_bias=False)
-    partial = P / np.sqrt(np.outer(np.diag(P), np.diag(P)))
-    true = (sem.weights + sem.weights.T)[up] != 0
-    for name, S in zip(scores, (A + A.T, sem.correlation, partial, graph.marks != 0), strict=True):
-        edge, none = np.abs(S[up])[true][:, None], np.abs(S[up])[~true]
-        scores[name].append(np.mean(edge > none) + np.mean(edge == none) / 2)
-print(", ".join(f"{name} {np.mean(s):.2f}" for name, s in scores.items()))
+    W, one = cl.planted_sem(cl.random_dag(10, 2.0, rng), rng).weights, np.eye(10)
+    true, mixing = (W + W.T)[up] != 0, np.linalg.inv(one - W)
+    for name, first in zip(scores, (one, one + W), strict=True):
+        found = [np.abs(S + S.T)[up] for S in read(first, mixing @ np.linalg.inv(first))]
+        ahead = [s[true][:, None] - s[~true] for s in found]
+        scores[name].append([np.mean(d > 0) + np.mean(d == 0) / 2 for d in ahead])
+for name, rows in scores.items():
+    print(f"{name}:", ", ".join(f"{r} {v:.2f}" for r, v in zip(readers, np.mean(rows, axis=0), strict=True)))
 
 # %% [markdown]
-# Where the mixing *is* that of an SEM, all four do well, and the graph is in no way ahead. So the dispute is not about the algebra. It is about whether the attention of a trained Transformer is such a mixing at all, and which layer's. Notebook 11 trains Transformers on planted rules and asks them, gradients included.
+# Where the last layer's mixing *is* that of an SEM, its readers do well, and the graph is in no way ahead. Where the first layer holds the edges, those who read the last layer do little better than chance, the graph among them; the gradient, which sees both layers, does equally well in both. So the dispute is not about the algebra. It is about whether the attention of a trained Transformer is such a mixing at all, and which layer's. Notebook 11 trains Transformers on planted rules and asks them, gradients included.
 #
 # ## Honest limits
 #

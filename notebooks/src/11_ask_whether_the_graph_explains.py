@@ -167,9 +167,9 @@ show(
 )
 
 # %% [markdown]
-# *What this lets one say:* where the truth is known, leave-one-out, which asks the model, is right nearly throughout. Of the readers of attention, the published edge is at chance or a little below; the residual repairs one layer (not for the majority rule), the rollout most of the depth. With all that, the graph's partial correlation comes near the attention row, rolled out, its edges less near; neither passes it.
+# *What this shows:* where the truth is known, leave-one-out, which asks the model, is right nearly throughout. Of the readers of attention, the published edge is at chance or a little below; the residual repairs one layer (not for the majority rule), the rollout most of the depth. With all that, the graph's partial correlation comes near the attention row, rolled out, its edges less near; neither passes it.
 #
-# *What it does not let one say:* anything about reviews. These models have four words that matter and 24 sentences each.
+# *What it does not show:* anything about reviews. These models have four words that matter and 24 sentences each.
 #
 # An edge is not yet an explanation. How often is the **set** that a graph leads to exactly one of the rule's smallest? Beside it, the same graph with its names permuted: it allows as many sets, and knows nothing.
 
@@ -259,9 +259,9 @@ readings = {line["model"]: truth_record.READINGS[line["reading"]] for line in pi
 print(f"and the reading chosen differs: {readings}")
 
 # %% [markdown]
-# *What this lets one say:* for **films**, the published graph chooses clearly better than random sets and than its own names permuted; and the attention sum, the row that it was made of, chooses as well. For **sentences** it hardly does: in the pocket model it is not told apart from random sets, and in the real MiniLM it allows nearly every set, so there is hardly a choice to judge (a hundredth of a word). With the chosen reading the graph of MiniLM chooses better than random sets and than its permuted names; that of the pocket model does not.
+# *What this shows:* for **films**, the published graph chooses clearly better than random sets and than its own names permuted; and the attention sum, the row that it was made of, chooses as well. For **sentences** it hardly does: in the pocket model it is not told apart from random sets, and in the real MiniLM it allows nearly every set, so there is hardly a choice to judge (a hundredth of a word). With the chosen reading the graph of MiniLM chooses better than random sets and than its permuted names; that of the pocket model does not.
 #
-# *What it does not let one say:* that some reading is best. The choice differs between the models, but by less than 60 validation inputs can tell, except in MiniLM; in the size of its sets no reading beats the attention sum or leave-one-out by a decided margin; and the chosen one does worse than leave-one-out on all three models, and worse than random sets on one. That is why `residual=0.0`, the paper's, stays the default of `cl.explain`: not because it is best, but because nothing here is a reason to change it. Look at the column *inputs*, too: MiniLM was tried on few.
+# *What it does not show:* that some reading is best. The choice differs between the models, but by less than 60 validation inputs can tell, except in MiniLM; in the size of its sets no reading beats the attention sum or leave-one-out by a decided margin; and the chosen one does worse than leave-one-out on all three models, and worse than random sets on one. That is why `residual=0.0`, the paper's, stays the default of `cl.explain`: not because it is best, but because nothing here is a reason to change it. Look at the column *inputs*, too: MiniLM was tried on few.
 
 # %% tags=["question"]
 check("11.c", "b")
@@ -319,9 +319,9 @@ for model in ("pocket-sentiment", "pocket-bert4rec"):
     display(show(truth_record.randomised_figure(part), alt))
 
 # %% [markdown]
-# *What this lets one say:* most edges go with the weights, in every reading: at once, and down to what permuted names share, or near it. The published reading keeps most of its success without them, about as much as random sets have; so success alone does not speak for its graph. With the residual by norms, success falls with the weights, because the graphs of shuffled weights allow hardly any set; as many random sets fall as well.
+# *What this shows:* most edges go with the weights, in every reading: at once, and down to what permuted names share, or near it. The published reading keeps most of its success without them, about as much as random sets have; so success alone does not speak for its graph. With the residual by norms, success falls with the weights, because the graphs of shuffled weights allow hardly any set; as many random sets fall as well.
 #
-# *What it does not let one say:* that a reading which passes is right. It may depend on the weights and still name the wrong words; only a planted rule shows that.
+# *What it does not show:* that a reading which passes is right. It may depend on the weights and still name the wrong words; only a planted rule shows that.
 #
 # ## Three more rungs
 #
@@ -339,9 +339,9 @@ for model in ("pocket-sentiment", "pocket-bert4rec"):
     display(Markdown(f"{model}, {min(inputs):.0f} to {max(inputs):.0f} inputs:\n\n" + truth_record.rungs_table(part)))
 
 # %% [markdown]
-# *What this lets one say:* a graph of **films** is informative, and holds in its own head: a weak test, since it was learned there. A graph of a **sentence** is refuted by another head of the same layer: it is a graph of one head, not of the sentence. Most words of the sets push the way one expects, some push the other way. The knock-outs decide little: at equal attention, edges that were kept mostly change the prediction neither more nor less than edges that were removed, or the inputs are too few to tell. Where a cell says *more*, it is for films, with the residual in the graph, in all layers at once, on eight inputs: a hint.
+# *What this shows:* a graph of **films** is informative, and holds in its own head: a weak test, since it was learned there. A graph of a **sentence** is refuted by another head of the same layer: it is a graph of one head, not of the sentence. Most words of the sets push the way one expects, some push the other way. The knock-outs decide little: at equal attention, edges that were kept mostly change the prediction neither more nor less than edges that were removed, or the inputs are too few to tell. Where a cell says *more*, it is for films, with the residual in the graph, in all layers at once, on eight inputs: a hint.
 #
-# *What it does not let one say:* that a sentence's graph is "not falsified" in its own head. Its interval reaches over the 5 %, so the answer is *not decided*. That is less than "passed".
+# *What it does not show:* that a sentence's graph is "not falsified" in its own head. Its interval reaches over the 5 %, so the answer is *not decided*. That is less than "passed".
 #
 # ## What to make of it
 #

@@ -301,8 +301,9 @@ def test_identifiability_explorer(open_notebook):
     root.get_by_role("button", name="Draw another head").click()
     book.settle()
     assert root.locator("svg").inner_html() != before
-    for text in ("an attention that the head can make, with the same output", "the effective attention"):
-        select(book, "Compare with", text)
+    made = "one that the head can make", "an attention that the head can make, with the same output"
+    for choice, text in (made, ("the effective attention",) * 2):
+        select(book, "Compare with", choice)
         assert text in root.locator("[data-panel=list]").inner_text()
     # what is shown can be taken along in three forms
     files = {}
