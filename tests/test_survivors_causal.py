@@ -72,6 +72,34 @@ def test_as_many_sets_as_the_limit_are_not_too_many():
             PDSGraph(marks).grow(trees, size, count - 1 if size == 1 else 29 if size == 2 else 19)
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_growing_stops_at_one_set_more_than_the_limit(seed):
+    marks = random_marks(np.random.default_rng(seed), 7, 0.35)
+    trees = [(root, (1 << 7) - 1 & ~(1 << root)) for root in range(7)]
+    for size in (2, 3, 4):
+        graph = PDSGraph(marks)
+        graph.grow(trees, size, 10**6)
+        count = sum(len(list(graph.legal_sets(root, size, allowed, 10**6))) for root, allowed in trees)
+        before = PDSGraph(marks)
+        before.grow(trees, size - 1, 10**6)
+        if count:
+            with pytest.raises(TooManySets):
+                before.grow(trees, size, count - 1)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_graph_on_fewer_edges_is_that_graph(seed):
+    rng = np.random.default_rng(seed)
+    marks = random_marks(rng, 7, 0.7)
+    kept = np.triu(rng.random((7, 7)) < 0.7, 1)
+    fewer = np.where(kept | kept.T, marks, 0)
+    graph, want = PDSGraph(marks).without(PDSGraph(fewer).neighbors), PDSGraph(fewer)
+    assert (graph.neighbors, graph.arrows_at) == (want.neighbors, want.arrows_at)
+    for root in range(7):
+        allowed = (1 << 7) - 1 & ~(1 << root)
+        assert graph.distances(root, allowed) == want.distances(root, allowed)
+
+
 # -- which sets are asked, in which order, up to which number --------------------------------------------
 
 
@@ -104,6 +132,18 @@ def test_a_search_ends_at_its_cap_and_not_one_set_earlier(method, options, order
     assert not cl.learn_pag(Recorder(6), method, max_tests=counted - 1, **options).complete
 
 
+def test_fci_finds_a_separating_set_that_no_neighbourhood_holds():
+    """{0, 1, 2} alone separates 3 and 4, and neither has all three as neighbours."""
+    hidden = [("h0", 0), ("h0", 1), ("h1", 0), ("h1", 3), ("h2", 2), ("h2", 4)]
+    graph = nx.DiGraph([(0, 4), (1, 2), (2, 3), *hidden])
+    asked = cl.DSeparation(graph, range(5))
+    sets = [s for size in range(4) for s in combinations(range(3), size)]
+    assert [s for s in sets if asked.independent(3, 4, s)] == [(0, 1, 2)]
+    pag = cl.learn_pag(asked, "fci")
+    assert pag.separating_set(3, 4) == (0, 1, 2)
+    assert (pag.marks == cl.learn_pag(cl.DSeparation(graph, range(5)), "icd").marks).all()
+
+
 # -- what is refused -------------------------------------------------------------------------------------
 
 
@@ -124,6 +164,14 @@ def test_sizes_and_diagonals_that_are_none():
     assert cl.PartialCorrelation(np.eye(2), 1e300).independent(0, 1)
     nearly = np.eye(2) + 1e-9
     assert cl.PartialCorrelation(nearly / nearly[0, 0], 100).independent(0, 1)
+
+
+def test_columns_of_one_name_are_refused_and_others_are_kept():
+    pandas = pytest.importorskip("pandas")
+    values = np.random.default_rng(0).normal(size=(30, 3))
+    assert cl.PartialCorrelation.from_data(pandas.DataFrame(values, columns=list("abc"))).n_variables == 3
+    with pytest.raises(ValueError, match="column names must differ: got a, b, a"):
+        cl.PartialCorrelation.from_data(pandas.DataFrame(values, columns=list("aba")))
 
 
 def test_tests_that_cannot_be_solved_are_counted_each_once():

@@ -20,7 +20,7 @@ from cleann_lite.attention.words import group_pieces, split_words
 from cleann_lite.explaining.certificate import certify
 from cleann_lite.explaining.head_graphs import HeadGraphs, candidates
 from cleann_lite.explaining.interventions import Interventions
-from cleann_lite.explaining.settings import Stopped
+from cleann_lite.explaining.settings import LONG, FoundBy, Stopped
 from cleann_lite.explaining.stages import all_sets, beam, by_effect, parts
 from tests.linear_model import LinearModel
 from tests.test_pds import by_definition, random_marks
@@ -80,10 +80,16 @@ def test_every_skin_tone_and_flag_belongs_to_its_emoji():
         ("It ended.He won", ["It", "ended", ".", "He", "won"]),
         ("at 10:30, 3.5 or 1,000", ["at", "10:30", ",", "3.5", "or", "1,000"]),
         ("so-so, a.b.c and ab.c", ["so-so", ",", "a.b.c", "and", "ab", ".", "c"]),
+        ("5.a, a.5 and *.b", ["5", ".", "a", ",", "a", ".", "5", "and", "*", ".", "b"]),
+        ("🇩🈀", ["🇩", "🈀"]),
     ],
 )
 def test_marks_that_hold_a_word_together(text, words):
     assert [text[start:end] for start, end in split_words(text)] == words
+
+
+def test_a_piece_of_no_word_that_is_no_space_belongs_to_none():
+    assert group_pieces("\x00 a", [(0, 1), (1, 2), (2, 3)]) == ([(2, 3)], [(1, 2)])
 
 
 def test_a_piece_inside_another_does_not_shorten_the_word():
@@ -386,6 +392,21 @@ def test_nothing_is_certified_about_a_set_of_unknown_words_and_only_about_those(
     found = cl.explain(Reads({"a": 2.0}, bias=-1.0), "a b c d", alpha=0.9, words="all")
     assert [one.positions for one in found.sets] == [(0,)]
     assert found.certified is (None if unknown == (0,) else True)
+
+
+def test_no_stage_follows_where_none_could_find_a_smaller_set():
+    model = LinearModel({"a": 2.0}, bias=-1.0)
+    found = cl.explain(model, "a b c d e f g h", alpha=0.9, words=["a", "b"])
+    assert (found.sets[0].found_by, found.certified) == (FoundBy.GRAPH, True)
+    alone = cl.explain(model, "a b c d e f g h", alpha=0.9, words=["a", "b"], search="cleann")
+    assert found.model_calls == alone.model_calls
+
+
+@pytest.mark.parametrize(("units", "by"), [(LONG, FoundBy.ALL_WORDS), (LONG + 1, FoundBy.BEAM)])
+def test_a_text_is_long_from_one_unit_more(units, by):
+    words = ["a", *(f"b{i}" for i in range(units - 1))]
+    found = cl.explain(LinearModel({"a": 2.0}, bias=-1.0), " ".join(words), alpha=0.9, words=["b1", "b2"])
+    assert [(one.units, one.found_by) for one in found.sets] == [(("a",), by)]
 
 
 # -- records ---------------------------------------------------------------------------------------------

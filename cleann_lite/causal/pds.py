@@ -76,7 +76,7 @@ class PDSGraph:
         return found | (arrows & ~colliders if colliders else 0)
 
     def reached(self, root: int, inside: int, wanted: int = -1) -> int:
-        """Nodes at the end of a PDS-path from root whose inner nodes all lie in ``inside``.
+        """Nodes at the end of a PDS-path from root whose inner nodes all lie in ``inside``, without root.
 
         The end itself need not lie in ``inside``. The search may end once all ``wanted`` are reached; of
         other nodes it then may miss some.
@@ -85,7 +85,6 @@ class PDSGraph:
         reached, finished = self._reached.get(key, (0, False))
         if finished or not wanted & ~reached:
             return reached
-        inside &= ~(1 << root)
         reached = self.neighbors[root]
         arrived = dict.fromkeys(bits(reached & inside), 1 << root)  # node -> where from, not yet followed
         followed: dict[int, int] = {}  # node -> where to
