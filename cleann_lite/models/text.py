@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from .fast_pass import fused_attention, one_at_a_time, one_place
+from .fast_pass import fused_attention, one_at_a_time, one_place, same_pieces
 from .mixing import how_it_mixes
 from .probe import probe
 from .protocol import Encoded, is_whole
@@ -121,7 +121,8 @@ class TextModel:
     def _distribution(self, rows, encoded):
         place = self._place_read(encoded)
         extras = {k: np.repeat(v[None], len(rows), axis=0) for k, v in encoded.data.extras.items()}
-        with nullcontext(False) if place is None else one_place(self.model, place) as narrowed:
+        reads_one = nullcontext(False) if place is None else one_place(self.model, place)
+        with reads_one as narrowed, same_pieces(self.model, rows):
             logits = self._forward({"input_ids": rows} | extras).logits
         if logits.ndim == 3:
             logits = logits[:, 0 if narrowed else place]
