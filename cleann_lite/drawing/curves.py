@@ -188,8 +188,9 @@ def _push(curves, meet, found, box):
     for i, j in pairs:
         way = ways[i] + ways[j]
         along = np.array([-way[1], way[0]]) / max(np.hypot(*way), 1e-9)
-        far = [found[e].middle for e, _ in (meet[i], meet[j])]
-        order = (centres[i] - centres[j]) @ along or (far[0] - far[1]) @ along
+        order = (centres[i] - centres[j]) @ along
+        if not order:
+            order = (found[meet[i][0]].middle - found[meet[j][0]].middle) @ along
         step = 0.6 * (CLEAR - distance[i, j]) * along * (1 if order >= 0 else -1)
         for (edge, side), move in ((meet[i], step), (meet[j], -step)):
             near, control = (-1, -2) if side else (0, 1)

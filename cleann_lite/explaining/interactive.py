@@ -198,7 +198,8 @@ def sets_panel(explanation, noun):
         text = f"{letter}: {units} → {one.replacement} ({percent(one.probability)})"
         items.append({"id": number, "text": text, "label": said, "pressed": False})
     more = f", the first {len(items)} here" if len(items) < len(explanation.sets) else ""
-    title = f"Sets found: {len(explanation.sets)}{more}"
+    where = " in the graph" if all(one.within_graph for one in explanation.sets) else ""
+    title = f"Sets found{where}: {len(explanation.sets)}{more}"
     if not items:
         return {"kind": "list", "title": "No set found", "items": list(explanation.failures) or ["nothing"]}
     return {"kind": "chips", "name": "use", "title": title, "label": title, "items": items, "column": True}

@@ -186,6 +186,6 @@ def test_a_fast_hand_ends_at_its_last_value_and_the_picture_follows_quickly(open
     BUILD.mkdir(exist_ok=True)
     (BUILD / "slider_to_picture.json").write_text(json.dumps({"medians_ms": passes}))
     quickest, load = min(passes), os.getloadavg()[0] / os.cpu_count()
-    if load > 2:
+    if quickest >= 150 and load > 2:
         pytest.skip(f"{quickest:.0f} ms, {load:.1f} processes per core: nothing can be said of the explorer")
     assert quickest < 150, f"slider to picture: {quickest:.0f} ms"
