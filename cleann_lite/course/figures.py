@@ -102,7 +102,7 @@ class Recorded:
     @property
     def groups(self):
         """Positions of the word-pieces of each word; [CLS], [SEP] and punctuation belong to none."""
-        groups = []
+        groups: list[list[int]] = []
         for position, token in enumerate(self.tokens):
             if token.startswith("##"):
                 groups[-1].append(position)

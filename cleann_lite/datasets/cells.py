@@ -48,7 +48,7 @@ def lines_of(name, text):
         raise ValueError(f"{name} is empty")
     if first:
         comments = next((line.lstrip("# \t") for line in reversed(kept[:first]) if line.strip()), "")
-    delimiters = DELIMITERS
+    delimiters: tuple[str, ...] = DELIMITERS
     if told := _SAID_DELIMITER.fullmatch(kept[first]):
         delimiters, first = (told[1],), first + 1
     body, error = "\n".join(kept[first:]), None
@@ -64,12 +64,12 @@ def lines_of(name, text):
         below = [cell for _, row in rows[1:201] for cell in row]
         fits = [is_missing(c) or is_number(c if delimiter == "," else with_point(c)) for c in below]
         fits = [fit or bool(_GROUPED.fullmatch(c)) for fit, c in zip(fits, below, strict=True)]
-        numeric = np.mean(fits) if below else 0
+        numeric = float(np.mean(fits)) if below else 0.0
         common = max(set(widths), key=widths.count)
-        even = np.mean([w == common for w in widths])
+        even = float(np.mean([w == common for w in widths]))
         steps = np.diff(widths)
         triangular = len(widths) > 1 and bool((steps == 1).all() or (steps == -1).all())
-        score = (common > 1 or triangular, round(max(even, triangular) * 50), round(float(numeric) * 50))
+        score = (common > 1 or triangular, round(max(even, triangular) * 50), round(numeric * 50))
         if best is None or score > best:
             best, found, chosen = score, rows, delimiter
     if error and not (best and best[0]):
@@ -77,7 +77,7 @@ def lines_of(name, text):
     if found is None:
         raise ValueError(f"{name} is empty")
     try:
-        cells = next((row for _, row in _split(comments, chosen, 0)), [])
+        cells = next((row for _, row in _split(comments, chosen, 0)), list[str]())
     except csv.Error:  # the comment is no row of cells
         cells = []
     said = [] if chosen in "\t," else ["cells set apart by " + ("spaces" if chosen == " " else repr(chosen))]

@@ -81,14 +81,14 @@ def route(positions, sizes, pairs, bounds=None):
     inside[np.arange(len(ends))[:, None], :, ends] = False
     control = start + chord / 2
     for number in np.flatnonzero(inside.any((1, 2))):
-        control[number] = _bend(*ends[number], positions, half, bounds)
+        control[number] = _bend(ends[number], positions, half, bounds)
     end = start + chord
     return list(np.stack([start, (start + 2 * control) / 3, (end + 2 * control) / 3, end], axis=1))
 
 
-def _bend(a, b, positions, half, bounds):
+def _bend(pair, positions, half, bounds):
     """The control point of the smallest bend that touches the fewest boxes."""
-    start, end = positions[a], positions[b]
+    start, end = positions[pair]
     chord = end - start
     length = np.hypot(*chord) or 1.0
     normal = np.array([-chord[1], chord[0]]) / length
@@ -97,7 +97,7 @@ def _bend(a, b, positions, half, bounds):
     t = _T[:, None, None]
     points = (1 - t) ** 2 * start + 2 * t * (1 - t) * control + t**2 * end  # (samples, bends, 2)
     inside = _inside(points, positions, half)
-    inside[:, :, [a, b]] = False
+    inside[:, :, pair] = False
     cost = 3 * inside.any(0).sum(1) + inside.sum((0, 2)) + 0.02 * np.arange(len(_BENDS))
     if bounds is not None:
         cost += 3 * ((points < bounds[:2]) | (points > bounds[2:])).any(-1).sum(0)
@@ -155,20 +155,21 @@ def apart(curves, ends, boxes, marks, frames, rounds=9):
         As for `courses`.
     """
     curves = [np.array(curve, dtype=float) for curve in curves]
-    shapes = [np.array([boxes[pair[side]] for pair in ends]).reshape(-1, 4) for side in (0, 1)]
-    at_node = {}
+    first, second = (np.array([boxes[pair[side]] for pair in ends]).reshape(-1, 4) for side in (0, 1))
+    at_node: dict = {}
     for edge, pair in enumerate(ends):
         for side, node in enumerate(pair):
             at_node.setdefault(node, []).append((edge, side))
     crowded = {node: meet for node, meet in at_node.items() if len(meet) > 1}
-    found = courses(curves, *shapes, marks, frames)
+    found = courses(curves, first, second, marks, frames)
     for _ in range(rounds - 1):
         moved = sorted({e for node, meet in crowded.items() for e in _push(curves, meet, found, boxes[node])})
         if not moved:
             break
         fresh = courses(
             [curves[e] for e in moved],
-            *(shape[moved] for shape in shapes),
+            first[moved],
+            second[moved],
             [marks[e] for e in moved],
             np.asarray(frames)[moved],
         )

@@ -83,7 +83,7 @@ def box_size(label, bold=False):
 
 def distances_from(root, n, pairs):
     """Number of edges from ``root`` to each of n nodes (n if it cannot be reached): breadth-first search."""
-    near = [[] for _ in range(n)]
+    near: list[list[int]] = [[] for _ in range(n)]
     for a, b in pairs:
         near[a].append(b)
         near[b].append(a)
@@ -99,7 +99,7 @@ def distances_from(root, n, pairs):
 
 def parents_from(root, pairs):
     """Node -> the node before it on a shortest way from ``root``, which has None: breadth-first search."""
-    near = {}
+    near: dict = {}
     for a, b in pairs:
         near.setdefault(a, []).append(b)
         near.setdefault(b, []).append(a)

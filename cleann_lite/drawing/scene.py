@@ -69,9 +69,10 @@ def placed(boxes, edges, centre, root, layout, gap, n):
         far = distances_from(centre, n, [edge[:2] for edge in edges])
         order = sorted(inner, key=lambda i: (-far[i] if below else far[i], i))
     height = {i: number for number, i in enumerate(order)}
-    arcs = [tuple(row[i] for i in sorted(edge[:2], key=height.get)) for edge in edges]
+    arcs = [tuple(row[i] for i in sorted(edge[:2], key=height.__getitem__)) for edge in edges]
     sizes = np.array([(boxes[i].w, boxes[i].h) for i in inner]).reshape(-1, 2)
-    found, lines, placed_by = in_layers(sizes, arcs, gap) if layout != "own" else (None, None, None)
+    nothing: tuple = (None, None, None)
+    found, lines, placed_by = in_layers(sizes, arcs, gap) if layout != "own" else nothing
     if found is None and layout == "dot":
         raise ValueError('layout="dot" needs pygraphviz, which is not installed: use "auto"')
     if found is None or (layout == "auto" and is_tower(found)):
@@ -134,7 +135,7 @@ def is_last(edges, root):
 
 def _along_arrows(edges, inner):
     """Nodes in an order that follows the arrows as far as they agree; ties and cycles by number."""
-    above = {i: set() for i in inner}
+    above: dict[int, set[int]] = {i: set() for i in inner}
     for a, b, mark_a, mark_b, *_ in edges:
         if mark_b == Mark.ARROW != mark_a:
             above[b].add(a)

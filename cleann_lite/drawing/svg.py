@@ -22,7 +22,7 @@ INK, GREY, PALE, PAPER = (LIGHT[role] for role in ("ink", "grey", "pale", "paper
 BLUE, VERMILLION = LIGHT["blue"], LIGHT["vermillion"]
 SET_COLOURS = tuple(LIGHT[f"set{n}"] for n in (1, 2, 3, 4))  # dark enough for a white letter
 
-MARK_NAME = {Mark.TAIL: "tail", Mark.ARROW: "arrowhead", Mark.CIRCLE: "circle"}
+MARK_NAME: dict[int, str] = {Mark.TAIL: "tail", Mark.ARROW: "arrowhead", Mark.CIRCLE: "circle"}
 # state of an edge -> colour, width, dashes, the sign at its middle
 EDGE_LOOK = {
     "same": (GREY, 1.6, None, ""),
@@ -323,7 +323,8 @@ def _legend_item(kind):
 
 def legend_rows(kinds, width, top):
     """Place the legend's items in rows: tuples (kind, text, x, y), and the height they take."""
-    placed, x, y = [], MARGIN, top + 10
+    placed: list[tuple] = []
+    x, y = MARGIN, top + 10
     for kind in kinds:
         text, need = _legend_item(kind)
         if placed and x + need > width - MARGIN / 2:

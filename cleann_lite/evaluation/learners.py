@@ -181,7 +181,7 @@ class _Worker:
             (s.seed, item["input"]), s.n_nodes, s.degree, s.latent_share, s.n_samples, s.alpha
         )
         truth = {False: problem.truth().marks, True: problem.truth(ordered=True).marks}
-        rows = {}
+        rows: dict[str, dict] = {}
         for name, learn in self.rows.items():
             start = time.perf_counter()
             try:

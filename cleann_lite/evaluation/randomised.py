@@ -163,8 +163,8 @@ class Randomiser:
 
 def _rank_correlation(first, second, nodes):
     """Spearman's correlation of two rows over some nodes; 0 where one has no spread."""
-    ranks = [np.argsort(np.argsort(np.asarray(v)[list(nodes)])) for v in (first, second)]
-    return float(np.corrcoef(ranks)[0, 1]) if len(nodes) > 1 else 0.0
+    one, other = (np.argsort(np.argsort(np.asarray(v)[list(nodes)])) for v in (first, second))
+    return float(np.corrcoef(one, other)[0, 1]) if len(nodes) > 1 else 0.0
 
 
 def summary(records: Sequence[dict]) -> list[dict]:

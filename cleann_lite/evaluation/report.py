@@ -212,6 +212,7 @@ def calls_plot(run, names=_CURVES):
 
 def _tests_plot(run):
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(7, 3.2), layout="constrained")
     ax = figure.subplots()
@@ -219,7 +220,7 @@ def _tests_plot(run):
         if counts := run.tests_by_size(method):
             ax.plot(range(len(counts)), counts, style, label=method)
     ax.set(xlabel="size of the conditioning set", ylabel="tests, mean over graphs", yscale="symlog")
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     if ax.lines:
         ax.legend(frameon=False)
     return figure
@@ -284,7 +285,7 @@ def save(run, folder) -> Path:
 
 def _flat(row):
     """A row of the summary with its intervals spread over three columns."""
-    flat = {}
+    flat: dict = {}
     for name, value in row.items():
         if isinstance(value, Interval):
             flat |= {name: value.estimate, f"{name}_low": value.low, f"{name}_high": value.high}

@@ -256,8 +256,8 @@ class Evaluation:
         if column == "rank" and not self.ranked:
             return Verdict(*names, column, Word.UNDECIDED, None)
         if column == "success":
-            scaled = (100 * v for v in (interval.estimate, interval.low, interval.high))
-            interval = Interval(*scaled, interval.n)
+            ends = 100 * interval.low, 100 * interval.high
+            interval = Interval(100 * interval.estimate, *ends, interval.n)
         change = self.values(names[0], column) - self.values(names[1], column)
         differ = int((np.nan_to_num(change) != 0).sum())
         word, sign = Word.UNDECIDED, -1 if column == "success" else 1

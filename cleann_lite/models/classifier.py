@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,7 @@ import torch
 
 from ..attention.former import formerly
 from .probe import look
-from .protocol import Encoded
+from .protocol import Encoded, is_whole
 from .reading import stacked
 from .text import TextModel, with_outcome
 
@@ -46,7 +45,7 @@ class TextClassifier(TextModel):
                 f"a threshold is for labels that are on or off: those of {name} exclude each other"
             )
         threshold = 0.5 if threshold is None else threshold
-        if not isinstance(threshold, Real) or not 0 < threshold < 1:
+        if not isinstance(threshold, int | float | np.number) or not 0 < threshold < 1:
             raise ValueError(f"threshold must lie between 0 and 1: got {threshold!r}")
         self.threshold = float(threshold)
         if model.config.pad_token_id is None:
@@ -95,7 +94,7 @@ class TextClassifier(TextModel):
             if len(fitting) != 1:
                 raise ValueError(f"target must be one of {', '.join(self.labels)}: got {target!r}")
             return fitting[0]
-        if not isinstance(target, Integral) or not 0 <= target < count:
+        if not is_whole(target) or not 0 <= target < count:
             raise ValueError(f"target must be a class or an index below {count}: got {target!r}")
         return int(target)
 

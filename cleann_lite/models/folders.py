@@ -2,7 +2,8 @@
 
 import json
 from math import prod
-from numbers import Integral
+
+from .protocol import is_whole
 
 # How the names of architectures end that an attention over the words of one text can explain.
 TASKS = {
@@ -59,7 +60,7 @@ def _check_counts(value, path, name=""):
     elif isinstance(value, list):
         for one in value:
             _check_counts(one, path, name)
-    elif isinstance(value, Integral) and not isinstance(value, bool):
+    elif is_whole(value) and not isinstance(value, bool):
         most = min((most for part, most in _MOST.items() if part in name), default=value)
         if value > most or ("layer" in name and value < 0):
             raise ValueError(f"{name} in {path} must be 0 to {most}: got {value}")

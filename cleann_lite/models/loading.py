@@ -11,7 +11,7 @@ from pathlib import Path
 
 from . import folders
 
-_FILES = ("*.json", "*.txt", "*.model", "*.safetensors", "README.md")
+_FILES = ["*.json", "*.txt", "*.model", "*.safetensors", "README.md"]
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 log = logging.getLogger("cleann_lite")
 
@@ -133,8 +133,8 @@ def _download(name):
             f"{name!r} is neither a pocket model nor a folder here, and the hub did not answer for it "
             f"({type(error).__name__}): check the name and the connection, or pass a local folder"
         ) from None
-    files = [f for f in info.siblings if any(Path(f.rfilename).match(p) for p in _FILES)]
-    licence = (info.card_data or {}).get("license") or "not stated"
+    files = [f for f in info.siblings or () if any(Path(f.rfilename).match(p) for p in _FILES)]
+    licence = (info.card_data and info.card_data.get("license")) or "not stated"
     size = sum(f.size or 0 for f in files) / 1e6
     log.warning("Downloading %s: %.0f MB, licence: %s", name, size, licence)
     folder = Path(hub.snapshot_download(name, revision=info.sha, allow_patterns=_FILES))

@@ -80,7 +80,7 @@ class Reader:
             raise ValueError(
                 f"model_max_length of the tokenizer of {name} must be 1 or more: got {longest!r}"
             )
-        self.limit = int(min(longest, 2**31))
+        self.limit = int(min(float(longest), 2**31))
         self.open_end = False  # leave out what the tokenizer appends: the next word is to come
         self.mask_id, self.mask_token, self.mask_note = self._find_mask(padding)
 
@@ -309,11 +309,11 @@ class Reader:
 
     def label(self, index: int) -> str:
         """A word-piece as people write it: without the mark of the space before it."""
-        decoded = self.tokenizer.decode([index])
+        decoded = str(self.tokenizer.decode([index]))
         if decoded.strip() and "\ufffd" not in decoded:
             return decoded.strip()
         token = self.tokenizer.convert_ids_to_tokens(index)
-        return (token or "").strip(_BARE) or repr(decoded)
+        return str(token or "").strip(_BARE) or repr(decoded)
 
     def one_piece(self, texts: tuple[str, ...], target: str) -> int:
         """The one word-piece that a word is behind a text: with its space where one is between them.
@@ -331,7 +331,7 @@ class Reader:
             if whole[: len(start)] == start and len(whole) == len(start) + 1:
                 return whole[-1]
             alone = self.tokenizer(written, add_special_tokens=False)["input_ids"]
-            tried.append([p for p in alone if self.tokenizer.convert_ids_to_tokens(p).strip(_BARE)])
+            tried.append([p for p in alone if str(self.tokenizer.convert_ids_to_tokens(p)).strip(_BARE)])
         for alone in tried:
             if len(alone) == 1:
                 return alone[0]

@@ -1,12 +1,11 @@
 """Models that predict a word: one that is masked, or the next."""
 
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 
 from ..attention.former import formerly
-from .protocol import Encoded
+from .protocol import Encoded, is_whole
 from .reading import Pieces
 from .text import TextModel
 
@@ -65,7 +64,7 @@ class MaskedWordModel(TextModel):
             if target.lower() not in lowered:
                 raise ValueError(f"target must be a word of the text: got {target!r}")
             return lowered.index(target.lower())
-        if not isinstance(target, Integral) or not 0 <= target < len(labels):
+        if not is_whole(target) or not 0 <= target < len(labels):
             raise ValueError(f"target must be a word or the index of one of {len(labels)}: got {target!r}")
         return int(target)
 
@@ -126,7 +125,7 @@ class NextWordModel(TextModel):
         if isinstance(target, str):
             return self.reader.one_piece(texts, target)
         size = self.seen.outputs
-        if not isinstance(target, Integral) or not 0 <= target < size:
+        if not is_whole(target) or not 0 <= target < size:
             raise ValueError(f"target must be a token or the index of one of {size}: got {target!r}")
         return int(target)
 

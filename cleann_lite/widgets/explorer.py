@@ -146,9 +146,13 @@ class Explorer:
         elif content["kind"] == "stop":
             self._stopped.set()
         elif content["kind"] == "ping":
-            self._widget.send({"kind": "pong"})
+            self._send({"kind": "pong"})
         else:
-            self._widget.send({"kind": "export", "for": content.get("for"), "text": self.to_json()})
+            self._send({"kind": "export", "for": content.get("for"), "text": self.to_json()})
+
+    def _send(self, message):
+        if self._widget is not None:
+            self._widget.send(message)
 
     def answer(self, request):
         """Answer one request, after those that came before it."""

@@ -72,6 +72,7 @@ def identify(n, d_k, d_v, seed, shown):
     """Both tests for one head, and the row to compare with."""
     query, key, value = head_row(n, d_k, d_v, seed)
     row = softmax_attention(query, key)
+    other: np.ndarray | None
     if shown == "effective":
         other = effective_attention(row, value)
     elif shown == "equivalent":

@@ -35,7 +35,7 @@ def statement(rule):
     """A rule as `orientation` states it: one sentence with Greek letters."""
     if rule == "legality":
         return "No causal model has all of the marks that the rules wrote: some are taken back."
-    return " ".join(RULES[rule].__doc__.split("\n\n")[0].split())
+    return " ".join((RULES[rule].__doc__ or "").split("\n\n")[0].split())
 
 
 def told(pag, step, graphs, separating_sets, test=None):
@@ -59,7 +59,7 @@ def told(pag, step, graphs, separating_sets, test=None):
         return text
     place = {node: i for i, node in enumerate(pag.nodes)}
     sets = {
-        tuple(sorted((place[a], place[b]))): as_bits(place[z] for z in given)
+        (min(place[a], place[b]), max(place[a], place[b])): as_bits(place[z] for z in given)
         for (a, b), given in separating_sets.items()
     }
     separators = Separators.of(len(pag), sets)

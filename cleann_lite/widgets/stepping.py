@@ -80,7 +80,9 @@ def frames(pag):
         raise ValueError("the graph has no trace: learn it with trace=True")
     k, number = len(pag), {node: i for i, node in enumerate(pag.nodes)}
     marks = np.where(np.eye(k, dtype=bool), 0, int(Mark.CIRCLE)).astype(np.int8)
-    found, read, rule, answer = {}, (), None, [Frame(marks, None, {})]
+    found: dict = {}
+    read: tuple[np.ndarray, ...] = ()
+    rule, answer = None, [Frame(marks, None, {})]
     for step in pag.trace:
         if step.kind == "remove":
             marks, found, rule = marks.copy(), {**found, (step.x, step.y): step.given}, None

@@ -100,4 +100,4 @@ def _offered(control, state, resets, found):
         if name in kept and tuple({**state, name: value, **resets[name]}[key] for key in kept) in found
     ]
     values = {key: [control[key][i] for i in offered] for key in ("values", "texts") if offered}
-    return {**control, **(values or {"values": ()})}
+    return {**control, **(values or {"values": []})}

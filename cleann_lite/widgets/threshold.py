@@ -220,7 +220,7 @@ def threshold_view(source, state, every=False):
         ),
         title=f"Causal graph, layer {layer}, head {head}, α = {alpha:g}",
     )
-    pairs = {(curve.a, curve.b): None for curve in drawing.scene.curves}
+    pairs: dict[tuple, None] = {(curve.a, curve.b): None for curve in drawing.scene.curves}
     pairs |= {chosen: None} if len(set(chosen)) == 2 else {}  # also when its edge went long ago
     details = {f"e{a}-{b}": text for (a, b), text in edge_details(pag, test, list(pairs)).items()}
     told = range(len(pag.nodes)) if every else chosen if len(chosen) == 1 else ()
@@ -344,7 +344,7 @@ class ThresholdExplorer(Explorer):
         """The explorer for a text and a model: all layers and heads, words made of their word-pieces."""
         encoded = model.encode(text)
         groups, words = named_groups(encoded)
-        layers = []
+        layers: list[list[np.ndarray]] = []
         for layer in range(-1, -100, -1):
             try:
                 attention = model.attention(encoded, layer)

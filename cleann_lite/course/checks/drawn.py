@@ -4,6 +4,7 @@ The example of an exercise is made to show typical mistakes, and names their cau
 through differs from the definition elsewhere: on negative weights, another order, no unseen film left, a tie.
 """
 
+from collections.abc import Callable
 from itertools import combinations
 
 import networkx as nx
@@ -238,7 +239,7 @@ def _sorted(came):
 
 
 # number -> (the definition, how a question is drawn, how an answer is read)
-DRAWN = {
+DRAWN: dict[str, tuple[Callable, Callable, Callable | None]] = {
     "0.1": (masked, q_mask, None),
     "1.1": (
         lambda G: np.linalg.inv(np.eye(len(G)) - G),

@@ -11,7 +11,7 @@ CIRCLE, ARROW, TAIL = 1, 2, 3
 def example_dag():
     """A chain, a fork, a collider with an effect, two colliders in a row, and a second way from a to e."""
     edges = ["ab", "bc", "dc", "ce", "ef", "dg", "hg", "ai", "ie"]
-    return nx.DiGraph([tuple(edge) for edge in edges])
+    return nx.DiGraph([(edge[0], edge[1]) for edge in edges])
 
 
 PATHS = [

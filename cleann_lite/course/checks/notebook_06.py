@@ -1,5 +1,6 @@
 """Checks of notebook 06, explain a sentiment prediction."""
 
+from copy import deepcopy
 from itertools import combinations
 
 import numpy as np
@@ -111,7 +112,7 @@ def smallest_sets(answer):
         asked.append(tuple(s))
         return tuple(s) in working
 
-    got = call(answer, [list(of_size) for of_size in sets], works, to=_sorted_sets)
+    got = call(answer, deepcopy(sets), works, to=_sorted_sets)
     expect(
         "The smallest working sets",
         got,

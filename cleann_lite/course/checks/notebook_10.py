@@ -99,7 +99,7 @@ def without_sink(answer):
 
 def score(answer):
     true = [("peanuts", "milk"), ("peanuts", "flour"), ("egg",)]
-    cases = {
+    cases: dict[str, tuple[list[tuple[str, ...]], tuple[float, float]]] = {
         "two of three": ([("milk", "peanuts"), ("peanuts", "flour")], (1.0, 2 / 3)),
         "one right, three wrong": ([("egg",), ("milk",), ("salt",), ("flour", "milk")], (0.25, 1 / 3)),
         "one twice, in another order": ([("egg",), ("peanuts", "milk"), ("milk", "peanuts")], (1.0, 2 / 3)),
