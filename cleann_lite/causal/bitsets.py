@@ -152,6 +152,6 @@ def reachable(step: np.ndarray) -> np.ndarray:
         return unpacked(rows, len(step))
     held, n_held = closure.astype(np.float32), 0
     while np.count_nonzero(held) > n_held:
-        n_held = np.count_nonzero(held)
+        n_held = int(np.count_nonzero(held))
         held = np.minimum(held @ held, 1)
     return held > 0

@@ -94,7 +94,7 @@ class PAG(Exchange):
     """
 
     marks: np.ndarray
-    nodes: tuple[int, ...] | None = None
+    nodes: tuple = None  # type: ignore[assignment]  # None numbers them; filled in at the start
     labels: tuple[str, ...] | None = None
     separating_sets: Mapping[tuple[int, int], tuple[int, ...]] = field(default_factory=dict, repr=False)
     notes: tuple[str, ...] = ()

@@ -99,8 +99,8 @@ def same_pieces(model, ids: np.ndarray):
         yield
         return
     places = np.arange(ids.shape[1]) + ids.astype(np.int64) * ids.shape[1]
-    _, first, inverse = np.unique(places, return_index=True, return_inverse=True)
-    first, inverse = torch.as_tensor(first), torch.as_tensor(inverse.reshape(-1))
+    _, at, back = np.unique(places, return_index=True, return_inverse=True)
+    first, inverse = torch.as_tensor(at), torch.as_tensor(back.reshape(-1))
     hooks = []
     for part in _projections(model, 0):
         hooks.append(part.register_forward_pre_hook(lambda module, given: (given[0].flatten(0, 1)[first],)))
