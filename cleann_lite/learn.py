@@ -74,7 +74,7 @@ def learn(options):
     isolated = [name for name, row in zip(names, pag.marks, strict=True) if not row.any()]
     shares, adjusted = _shares(options, table, found, names, pag, settings), _adjusted(options, pag)
     if options.json:
-        record = json.loads(pag.to_json()) | {
+        record = {
             "read": found.said,
             "n_samples": found.n_samples,
             "alpha": options.alpha,
@@ -96,7 +96,10 @@ def learn(options):
         lines.append(
             f"note: {singular} tests cannot be solved (singular correlations) and count as dependent"
         )
-    print(json.dumps(record, ensure_ascii=False) if options.json else "\n".join(lines))
+    if options.json:
+        print(pag.to_json()[:-1], json.dumps(record, ensure_ascii=False)[1:], sep=", ")
+    else:
+        print("\n".join(lines))
     if options.svg:
         from .drawing.draw import draw
 

@@ -1,3 +1,5 @@
+import json
+
 import networkx as nx
 import numpy as np
 import pytest
@@ -25,6 +27,7 @@ def test_json_round_trip(pag):
     back = PAG.from_json(pag.to_json())
     assert back == pag and back.labels == pag.labels
     assert back.separating_set(9, 4) == () and back.separating_set(2, 4) == (7, 9)
+    assert json.dumps(json.loads(pag.to_json()), ensure_ascii=False) == pag.to_json()
     assert PAG.from_json(PAG(np.zeros((1, 1), int)).to_json()).nodes == (0,)
     assert PAG.from_json(PAG(MARKS, np.array([4, 7, 9, 2])).to_json()) == pag
 

@@ -108,8 +108,9 @@ def test_another_level_counts_anew(correlation):
     assert other.p_value(0, 1, [2, 3]) == p and not test.with_alpha(p).independent(0, 1, [2, 3])
 
 
+@pytest.mark.parametrize("tables", [False, True])
 @pytest.mark.parametrize("n", [5, 70])
-def test_distinct_questions_are_counted_like_a_set_of_them(n):
+def test_distinct_questions_are_counted_like_a_set_of_them(n, tables):
     rng, asked, plain = np.random.default_rng(n), Asked(n), set()
     for _ in range(60):
         size = int(rng.integers(0, 4))
@@ -118,6 +119,11 @@ def test_distinct_questions_are_counted_like_a_set_of_them(n):
         odd = members.sum(axis=1) % 3 > 0
         asked.tick(x, y, members, odd)
         plain |= {(a, b, tuple(z)) for a, b, z in zip(x.tolist(), y.tolist(), members.tolist(), strict=True)}
+        if tables:  # of each pair once, some of them asked before
+            x, y = np.unique(np.column_stack([x, y]), axis=0).T
+            table = rng.random((len(x), n)) < 0.1
+            asked.tick_singles(x, y, table)
+            plain |= {(int(x[i]), int(y[i]), (int(z),)) for i, z in np.argwhere(table)}
     sizes = [len(z) for _, _, z in plain]
     assert asked.counts() == [sizes.count(size) for size in range(4)]
     small = {

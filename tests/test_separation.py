@@ -10,9 +10,11 @@ from cleann_lite.causal.bitsets import (
     bits,
     bits_as_rows,
     counts,
+    entries,
     from_words,
     join,
     packed,
+    pairs,
     reachable,
     rows_as_bits,
     unpacked,
@@ -47,6 +49,9 @@ def test_sets_and_rows_are_each_others_inverse(n):
     words, sets = packed(rows), rows_as_bits(rows)
     assert (unpacked(words, n) == rows).all() and (as_words(sets, n) == words).all()
     assert from_words(words) == sets and counts(words).tolist() == rows.sum(axis=1).tolist()
+    assert (np.array(entries(words)) == np.array(np.nonzero(rows))).all()
+    both = rows[:n, :n].repeat(1 + n // 30, axis=0)[:n]
+    assert (np.array(pairs(both | both.T)) == np.array(np.nonzero(np.triu(both | both.T, 1)))).all()
 
 
 @pytest.mark.parametrize("n", [20, 127, 128, 129, 200])

@@ -76,6 +76,8 @@ def members_of(sets: Sequence[int], n: int, size: int) -> np.ndarray:
 
 def pairs(relation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(m,) each: x < y of the pairs that are in a symmetric relation, ascending."""
+    if len(relation) > _SMALL:
+        return np.nonzero(np.triu(relation, 1))
     x, y = np.nonzero(relation)
     once = x < y
     return x[once], y[once]
@@ -93,6 +95,13 @@ def unpacked(words: np.ndarray, n: int) -> np.ndarray:
     """The inverse of ``packed``: (m, n) bool."""
     held = np.ascontiguousarray(words, dtype="<u8").view(np.uint8)
     return np.unpackbits(held, axis=1, bitorder="little", count=n).view(bool)
+
+
+def entries(words: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(number of a set, one of its members) of all members of all sets, ascending."""
+    row, word = np.nonzero(words)
+    which, bit = np.nonzero(unpacked(words[row, word][:, None], 64))
+    return row[which], 64 * word[which] + bit
 
 
 def counts(words: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ References
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -184,7 +184,7 @@ class PAG(Exchange):
                 rank[[self._index(node) for node in group]] = tier
         return legality_of(self.marks, rank)
 
-    @property
+    @cached_property
     def selected(self) -> bool:
         """Whether marks must be read with selection in mind: it was allowed for, or it shows in a mark."""
         beside_tail = self.marks.T[self.marks == Mark.TAIL]
@@ -264,23 +264,20 @@ class PAG(Exchange):
 
     def to_json(self) -> str:
         """JSON text that ``from_json`` reads back (without the trace). Nodes are numbers or texts."""
-        separated = sorted(self.separating_sets.items(), key=lambda item: [*map(self._index, item[0])])
-        return json.dumps(
-            {
-                "nodes": list(self.nodes),
-                "labels": None if self.labels is None else list(self.labels),
-                "marks": self.marks.tolist(),
-                "separating_sets": [[x, y, list(z)] for (x, y), z in separated],
-                "notes": list(self.notes),
-                "status": self.status.value,
-                "selection_bias": bool(self.selection_bias),
-                "tiers": None if self.tiers is None else [list(group) for group in self.tiers],
-                "p_values": None if self.p_values is None else _rounded(self.p_values),
-                "undone": self.undone,
-            },
-            ensure_ascii=False,
-            default=lambda number: number.item(),  # NumPy's
-        )
+        texts = {
+            "nodes": _json(list(self.nodes)),
+            "labels": _json(None if self.labels is None else list(self.labels)),
+            # row by row, since thousands of variables have millions of these
+            "marks": _json_of_rows(row.tolist() for row in self.marks),
+            "separating_sets": _json_of_rows([x, y, list(z)] for (x, y), z in self.separating_sets.items()),
+            "notes": _json(list(self.notes)),
+            "status": _json(self.status.value),
+            "selection_bias": _json(bool(self.selection_bias)),
+            "tiers": _json(None if self.tiers is None else [list(group) for group in self.tiers]),
+            "p_values": "null" if self.p_values is None else _json_of_rows(map(_rounded, self.p_values)),
+            "undone": _json(self.undone),
+        }
+        return "{" + ", ".join(f'"{name}": {text}' for name, text in texts.items()) + "}"
 
     @classmethod
     def from_json(cls, text: str) -> "PAG":
@@ -323,9 +320,17 @@ class PAG(Exchange):
         return "\n".join(edges) or "no edges"
 
 
-def _rounded(values: np.ndarray) -> list:
+def _rounded(row: np.ndarray) -> list[float | None]:
     """Six digits are plenty; JSON has no NaN."""
-    return [[None if value != value else float(f"{value:.6g}") for value in row] for row in values.tolist()]
+    return [None if value != value else float(f"{value:.6g}") for value in row.tolist()]
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, default=lambda number: number.item())  # NumPy's
+
+
+def _json_of_rows(rows: Iterable[list]) -> str:
+    return "[" + ", ".join(map(_json, rows)) + "]"
 
 
 def _texts(notes) -> tuple[str, ...]:

@@ -31,6 +31,12 @@ _CHUNK = 16_384
 _SPARSE = 0.1
 
 
+def _chunks(m: int, width: int = 1) -> list[slice]:
+    """Portions of m rows of so many numbers."""
+    rows = max(1, _CHUNK // max(1, width))
+    return [slice(start, start + rows) for start in range(0, m, rows)]
+
+
 @runtime_checkable
 class DataFrame(Protocol):
     """A table with named columns, such as one of pandas."""
@@ -88,8 +94,7 @@ class DSeparation(PValueTest):
     def compute_each(self, x, y, sets):
         if self._always:
             sets = [given | self._always for given in sets]
-        chunks = [slice(start, start + _CHUNK) for start in range(0, len(sets), _CHUNK)]
-        parts = [self._separation.separated_each(x[c], y[c], sets[c]) for c in chunks]
+        parts = [self._separation.separated_each(x[c], y[c], sets[c]) for c in _chunks(len(sets))]
         return np.concatenate(parts).astype(float) if parts else np.empty(0)
 
     def strength(self, x, y):
@@ -212,8 +217,7 @@ class PartialCorrelation(PValueTest):
         """(m,) partial correlations; NaN where the block cannot be solved. Arguments as ``p_values``."""
         x, y = np.asarray(x, dtype=np.intp), np.asarray(y, dtype=np.intp)
         sets = np.asarray(sets, dtype=np.intp).reshape(len(x), np.shape(sets)[-1])
-        chunks = [slice(start, start + _CHUNK) for start in range(0, len(x), _CHUNK)]
-        parts = [partial_correlations(self.correlation, x[c], y[c], sets[c]) for c in chunks]
+        parts = [partial_correlations(self.correlation, x[c], y[c], sets[c]) for c in _chunks(len(x))]
         return np.concatenate(parts) if parts else np.empty(0)
 
     def compute(self, x, y, given):
@@ -284,8 +288,7 @@ class PartialCorrelation(PValueTest):
         rest = np.sqrt(np.where(rest > PIVOT, rest, np.nan))
         critical = self._critical(1)
         found, p = np.full(len(x), -1), np.full(len(x), np.nan)
-        rows = max(1, _CHUNK // max(1, len(variables)))
-        for c in (slice(start, start + rows) for start in range(0, len(x), rows)):
+        for c in _chunks(len(x), len(variables)):
             # |ρ_xy − ρ_xz ρ_yz| < critical · √((1 − ρ_xz²)(1 − ρ_yz²)): independent given z
             r = correlation[x[c]]
             r *= correlation[y[c]]
@@ -339,10 +342,10 @@ class PartialCorrelation(PValueTest):
         return found, p
 
     def independent_pairs(self, variables):
-        x, y = np.triu_indices(len(variables), 1)
-        block = self.correlation[np.ix_(variables, variables)]
-        self._asked_so_far.tick_pairs(variables[x], variables[y])
-        p = self._p_of(np.where(np.abs(block) < 1, block, np.nan), 0)
+        self._asked_so_far.tick_all_pairs(variables)
+        p = np.empty((len(variables),) * 2)
+        for rows in _chunks(len(variables), len(variables)):
+            p[rows] = self._p_of(self.correlation[np.ix_(variables[rows], variables)], 0)
         independent = p > self.alpha
         np.fill_diagonal(p, np.nan)
         return independent, p

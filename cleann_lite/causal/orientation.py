@@ -38,6 +38,8 @@ from .separators import Separators
 Proposal = tuple[np.ndarray, np.ndarray]
 Pair = tuple[int, int]  # x < y
 
+_PAIRS = 30_000  # looked at together by R0
+
 
 def rule_0(g: Relations) -> Proposal:
     """R0. α *—* γ *—* β, α and β not adjacent, γ not in Sepset(α, β) ⟹ α *→ γ ←* β.
@@ -49,16 +51,18 @@ def rule_0(g: Relations) -> Proposal:
     alpha, beta = pairs(g.known & join(adjacent, adjacent))
     # a known order of the variables may already say that both edges point at γ, and then there is no news
     near, known = packed(adjacent), packed(g.into)
-    gammas = near[alpha] & near[beta] & ~(known[alpha] & known[beta]) & ~g.separators.words(alpha, beta)
-    some = gammas.any(axis=1)
-    alpha, beta = alpha[some], beta[some]
-    gammas = g.confirmed(alpha, beta, gammas[some])
     arrows = np.zeros_like(near)
-    for ends in (alpha, beta):
-        order = np.argsort(ends, kind="stable")
-        starts = np.flatnonzero(np.diff(ends[order], prepend=-1))
-        if starts.size:
-            arrows[ends[order[starts]]] |= np.bitwise_or.reduceat(gammas[order], starts, axis=0)
+    for start in range(0, len(alpha), _PAIRS):
+        a, b = alpha[start : start + _PAIRS], beta[start : start + _PAIRS]
+        gammas = near[a] & near[b] & ~(known[a] & known[b]) & ~g.separators.words(a, b)
+        some = gammas.any(axis=1)
+        a, b = a[some], b[some]
+        gammas = g.confirmed(a, b, gammas[some])
+        for ends in (a, b):
+            order = np.argsort(ends, kind="stable")
+            starts = np.flatnonzero(np.diff(ends[order], prepend=-1))
+            if starts.size:
+                arrows[ends[order[starts]]] |= np.bitwise_or.reduceat(gammas[order], starts, axis=0)
     return unpacked(arrows, g.n), g.nothing()
 
 

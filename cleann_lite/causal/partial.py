@@ -29,7 +29,9 @@ def checked_correlation(correlation: ArrayLike) -> np.ndarray:
     if np.abs(matrix.diagonal() - 1).max() > 1e-8:
         worst = int(np.abs(matrix.diagonal() - 1).argmax())
         raise ValueError(f"correlation must have ones on its diagonal: got {matrix[worst, worst]:.6g}")
-    matrix = np.clip((matrix + matrix.T) / 2, -1.0, 1.0)
+    matrix = matrix + matrix.T
+    matrix /= 2
+    np.clip(matrix, -1.0, 1.0, out=matrix)
     np.fill_diagonal(matrix, 1.0)
     matrix.flags.writeable = False
     return matrix

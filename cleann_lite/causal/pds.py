@@ -21,6 +21,7 @@ import math
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import reduce
+from itertools import accumulate
 from operator import or_
 
 import numpy as np
@@ -29,7 +30,7 @@ from numpy.typing import ArrayLike
 from .bitsets import as_bits, bits, bits_as_rows, rows_as_bits
 from .marks import Mark
 
-_REMEMBERED = 500_000  # searches kept by one graph
+_REMEMBERED = 32_000_000  # nodes in the searches kept by one graph
 _FEW = 16  # searches below this are quicker one by one
 _TOGETHER = 16_384  # searches in one go: their states take some megabytes
 
@@ -97,7 +98,7 @@ class PDSGraph:
             for node in bits(onward):
                 arrived[node] = arrived.get(node, 0) | 1 << current
         reached &= ~(1 << root)
-        if len(self._reached) < _REMEMBERED:
+        if len(self._reached) * self.n < _REMEMBERED:
             self._reached[key] = (reached, not arrived)
         return reached
 
@@ -256,19 +257,12 @@ class PDSGraph:
         n_grown = sum((r & t.within & ~m).bit_count() for _, t in growing for m, r in t.sets.items())
         if growing and n_grown > limit * (growing[0][1].size + 1):
             raise TooManySets
-        n_sets = 0
+        if n_grown > limit:  # count before they are kept: a million sets of a thousand nodes are large
+            n_sets = accumulate(len(tree.larger_sets(limit)) for _, tree in growing)
+            if any(n > limit for n in n_sets):
+                raise TooManySets
         for _, tree in growing:
-            grown: dict[int, int] = {}
-            for members, reached in tree.sets.items():
-                more = reached & tree.within & ~members
-                while more:
-                    node = more & -more
-                    more ^= node
-                    grown[members | node] = grown.get(members | node, 0) | reached
-                if n_sets + len(grown) > limit:
-                    raise TooManySets
-            n_sets += len(grown)
-            tree.size, tree.sets = tree.size + 1, grown
+            tree.size, tree.sets = tree.size + 1, tree.larger_sets(limit)
 
 
 @dataclass
@@ -282,6 +276,19 @@ class _Grown:
     sets: dict[int, int]
     within: int
     settled: bool
+
+    def larger_sets(self, limit: int) -> dict[int, int]:
+        """The sets with one more of the nodes that each reaches."""
+        grown: dict[int, int] = {}
+        for members, reached in self.sets.items():
+            more = reached & self.within & ~members
+            while more:
+                node = more & -more
+                more ^= node
+                grown[members | node] = grown.get(members | node, 0) | reached
+            if len(grown) > limit:
+                raise TooManySets
+        return grown
 
 
 class TooManySets(Exception):

@@ -12,7 +12,7 @@ from itertools import repeat
 import numpy as np
 
 from .batched import BatchedTest, Recorded
-from .bitsets import as_bits, as_words, bits, bits_as_rows, counts, packed, pairs, rows_as_bits, unpacked
+from .bitsets import as_bits, as_words, bits, bits_as_rows, counts, entries, packed, pairs, rows_as_bits
 from .graphs import PAG, Mark, SearchStatus
 from .legality import NOTE, legal_marks
 from .orientation import orient
@@ -21,6 +21,7 @@ from .separators import NamedSeparators, Separators
 from .steps import Step
 
 _TOGETHER = 4_000_000  # entries of a table of candidates: some megabytes
+_MANY = 1_000  # with more nodes a second look is taken anew: what was seen would take more memory than time
 
 Edge = tuple[int, int]
 # an edge -> its candidate sets, held as integers, in the order of testing
@@ -79,9 +80,7 @@ class Search:
         self.trees = None  # of the PAG so far, kept by the recipes
         self.n_candidates = 0
         self._marks: np.ndarray | None = None
-        # of a pair the nodes that a second look was taken at, and those found to open it
-        self._row = np.full((self.k, self.k), -1, dtype=np.int32)
-        self._looked = self._found = np.zeros((0, self.separators.n_words), dtype=np.uint64)
+        self._forget_looks()
         self._renumbered = self.nodes != tuple(range(self.k))
         if self.trace is not None:
             self.test = Recorded(self.test, self._told)
@@ -210,6 +209,8 @@ class Search:
         None where the samples are too few to ask, or where the block cannot be solved: no test can tell. Each
         pair comes once.
         """
+        if self.k > _MANY:
+            self._forget_looks()
         rows = self._looked_row(x, y)
         new = nodes & ~self._looked[rows]
         some = np.flatnonzero(new.any(axis=1))
@@ -237,8 +238,8 @@ class Search:
         for size in np.unique(sizes).tolist():
             same = np.flatnonzero(sizes == size)
             for part in (same[start : start + step] for start in range(0, len(same), step)):
-                which, node = np.nonzero(unpacked(nodes[part], self.k))
-                members = np.nonzero(unpacked(separators[part], self.k))[1].reshape(len(part), size)
+                which, node = entries(nodes[part])
+                members = entries(separators[part])[1].reshape(len(part), size)
                 yield part, which, node, members[which]
 
     def answer_each(self, x: np.ndarray, y: np.ndarray, members: np.ndarray):
@@ -247,6 +248,11 @@ class Search:
         if self._renumbered:
             given = np.sort(given, axis=1)
         return self.test.answer_each(self.variables[x], self.variables[y], given)
+
+    def _forget_looks(self) -> None:
+        # of a pair the nodes that a second look was taken at, and those found to open it
+        self._row = np.full((self.k, self.k), -1, dtype=np.int32)
+        self._looked = self._found = np.zeros((0, self.separators.n_words), dtype=np.uint64)
 
     def _looked_row(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Where the second looks at each pair are kept."""

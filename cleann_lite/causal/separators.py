@@ -59,12 +59,14 @@ class Separators(Mapping):
 
     def __getitem__(self, pair: tuple) -> Any:
         x, y = pair
-        if not x < y or self._at[x, y] < 0:
+        at = self._at[x, y]
+        if not x < y or at < 0:
             raise KeyError(pair)
-        return int.from_bytes(self._all_rows()[self._at[x, y]].tobytes(), "little")
+        return int.from_bytes(self._all_rows()[at].tobytes(), "little") if at else 0
 
     def __iter__(self) -> Iterator:
-        return map(tuple, np.argwhere(np.triu(self.known)).tolist())
+        for x, row in enumerate(self._at):
+            yield from ((x, y) for y in (x + 1 + np.flatnonzero(row[x + 1 :] >= 0)).tolist())
 
     def __len__(self) -> int:
         return int(np.count_nonzero(self.known)) // 2

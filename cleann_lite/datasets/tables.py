@@ -303,6 +303,8 @@ def _chosen(name, names, columns, drop):
 
 def _numbers(name, names, rows, numbers, line="line"):
     """(rows, columns) float64, NaN where a value is missing."""
+    if (values := _plain(rows, len(names))) is not None:
+        return values
     for label, column in zip(names, zip(*rows, strict=True), strict=True):
         words = [
             cell for cell in column if isinstance(cell, str) and not is_number(cell) and not is_missing(cell)
@@ -328,6 +330,20 @@ def _numbers(name, names, rows, numbers, line="line"):
                         f"{line} {numbers[i]}, column {names[j]!r} of {name}: {cell} is not finite"
                     )
     return values
+
+
+def _plain(rows, width):
+    """The numbers where every cell is one; None elsewhere. Python reads as numbers also inf, 1_000 and ١."""
+    values = np.empty((len(rows), width))
+    for i, row in enumerate(rows):
+        text = "".join(map(str, row))
+        try:
+            values[i] = list(map(float, row))
+        except ValueError:
+            return None
+        if "_" in text or not text.isascii():
+            return None
+    return values if np.isfinite(values).all() else None
 
 
 def _counts_up(column):
