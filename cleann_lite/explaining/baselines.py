@@ -6,13 +6,14 @@ is a function ``(model, encoded) -> scores``, one score per unit.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 
 from ..attention.former import formerly
-from ..models.protocol import HasGradients
+from ..models.protocol import Encoded, HasGradients, Model
 from .explanation import Explanation
 from .head_graphs import maskable
 from .interventions import Interventions
@@ -20,30 +21,30 @@ from .search import recorded_input
 from .settings import FoundBy, Stopped, check_count, name_of
 
 
-def attention_scores(model, encoded, layer=-1):
+def attention_scores(model: Model, encoded: Encoded, layer: int = -1) -> np.ndarray:
     """Attention that the outcome pays to each unit, mean over heads, (units,)."""
     attention = np.asarray(model.attention(encoded, layer)).mean(axis=0)
     row = attention[list(encoded.outcome_tokens)].mean(axis=0)
     return np.array([row[list(p)].sum() for p in encoded.tokens])
 
 
-def gradient_scores(model, encoded):
+def gradient_scores(model: Model, encoded: Encoded) -> np.ndarray:
     """Gradient x input of the outcome's log-probability (Shrikumar et al. 2016), (units,)."""
     return _attributions(model, encoded, "gradient-x-input")
 
 
-def integrated_gradient_scores(model, encoded):
+def integrated_gradient_scores(model: Model, encoded: Encoded) -> np.ndarray:
     """Integrated gradients from the fully masked input (Sundararajan et al. 2017), (units,)."""
     return _attributions(model, encoded, "integrated-gradients")
 
 
-def _attributions(model, encoded, kind):
+def _attributions(model: Model, encoded: Encoded, kind: str) -> np.ndarray:
     if not isinstance(model, HasGradients):
         raise ValueError(f"{kind} needs gradients, and {model.name} has no attributions(encoded, kind)")
     return model.attributions(encoded, kind)
 
 
-def random_scores(model, encoded, seed=0):
+def random_scores(model: Model, encoded: Encoded, seed: int = 0) -> np.ndarray:
     """A random order, (units,)."""
     return np.random.default_rng(seed).random(len(encoded.units))
 
@@ -59,11 +60,11 @@ BASELINES = (*_RANKINGS, "leave-one-out", "exhaustive")
 
 @formerly(units="split_into")
 def explain_by(
-    model,
-    input,
+    model: Model,
+    input: Any,
     by: str | Callable = "attention",
     *,
-    target=None,
+    target: Any = None,
     split_into: str = "words",
     max_size: int | None = None,
     max_calls: int = 1000,
@@ -124,7 +125,7 @@ def explain_by(
         size = f" of up to {largest} unit{'s' * (largest > 1)}" if largest < len(usable) else ""
         failures.append(f"no set that was tried{size} changes the prediction{cap}")
     proved = by == "exhaustive" and bool(sets)
-    origin = {"head": None, "within_graph": False}
+    origin: dict[str, Any] = {"head": None, "within_graph": False}
     origin["found_by"] = FoundBy.EXHAUSTIVE if by == "exhaustive" else FoundBy.RANKING
     return Explanation(
         input=recorded_input(input, encoded),
@@ -153,7 +154,7 @@ def explain_by(
     )
 
 
-def _order(tries, by, usable, seed):
+def _order(tries: Interventions, by: str | Callable, usable: Sequence[int], seed: int) -> list[int]:
     """Units by falling score; ties keep the reading order."""
     model, encoded = tries.model, tries.encoded
     if by == "leave-one-out":
@@ -169,13 +170,13 @@ def _order(tries, by, usable, seed):
     return sorted(usable, key=lambda u: -scores[u])
 
 
-def _growing(tries, order, max_size):
+def _growing(tries: Interventions, order: Sequence[int], max_size: int) -> list[tuple[int, ...]]:
     """The first prefix of the order that changes the prediction, if any."""
     sizes = range(1, max_size + 1)
     return tries.run((order[:size] for size in sizes), until_first=True, batch=8)[:1]
 
 
-def _smallest(tries, units, max_size):
+def _smallest(tries: Interventions, units: Sequence[int], max_size: int) -> list[tuple[int, ...]]:
     """Every set of the smallest size that changes the prediction."""
     for size in range(1, max_size + 1):
         sets = tries.run(combinations(units, size))

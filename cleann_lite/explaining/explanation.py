@@ -183,7 +183,7 @@ class Explanation:
         """Nodes of a graph by the text of a pair that they are in: ``draw(…, groups=…)`` keeps them apart."""
         found: dict[str, list] = {}
         if self.groups is not None and self.pags:
-            for unit, node in zip(self.in_graph, self.pag_of().nodes, strict=False):
+            for unit, node in zip(self.in_graph, self.pag_of().nodes or (), strict=False):
                 found.setdefault(f"Text {self.groups[unit] + 1}", []).append(node)
         return found
 

@@ -1,10 +1,11 @@
 """One causal graph per head, over the units of interest and the outcome (CLEANN: steps 1-3, order of 4)."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 
@@ -16,8 +17,12 @@ from ..causal.pds import PDSGraph, pds_distances, pds_sets
 from ..models.protocol import Encoded, Model
 from .settings import GraphSettings
 
+Graphs = tuple[dict[int, PAG], tuple[int, ...], tuple[str, ...]]  # of each head, units in them, notes
 
-def learn_graphs(model: Model, encoded: Encoded, settings: GraphSettings | None = None, **fields):
+
+def learn_graphs(
+    model: Model, encoded: Encoded, settings: GraphSettings | None = None, **fields: Any
+) -> Graphs:
     """Learn one PAG per head over the units of interest and the outcome.
 
     Parameters
@@ -55,7 +60,7 @@ def graphs_of(
     encoded: Encoded,
     settings: GraphSettings,
     tell: Callable[[], object] = lambda: None,
-):
+) -> Graphs:
     """As ``learn_graphs``, from attention that was read, (heads, tokens, tokens); ``tell`` before each."""
     settings = settings.of(model)
     heads = _read_heads(settings.heads, len(attention))
@@ -74,7 +79,7 @@ def graphs_of(
         earlier = sorted(units if settings.outcome_last else [*units, outcome])
         pags[head] = learn_pag(
             settings.test_of(words),
-            method=settings.method,
+            method="icd" if settings.method is None else settings.method,
             nodes=[*units, outcome],
             labels=labels,
             order=[*earlier, *[outcome] * settings.outcome_last] if ordered else None,
@@ -84,9 +89,9 @@ def graphs_of(
     return pags, chosen, (*notes, *_notes_of(pags))
 
 
-def _notes_of(pags):
+def _notes_of(pags: dict[int, PAG]) -> Iterator[str]:
     """What the searches for the graphs left, each sentence once, with its heads."""
-    heads = {}
+    heads: dict[str, list[int]] = {}
     for head, pag in pags.items():
         for note in pag.notes:
             heads.setdefault(note, []).append(head)
@@ -95,27 +100,27 @@ def _notes_of(pags):
         yield f"graph{many} of head{many} {', '.join(map(str, those))}: {note}"
 
 
-def _checked_pag(pag, labels):
+def _checked_pag(pag: Any, labels: Sequence[str]) -> PAG:
     if not isinstance(pag, PAG) or len(pag.marks) != len(labels):
         got = f"one over {len(pag.marks)}" if isinstance(pag, PAG) else type(pag).__name__
         raise ValueError(f"learner must return a PAG over its {len(labels)} variables: got {got}")
     return pag
 
 
-def _read_heads(heads, count):
+def _read_heads(heads: Any, count: int) -> tuple[int, ...]:
     if isinstance(heads, str):
         if heads != "all":
             raise ValueError(f"heads must be 'all', a head or a list of heads: got {heads!r}")
         return tuple(range(count))
     chosen = tuple(heads) if isinstance(heads, Iterable) else (heads,)
-    if not chosen or any(not isinstance(h, Integral) or not 0 <= h < count for h in chosen):
+    if not chosen or any(not isinstance(h, Integral) or not 0 <= int(h) < count for h in chosen):
         raise ValueError(f"heads must be among 0 … {count - 1}: got {heads!r}")
     return tuple(dict.fromkeys(int(h) for h in chosen))
 
 
-def _group_tokens(encoded, n_tokens):
+def _group_tokens(encoded: Encoded, n_tokens: int) -> tuple[list[list[int]], dict[Any, int]]:
     """Tokens grouped into units, the outcome and the rest (special tokens), in the order of the text."""
-    owner = {"outcome": encoded.outcome_tokens}
+    owner: dict[Any, tuple[int, ...]] = {"outcome": encoded.outcome_tokens}
     outcome = set(encoded.outcome_tokens)
     owner |= {u: p for u, p in enumerate(encoded.tokens) if not outcome & set(p)}
     taken = {token for own in owner.values() for token in own}
@@ -130,11 +135,14 @@ def maskable(encoded: Encoded) -> list[int]:
     return [u for u, p in enumerate(encoded.tokens) if not outcome & set(p)]
 
 
-def _in_graph(encoded, settings, attention):
+def _in_graph(
+    encoded: Encoded, settings: GraphSettings, attention: np.ndarray
+) -> tuple[tuple[int, ...], tuple[str, ...]]:
     """Units of the graph, and the notes to tell."""
-    eligible = range(len(encoded.units)) if encoded.eligible is None else encoded.eligible
-    eligible = [u for u in eligible if not set(encoded.tokens[u]) & set(encoded.outcome_tokens)]
-    rule, notes = settings.words, []
+    allowed = range(len(encoded.units)) if encoded.eligible is None else encoded.eligible
+    eligible = [u for u in allowed if not set(encoded.tokens[u]) & set(encoded.outcome_tokens)]
+    rule: Any = settings.words
+    notes: list[str] = []
     if callable(rule):
         chosen = [u for u in eligible if rule(encoded.units[u])]
     elif isinstance(rule, Iterable) and not isinstance(rule, str):
@@ -160,7 +168,7 @@ def _in_graph(encoded, settings, attention):
     return tuple(chosen), tuple(notes)
 
 
-def _named_units(units, eligible, names):
+def _named_units(units: Sequence[str], eligible: Sequence[int], names: Iterable) -> list[int]:
     chosen = []
     for name in names:
         if isinstance(name, Integral):
@@ -179,7 +187,13 @@ def tree_distances(pag: PAG, in_graph: Sequence[int]) -> dict[int, int]:
     return {in_graph[i]: d for i, d in pds_distances(pag.marks, root).items() if i != root and d > 0}
 
 
-def candidates(pags: dict[int, PAG], in_graph: Sequence[int], size: int, limit: int, effects=None):
+def candidates(
+    pags: dict[int, PAG],
+    in_graph: Sequence[int],
+    size: int,
+    limit: int,
+    effects: dict[int, float] | None = None,
+) -> tuple[dict, bool]:
     """Legal sets of ``size`` units over all heads, by summed distance (step 4).
 
     The papers leave ties open, and a graph can have thousands. Here they go to the units with the largest
@@ -192,7 +206,8 @@ def candidates(pags: dict[int, PAG], in_graph: Sequence[int], size: int, limit: 
     bool
         Whether ``limit`` (sets per head) cut the list.
     """
-    found, cut, effects = {}, False, effects or {}
+    found: dict[tuple[int, ...], list[tuple[int, int]]] = {}
+    cut, effects = False, effects or {}
     # pds_sets breaks ties by node number: number the strongest unit first.
     numbered = sorted(range(len(in_graph)), key=lambda i: -effects.get(in_graph[i], 0.0))
     place = np.array([*numbered, len(in_graph)])
@@ -236,7 +251,7 @@ class HeadGraphs:
         return max((len(by) for by in self.distances.values()), default=0)
 
     @cached_property
-    def _graphs(self):
+    def _graphs(self) -> dict[int, PDSGraph]:
         return {head: PDSGraph(pag.marks) for head, pag in self.pags.items()}
 
     def place(self, units: Iterable[int]) -> dict:

@@ -4,16 +4,19 @@
 into a `View`. The explorers show it live, `live` stores its states in a page.
 """
 
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
 from ..attention.sem import words_attention
-from ..causal.graphs import distinct
-from ..drawing.draw import draw
+from ..causal.graphs import PAG, distinct
+from ..drawing.draw import Drawing, draw
 from ..drawing.html import percent
 from ..drawing.view import MOST_EDGES, NEAR_EDGES, View, moved, parse_key
+from ..models.protocol import Encoded, Model
 from .all_heads import gallery_panel, links, shared_panel
 from .settings import LONG, Stopped
 
@@ -39,23 +42,29 @@ class Asked:
         For every call of ``explain``.
     """
 
-    def __init__(self, explain, model, report=None, **settings):
+    def __init__(
+        self,
+        explain: Callable,
+        model: Model,
+        report: Callable[[int, float], object] | None = None,
+        **settings: Any,
+    ) -> None:
         self.report = report or (lambda done, cap: True)
         self.explain, self.model, self.settings = explain, model, settings
         self.split_into = settings.get("split_into", "words")
         self.heads_searched = settings.pop("heads", "all")
         self.encoded = lru_cache(maxsize=64)(self._encoded)
-        self._found = {}
-        self._memory = lru_cache(maxsize=16)(lambda input, target: {})  # of masks: each runs once
+        self._found: dict[tuple, Any] = {}
+        self._memory: Any = lru_cache(maxsize=16)(lambda input, target: {})  # of masks: each runs once
         self.outputs = lru_cache(maxsize=512)(self._outputs)
         self.positions = lru_cache(maxsize=64)(self._positions)
         self.attention = lru_cache(maxsize=8)(self._attention)
         self.all_heads = lru_cache(maxsize=8)(self._all_heads)
 
-    def _encoded(self, input, target):
+    def _encoded(self, input: Any, target: Any) -> Encoded:
         return self.model.encode(_plain_input(input), target, self.split_into)
 
-    def explanation(self, input, target, head, alpha, prove):
+    def explanation(self, input: Any, target: Any, head: Any, alpha: float, prove: bool | int) -> Any:
         """The explanation in these settings; one that was stopped is only kept while it is shown."""
         asked = (input, target, head, alpha, prove)
         if asked not in self._found:
@@ -71,29 +80,31 @@ class Asked:
             self._found = {**dict(list(kept.items())[-127:]), asked: found}
         return self._found[asked]
 
-    def _outputs(self, input, target, mask):
+    def _outputs(self, input: Any, target: Any, mask: Sequence[int]) -> np.ndarray:
         return self.predict(input, target, [mask])[0]
 
-    def predict(self, input, target, masks, batch=64):
+    def predict(self, input: Any, target: Any, masks: Sequence[Sequence[int]], batch: int = 64) -> np.ndarray:
         """What the model says under each mask: (len(masks), outputs)."""
         encoded = self.encoded(input, target)
         rows = [self.model.predict(encoded, masks[i : i + batch]) for i in range(0, len(masks), batch)]
         return np.concatenate([np.asarray(row, dtype=np.float64) for row in rows])
 
-    def _positions(self, input, target, head, alpha, most=None):
+    def _positions(self, input: Any, target: Any, head: Any, alpha: float, most: int | None = None) -> dict:
         known = [found for asked, found in self._found.items() if asked[:4] == (input, target, head, alpha)]
         explanation = known[0] if known else self.explanation(input, target, head, alpha, False)
         pag = explanation.pags[explanation.best_head]
         return draw(pag, outcome=pag.nodes[-1], groups=explanation.node_groups, max_edges=most).positions
 
-    def _attention(self, input, target):
+    def _attention(self, input: Any, target: Any) -> np.ndarray:
         """Attention between the units, (heads, units, units)."""
         encoded = self.encoded(input, target)
         k = len(encoded.units)
         heads = self.model.attention(encoded)
         return np.array([words_attention(head, encoded.tokens)[:k, :k] for head in heads])
 
-    def _all_heads(self, input, target, alpha, prove, arranged, chosen):
+    def _all_heads(
+        self, input: Any, target: Any, alpha: float, prove: bool | int, arranged: tuple, chosen: int
+    ) -> tuple[dict, dict]:
         found = self.explanation(input, target, BEST, alpha, prove)
         names = node_names(found)
         pags = {head: replace(pag, labels=names) for head, pag in found.pags.items()}
@@ -102,34 +113,40 @@ class Asked:
         gallery = gallery_panel(found, self.attention(input, target), positions, chosen)
         return gallery, shared_panel(found, names)
 
-    def heads(self, input, target):
+    def heads(self, input: Any, target: Any) -> int:
         """Number of heads of the last layer."""
         return len(self.attention(input, target))
 
 
-def _plain_input(input):
+def _plain_input(input: Any) -> str | list:
     return input if isinstance(input, str) else list(input)
 
 
 # --- one state -----------------------------------------------------------------------------------
 
 
-def set_letters(explanation):
+def set_letters(explanation: Any) -> dict[int, str]:
     """Letters of the sets that each unit belongs to: position -> "AB"."""
-    found = {}
+    found: dict[int, str] = {}
     for number, one in enumerate(explanation.sets[:26]):
         for position in one.positions:
             found[position] = found.get(position, "") + chr(65 + number)
     return found
 
 
-def node_names(explanation):
+def node_names(explanation: Any) -> tuple[str, ...]:
     """Names of the graph's nodes, equal words with the subscripts that they have in the whole input."""
     names, last = distinct(explanation.units), list(explanation.pags.values())[-1]
     return tuple([names[p] for p in explanation.in_graph] + [last.label(last.nodes[-1])])
 
 
-def chips_panel(explanation, mask, title, fixed=(), attention=None):
+def chips_panel(
+    explanation: Any,
+    mask: Collection[int],
+    title: str,
+    fixed: Collection[int] = (),
+    attention: np.ndarray | None = None,
+) -> dict:
     """The units of the input as switches; those of the sets carry their letters, all their ``attention``."""
     letters = set_letters(explanation)
     items, known = [], [()] * len(explanation.units) if attention is None else links(attention)
@@ -150,7 +167,9 @@ def chips_panel(explanation, mask, title, fixed=(), attention=None):
     return {"kind": "chips", "name": "toggle", "title": title, "label": title, "items": items, "above": True}
 
 
-def change_bars(outputs, masked, label, encoded, limit=5):
+def change_bars(
+    outputs: np.ndarray, masked: np.ndarray, label: Callable[[int], str], encoded: Encoded, limit: int = 5
+) -> list[dict]:
     """Probabilities with nothing masked and under the mask, as two lists of bars: the likeliest of each."""
     names = list(np.argsort(-outputs, kind="stable")[:limit])
     names += [i for i in np.argsort(-masked, kind="stable")[: max(1, limit - 2)] if i not in names]
@@ -165,7 +184,7 @@ def change_bars(outputs, masked, label, encoded, limit=5):
     return items
 
 
-def score_text(explanation, mask, flipped, replacement, noun):
+def score_text(explanation: Any, mask: Collection[int], flipped: bool, replacement: str, noun: str) -> str:
     """How the reader's mask compares with the smallest sets that were found."""
     count = len(mask)
     many = f"{count} {noun}{'s' * (count != 1)}"
@@ -189,7 +208,7 @@ def score_text(explanation, mask, flipped, replacement, noun):
     return f"You masked {many} and got “{replacement}”; {best} would do."
 
 
-def sets_panel(explanation, noun):
+def sets_panel(explanation: Any, noun: str) -> dict:
     """The sets found as buttons that load them as the reader's mask."""
     items, names = [], distinct(explanation.units)
     for number, one in enumerate(explanation.sets[:12]):
@@ -205,7 +224,7 @@ def sets_panel(explanation, noun):
     return {"kind": "chips", "name": "use", "title": title, "label": title, "items": items, "column": True}
 
 
-def proof_text(explanation, noun):
+def proof_text(explanation: Any, noun: str) -> str:
     """Whether the sets are proved to be smallest."""
     if not explanation.sets:
         return ""
@@ -219,10 +238,11 @@ def proof_text(explanation, noun):
     return f"Whether fewer {noun}s would do was not proved."
 
 
-def details_of(pag, drawing, alpha, most=4):
+def details_of(pag: PAG, drawing: Drawing, alpha: float, most: int = 4) -> dict[str, str]:
     """What to say of an edge or a node that is pointed at: p-values, what separates a node from others."""
     p = np.full(pag.marks.shape, np.nan) if pag.p_values is None else pag.p_values
-    labels = dict(zip(pag.nodes, distinct(map(pag.label, pag.nodes)), strict=True))
+    nodes = pag.nodes or ()
+    labels = dict(zip(nodes, distinct(map(pag.label, nodes)), strict=True))
     name = {box.index: box.label for box in drawing.scene.boxes}
     details = {}
     for curve in drawing.scene.curves:
@@ -233,7 +253,7 @@ def details_of(pag, drawing, alpha, most=4):
         apart = [j for j in name if j != i and not pag.marks[i, j]]
         told = []
         for j in sorted(apart, key=lambda j: np.nan_to_num(p[i, j], nan=1.0))[:most]:
-            pair = pag.nodes[min(i, j)], pag.nodes[max(i, j)]
+            pair = nodes[min(i, j)], nodes[max(i, j)]
             given = [labels[z] for z in pag.separating_sets.get(pair, ())]
             known = "" if np.isnan(p[i, j]) else f" (p = {p[i, j]:.2g})"
             told.append(f"{name[j]}{' given ' + ', '.join(given) if given else ''}{known}")
@@ -243,7 +263,7 @@ def details_of(pag, drawing, alpha, most=4):
     return details
 
 
-def explanation_view(asked, state, noun, controls, title):
+def explanation_view(asked: Asked, state: dict, noun: str, controls: tuple, title: str) -> View:
     """The picture of one state: graph, sets, the reader's mask and what it does."""
     input, target = state["input"], state["target"]
     explanation = asked.explanation(input, target, state["head"], state["alpha"], state["prove"])
@@ -312,7 +332,7 @@ def explanation_view(asked, state, noun, controls, title):
     )
 
 
-def _first_sentences(explanation):
+def _first_sentences(explanation: Any) -> str:
     text = f"The model {'recommends' if explanation.task == 'recommendation' else 'predicts'} "
     text += f"“{explanation.prediction}” ({percent(explanation.probability)})."
     if explanation.sets:

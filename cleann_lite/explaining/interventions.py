@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -58,7 +58,7 @@ class Interventions:
         max_calls: float = 1000,
         *,
         memory: dict | None = None,
-        report: Callable[[int, int], object] | None = None,
+        report: Callable[[int, float], object] | None = None,
         batch_size: int = _BATCH,
     ):
         self.model, self.encoded, self.max_calls = model, encoded, max_calls
@@ -110,7 +110,7 @@ class Interventions:
                 break
         return flips
 
-    def _ask(self, masks):
+    def _ask(self, masks: Sequence[tuple[int, ...]]) -> None:
         unknown = [m for m in masks if m not in self._memory]
         self.saved += sum(self._memory[m].seconds for m in masks if m in self._memory)
         if unknown:
@@ -121,16 +121,16 @@ class Interventions:
         self._asked.update((m, self._memory[m]) for m in masks)
         self.tell()
 
-    def tell(self):
+    def tell(self) -> None:
         """Report the progress; ``Stop`` where whoever watches asks for it."""
         if self.report is not None and self.report(self.calls, self.max_calls) is False:
             raise Stop
 
-    def _answer(self, row, seconds):
+    def _answer(self, row: np.ndarray, seconds: float) -> Answer:
         top = self.encoded.predicted(row)
         return Answer(top, float(row[top]), float(row[self.encoded.target]), seconds)
 
-    def _predict(self, masks):
+    def _predict(self, masks: Sequence[Sequence[int]]) -> np.ndarray:
         """Rows of probabilities, or one sentence on what the model gave instead."""
         rows, name = self.model.predict(self.encoded, masks), self.model.name
         if not isinstance(rows, np.ndarray):
@@ -165,21 +165,21 @@ class Interventions:
         """How many sets of a size were run."""
         return len(self.known_of_size(size))
 
-    def known(self, mask) -> bool:
+    def known(self, mask: Iterable[int]) -> bool:
         """Whether a set was run."""
         return tuple(sorted(mask)) in self._asked
 
-    def remaining(self, mask) -> float:
+    def remaining(self, mask: Iterable[int]) -> float:
         """Probability of the outcome with a set masked that was run; NaN if the cap kept it from running."""
         answer = self._asked.get(tuple(sorted(mask)))
         return float("nan") if answer is None else answer.remaining
 
-    def effect(self, mask) -> float:
+    def effect(self, mask: Iterable[int]) -> float:
         """How much masking a set lowered the outcome; 0 if it was not run."""
         answer = self._asked.get(tuple(sorted(mask)))
         return 0.0 if answer is None else float(self.original[self.encoded.target]) - answer.remaining
 
-    def found(self, mask, **origin) -> ExplanationSet:
+    def found(self, mask: Iterable[int], **origin: Any) -> ExplanationSet:
         """The record of a set that was run; ``origin`` says what found it."""
         mask = tuple(sorted(mask))
         answer = self._asked[mask]

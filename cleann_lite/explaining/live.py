@@ -4,7 +4,9 @@ Stored are the graph and the sets at every level α, and what the model says wit
 pair and with each set that was found. The browser's side is ``drawing/static/stored.js``.
 """
 
+from collections.abc import Sequence
 from itertools import combinations
+from typing import Any
 
 from ..drawing.view import buttons, slider, store
 from .interactive import ALPHAS, BEST, Asked, change_bars, explanation_view, score_text
@@ -13,7 +15,7 @@ MOST_WORK = 60_000  # units that the model reads for the masks of one page
 MANY_UNITS = 60  # beyond which only every second level is stored
 
 
-def states(explanation) -> dict:
+def states(explanation: Any) -> dict:
     """All states of one explanation, as plain values for the page's script.
 
     Parameters
@@ -81,32 +83,34 @@ def states(explanation) -> dict:
     return store(spec, {"alpha": levels}, views, masks=answers, names=names, scores=scores, unstored=unstored)
 
 
-def _noun(explanation):
+def _noun(explanation: Any) -> str:
     return "film" if explanation.task == "recommendation" else "word"
 
 
-def _best(explanation):
+def _best(explanation: Any) -> int:
     return len(explanation.sets[0].positions) if explanation.sets else 0
 
 
-def _masks(asked, input, target, sets):
+def _masks(asked: Asked, input: Any, target: Any, sets: Sequence) -> tuple[list[tuple[int, ...]], bool]:
     """The masks to store, each once: none, singles, sets, then pairs, those of the strongest units first."""
     encoded = asked.encoded(input, target)
     outcome = set(encoded.outcome_tokens)
     free = [u for u, places in enumerate(encoded.tokens) if not set(places) & outcome]
     singles = [(u,) for u in free]
     left = dict(zip(free, asked.predict(input, target, singles)[:, encoded.target], strict=True))
-    strongest = sorted(free, key=left.get)
-    pairs = sorted(combinations(range(len(strongest)), 2), key=lambda pair: (pair[1], pair[0]))
-    pairs = [tuple(sorted((strongest[a], strongest[b]))) for a, b in pairs]
+    strongest = sorted(free, key=left.__getitem__)
+    places = sorted(combinations(range(len(strongest)), 2), key=lambda pair: (pair[1], pair[0]))
+    pairs = [tuple(sorted((strongest[a], strongest[b]))) for a, b in places]
     masks = list(dict.fromkeys([(), *singles, *(tuple(s.positions) for s in sets), *pairs]))
     most = max(MOST_WORK // len(encoded.units), len(masks) - len(pairs))
     return masks[:most], len(masks) <= most
 
 
-def _answers(asked, input, target, masks):
+def _answers(
+    asked: Asked, input: Any, target: Any, masks: Sequence[tuple[int, ...]]
+) -> tuple[dict[str, dict], list[str]]:
     encoded, label = asked.encoded(input, target), asked.model.label
-    rows, names, answers = asked.predict(input, target, masks), {}, {}
+    rows, names, answers = asked.predict(input, target, masks), dict[str, int](), {}
     for mask, row in zip(masks, rows, strict=True):
         bars = change_bars(rows[0], row, label, encoded)
         shown = [[names.setdefault(b["text"], len(names)), round(b["value"], 4), b["note"]] for b in bars]

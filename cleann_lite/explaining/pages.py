@@ -1,15 +1,17 @@
 """An explanation in words and as a page: HTML on its own, with no script and no request."""
 
+from collections.abc import Sequence
 from itertools import zip_longest
+from typing import Any
 
 from ..drawing import html
-from ..drawing.draw import draw
+from ..drawing.draw import Drawing, draw
 from ..drawing.html import Html, escape, folded, percent, quoted
 from ..drawing.view import stored, stored_script
 from .settings import FoundBy
 
 
-def _nouns(explanation):
+def _nouns(explanation: Any) -> tuple[str, str]:
     films = explanation.task == "recommendation"
     units = "films" if films else explanation.settings.get("split_into", "words")
     return units.removesuffix("s"), units
@@ -24,7 +26,7 @@ _FOUND = {
 }
 
 
-def proof(explanation) -> str:
+def proof(explanation: Any) -> str:
     """Whether the first set is the smallest, as a sentence: what is proven and what is not."""
     e = explanation
     one, many = _nouns(e)
@@ -37,7 +39,7 @@ def proof(explanation) -> str:
     return f"whether fewer {many} would do was not proved."
 
 
-def describe(explanation) -> str:
+def describe(explanation: Any) -> str:
     """An explanation in plain words (see ``Explanation.describe``)."""
     e = explanation
     verb = "recommends" if e.task == "recommendation" else "predicts"
@@ -57,12 +59,12 @@ def describe(explanation) -> str:
     return " ".join(lines)
 
 
-def graph_svg(explanation, head=None) -> str:
+def graph_svg(explanation: Any, head: int | None = None) -> str:
     """SVG of the graph around the outcome in one head; the first set is highlighted."""
     return _drawing(explanation, explanation.best_head if head is None else head).svg
 
 
-def _drawing(explanation, head):
+def _drawing(explanation: Any, head: int | None) -> Drawing:
     pag = explanation.pag_of(head)
     place = {unit: i for i, unit in enumerate(explanation.in_graph)}
     found = [s for s in explanation.sets if head in s.heads] or list(explanation.sets)
@@ -71,7 +73,7 @@ def _drawing(explanation, head):
     return draw(pag, outcome=pag.nodes[-1], sets=sets, groups=explanation.node_groups)
 
 
-def _marked_text(explanation):
+def _marked_text(explanation: Any) -> str:
     """The input, units of the first set marked: films or other items, a text, or each text of a pair."""
     chosen = set(explanation.sets[0].positions) if explanation.sets else set()
     units = [
@@ -94,7 +96,7 @@ def _marked_text(explanation):
     return "".join(f"<p>Text {i}: {text}</p>" for i, text in enumerate(written, 1))
 
 
-def _set_rows(explanation):
+def _set_rows(explanation: Any) -> str:
     one = _nouns(explanation)[0]
     columns = (f"Masked {one}s", "The model then says", "Probability", "Found in head")
     rows = [
@@ -104,12 +106,12 @@ def _set_rows(explanation):
     return html.table(columns, rows) if rows else ""
 
 
-def _bar(share):
+def _bar(share: float) -> Html:
     track = f'<span class="bar" aria-hidden="true"><i style="width:{100 * share:.0f}%"></i></span>'
     return Html(f"{track}{percent(share)}")
 
 
-def _graph(explanation):
+def _graph(explanation: Any) -> str:
     """The graph around the outcome with its caption, its notes and the whole graph in words."""
     e, drawing = explanation, _drawing(explanation, explanation.best_head)
     pag = e.pags[e.best_head]
@@ -121,7 +123,7 @@ def _graph(explanation):
     )
 
 
-def _body(explanation, states=None):
+def _body(explanation: Any, states: dict | None = None) -> str:
     """One explanation: answer, text, sets, graph, the graph in words, notes, cost; alive with its states."""
     e = explanation
     settings = ((name, e.settings.get(key, "–")) for name, key in (("α", "alpha"), ("n", "n_samples")))
@@ -139,12 +141,14 @@ def _body(explanation, states=None):
     )
 
 
-def fragment(explanation) -> str:
+def fragment(explanation: Any) -> str:
     """One explanation as HTML for an output, with its own style."""
     return f'{html.style()}<section class="cl cl-doc">{_body(explanation)}</section>'
 
 
-def page(explanations, title="Why the model said so", states=()) -> str:
+def page(
+    explanations: Sequence, title: str = "Why the model said so", states: Sequence[dict | None] = ()
+) -> str:
     """Several explanations as one page; those with ``states`` (`live.states`) answer in it."""
     body = "".join(
         f"<article><h2>{i}. {escape(e.prediction)}</h2>{_body(e, alive)}</article>"

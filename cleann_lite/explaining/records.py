@@ -2,16 +2,20 @@
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import asdict
+from enum import StrEnum
 from numbers import Integral, Real
+from typing import Any
 
 from ..causal.graphs import PAG
 from .settings import FORMER, FoundBy, Stopped
 
+Kind = Callable[[str, Any], Any]  # (place, value) -> value, or a sentence
 FORMAT = "cleann_lite explanation 2"
 
 
-def to_json(explanation, indent=None) -> str:
+def to_json(explanation: Any, indent: int | None = None) -> str:
     """JSON text of an explanation."""
     sets, others = ("sets", "proposed", "smaller"), ("in_graph", "pags", "distances", "again")
     names = "titles" if explanation.task == "recommendation" else "words"
@@ -46,69 +50,69 @@ def fields_of(text: str) -> dict:
 # --- kinds of values: (place, value) -> value, or a sentence --------------------------------------------
 
 
-def _need(holds, place, needed, value):
+def _need(holds: bool, place: str, needed: str, value: Any) -> Any:
     if not holds:
         shown = repr(value)
         raise ValueError(f"{place} must be {needed}: got {shown if len(shown) < 60 else shown[:57] + '…'}")
     return value
 
 
-def _text(place, value):
+def _text(place: str, value: Any) -> Any:
     return _need(isinstance(value, str), place, "a text", value)
 
 
-def _count(place, value):
-    whole = isinstance(value, Integral) and not isinstance(value, bool) and value >= 0
+def _count(place: str, value: Any) -> Any:
+    whole = not isinstance(value, bool) and isinstance(value, Integral) and int(value) >= 0
     return _need(whole, place, "a whole number from 0 on", value)
 
 
-def _number(place, value):
-    real = isinstance(value, Real) and not isinstance(value, bool)
+def _number(place: str, value: Any) -> Any:
+    real = not isinstance(value, bool) and isinstance(value, Real)
     return _need(real and math.isfinite(value) and value >= 0, place, "a number from 0 on", value)
 
 
-def _share(place, value):
-    real = isinstance(value, Real) and not isinstance(value, bool)
+def _share(place: str, value: Any) -> Any:
+    real = not isinstance(value, bool) and isinstance(value, Real)
     return _need(real and -1e-9 <= value <= 1 + 1e-9, place, "between 0 and 1", value)
 
 
-def _yes_or_no(place, value):
+def _yes_or_no(place: str, value: Any) -> Any:
     return _need(isinstance(value, bool), place, "true or false", value)
 
 
-def _proof(place, value):
+def _proof(place: str, value: Any) -> Any:
     return _need(value is None or isinstance(value, bool), place, "true, false or null", value)
 
 
-def _mapping(place, value):
+def _mapping(place: str, value: Any) -> Any:
     return _need(isinstance(value, dict), place, "an object", value)
 
 
-def _one_of(kind):
-    def check(place, value):
+def _one_of(kind: type[StrEnum]) -> Kind:
+    def check(place: str, value: Any) -> Any:
         known = [member.value for member in kind]
         return kind(_need(value in known, place, f"one of {', '.join(known)}", value))
 
     return check
 
 
-def _list_of(kind):
-    def check(place, value):
+def _list_of(kind: Kind) -> Kind:
+    def check(place: str, value: Any) -> Any:
         _need(isinstance(value, list), place, "a list", value)
         return tuple(kind(f"{place}[{i}]", item) for i, item in enumerate(value))
 
     return check
 
 
-def _or_none(kind):
+def _or_none(kind: Kind) -> Kind:
     return lambda place, value: None if value is None else kind(place, value)
 
 
-def _text_or_list(place, value):
+def _text_or_list(place: str, value: Any) -> Any:
     return value if isinstance(value, str) else _list_of(_text)(place, value)
 
 
-def _object(schema, place, value):
+def _object(schema: dict[str, Kind], place: str, value: Any) -> dict[str, Any]:
     _mapping(place, value)
     for name in schema:
         _need(name in value, place, f"an object with {name!r}", sorted(value))
@@ -134,7 +138,7 @@ _SET = {
 }
 
 
-def _set(place, value):
+def _set(place: str, value: Any) -> dict[str, Any]:
     _mapping(place, value)
     return _object(_SET, place, {k: v for k, v in value.items() if k not in ("words", "titles")})
 
@@ -165,7 +169,7 @@ _EXPLANATION = {
 }
 
 
-def _checked(record):
+def _checked(record: dict[str, Any]) -> dict[str, Any]:
     """Each field by itself, then that they fit each other."""
     fields = _object(_EXPLANATION, "", {"groups": None} | record)  # older files hold none
     units, nodes = fields["units"], fields.pop("nodes")
@@ -199,7 +203,7 @@ def _checked(record):
     return {**fields, "pags": pags, "distances": distances}
 
 
-def _check_set(place, one, units, pags):
+def _check_set(place: str, one: dict[str, Any], units: tuple[str, ...], pags: dict[int, PAG]) -> None:
     positions = one["positions"]
     increasing = bool(positions) and list(positions) == sorted(set(positions))
     inside = increasing and positions[-1] < len(units)
@@ -212,11 +216,11 @@ def _check_set(place, one, units, pags):
         _need(set(heads) <= set(pags), f"{place}.{name}", f"among the heads {sorted(pags)}", one[name])
 
 
-def _head(place, text):
+def _head(place: str, text: str) -> int:
     return int(_need(text.isdecimal() and len(text) < 9, place, "an object with numbers as names", text))
 
 
-def _graph(place, record, nodes):
+def _graph(place: str, record: Any, nodes: tuple[int, ...]) -> PAG:
     try:
         pag = PAG.from_json(json.dumps(record))
     except ValueError as error:

@@ -9,10 +9,12 @@ The question is our own; the parts are those of CLEANN (Rohekar et al. 2023) and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..attention.former import formerly
 from ..attention.identifiability import attention_distance, equivalent_attention
@@ -20,7 +22,7 @@ from ..attention.sem import attention_correlation
 from ..causal.discovery import learn_pag
 from ..causal.graphs import PAG
 from ..causal.independence import PartialCorrelation
-from ..models.protocol import altered
+from ..models.protocol import Encoded, Model, altered
 from .search import explain
 
 
@@ -50,7 +52,7 @@ class Robustness:
     pags: tuple[PAG, ...]
 
     @classmethod
-    def of(cls, pag: PAG, pags: Sequence[PAG], distance=()) -> Robustness:
+    def of(cls, pag: PAG, pags: Sequence[PAG], distance: Sequence[float] | np.ndarray = ()) -> Robustness:
         """Compare graphs over the same nodes."""
         present = pag.marks != 0
         others = np.array([other.marks for other in pags or [pag]])
@@ -86,20 +88,22 @@ class Robustness:
         """One sentence per edge, the most robust first."""
         pairs = np.argwhere(np.triu(self.pag.marks != 0))
         order = sorted(pairs.tolist(), key=lambda pair: (-self.edges[pair[0], pair[1]], pair))
-        name = self.pag.label
+        name, nodes = self.pag.label, self.pag.nodes or ()
         return [
-            f"“{name(self.pag.nodes[i])}” and “{name(self.pag.nodes[j])}”: an edge in "
+            f"“{name(nodes[i])}” and “{name(nodes[j])}”: an edge in "
             f"{100 * self.edges[i, j]:.0f} % of the graphs, the same marks in "
             f"{100 * min(self.marks[i, j], self.marks[j, i]):.0f} % at most."
             for i, j in order
         ]
 
 
-def _mean(values) -> float:
+def _mean(values: Sequence[float] | np.ndarray) -> float:
     return float(np.mean(values)) if len(values) else float("nan")
 
 
-def equivalent_corners(attention, value, samples: int = 20, allowed=None, seed: int = 0) -> np.ndarray:
+def equivalent_corners(
+    attention: ArrayLike, value: ArrayLike, samples: int = 20, allowed: Any = None, seed: int = 0
+) -> np.ndarray:
     """Draw other valid attentions with the same head output: each row goes to a corner in a random direction.
 
     What lies between the attention and a corner has the same output too.
@@ -139,24 +143,24 @@ def equivalent_corners(attention, value, samples: int = 20, allowed=None, seed: 
     return np.array(found).reshape(len(found), *attention.shape)
 
 
-def _checked_reach(reach):
+def _checked_reach(reach: float) -> float:
     if not 0 < reach <= 1:
         raise ValueError(f"reach must lie in (0, 1]: got {reach}")
     return reach
 
 
 def robustness(
-    attention,
-    value,
+    attention: ArrayLike,
+    value: ArrayLike,
     n_samples: int | None = None,
     *,
     alpha: float = 0.01,
     learn: Callable[[np.ndarray], PAG] | None = None,
     samples: int = 20,
     reach: float = 1.0,
-    allowed=None,
+    allowed: Any = None,
     seed: int = 0,
-    **settings,
+    **settings: Any,
 ) -> Robustness:
     """Which edges and marks of a head's graph are the same for every attention with the same output?
 
@@ -199,7 +203,7 @@ def robustness(
         if n_samples is None:
             raise ValueError("robustness needs n_samples for its independence test, or learn: got neither")
 
-        def learn(weights):
+        def learn(weights: np.ndarray) -> PAG:
             test = PartialCorrelation(attention_correlation(weights), n_samples, alpha=alpha)
             return learn_pag(test, **settings)
 
@@ -213,7 +217,7 @@ def robustness(
 # --- explanations -----------------------------------------------------------------------------------------
 
 
-def replaced_attention(model, attention, predictions: dict | None = None):
+def replaced_attention(model: Model, attention: ArrayLike, predictions: dict | None = None) -> Model:
     """A model of the protocol whose attention (heads, tokens, tokens) is given; all else is the model's own.
 
     Predictions are kept, in ``predictions`` where a dict is given, since other attention asks for many of the
@@ -221,7 +225,7 @@ def replaced_attention(model, attention, predictions: dict | None = None):
     """
     given, kept = np.asarray(attention), {} if predictions is None else predictions
 
-    def predict(encoded, masks) -> np.ndarray:
+    def predict(encoded: Encoded, masks: Sequence[Sequence[int]]) -> np.ndarray:
         keys = [tuple(sorted(mask)) for mask in masks]
         new = [key for key in dict.fromkeys(keys) if key not in kept]
         if new:
@@ -259,7 +263,7 @@ class ExplanationRobustness:
 
 
 def explanation_robustness(
-    model, input, corners, reach: float = 1.0, known=None, **settings
+    model: Model, input: Any, corners: np.ndarray, reach: float = 1.0, known: Any = None, **settings: Any
 ) -> ExplanationRobustness:
     """Which sets that CLEANN alone finds are found for every attention with the same output?
 
@@ -288,7 +292,7 @@ def explanation_robustness(
     ValueError
         If reach is not in (0, 1], corners do not fit, or `explain` refuses the input.
     """
-    settings = {"certify": False, "search": "cleann"} | settings
+    settings = {"certify": False, "search": "cleann", **settings}
     encoded = model.encode(input, settings.get("target"), settings.get("split_into", "words"))
     attention = model.attention(encoded, settings.get("layer", -1))
     if corners.shape[1:] != attention.shape:
@@ -308,11 +312,11 @@ def explanation_robustness(
     return ExplanationRobustness(base, shares, overlaps, _mean([bool(others) for others in sets]), graphs)
 
 
-def _overlap(one, others) -> float:
+def _overlap(one: Any, others: Iterable) -> float:
     return max((len({*one} & {*other}) / len({*one} | {*other}) for other in others), default=0.0)
 
 
-def layer_corners(attention, values, samples: int = 10, seed: int = 0) -> np.ndarray:
+def layer_corners(attention: ArrayLike, values: ArrayLike, samples: int = 10, seed: int = 0) -> np.ndarray:
     """Corners of all heads of a layer, (samples, heads, n, n).
 
     Parameters
@@ -331,7 +335,7 @@ def layer_corners(attention, values, samples: int = 10, seed: int = 0) -> np.nda
     attention = np.asarray(attention, dtype=np.float64)
     found = [
         equivalent_corners(head, value, samples, seed=seed + 1000 * h)
-        for h, (head, value) in enumerate(zip(attention, values, strict=True))
+        for h, (head, value) in enumerate(zip(attention, np.asarray(values), strict=True))
     ]
     if not any(len(corners) for corners in found):
         return np.empty((0, *attention.shape))
@@ -340,7 +344,9 @@ def layer_corners(attention, values, samples: int = 10, seed: int = 0) -> np.nda
 
 
 @formerly(positions="tokens")
-def shuffled_attention(attention, tokens, samples: int = 10, seed: int = 0) -> np.ndarray:
+def shuffled_attention(
+    attention: ArrayLike, tokens: Sequence[int], samples: int = 10, seed: int = 0
+) -> np.ndarray:
     """The same weights, dealt to other tokens: what `explanation_robustness` finds with them is chance.
 
     All heads are shuffled alike, so their graphs keep their shapes and lose their words.
@@ -362,9 +368,9 @@ def shuffled_attention(attention, tokens, samples: int = 10, seed: int = 0) -> n
     ((4, 2, 5, 5), True)
     """
     attention, rng = np.asarray(attention, dtype=np.float64), np.random.default_rng(seed)
-    tokens = np.asarray(tokens, dtype=int)
+    moving = np.asarray(tokens, dtype=int)
     orders = np.tile(np.arange(attention.shape[-1]), (samples, 1))
     for order in orders:
-        order[tokens] = rng.permutation(tokens)
+        order[moving] = rng.permutation(moving)
     shuffled = [attention[:, order][:, :, order] for order in orders]
     return np.array(shuffled).reshape(samples, *attention.shape)

@@ -20,18 +20,19 @@ NeurIPS 2023; Nisimov et al. CLEAR. CONSEQUENCES at RecSys 2022.
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from os import PathLike
+from typing import Any
 
 import numpy as np
 
 from ..attention.former import formerly
-from ..models.protocol import Model
+from ..models.protocol import Encoded, Model
 from .certificate import certify
-from .explanation import Explanation
+from .explanation import Explanation, ExplanationSet
 from .head_graphs import HeadGraphs, graphs_of, maskable
 from .interventions import Interventions, Stop
 from .settings import FORMER, LONG, FoundBy, GraphSettings, SearchSettings, Stopped, split
@@ -51,13 +52,13 @@ QUICK_SIZE, QUICK_LONG = 2, 16  # what "full" asks the graph for: the size; of l
 @formerly(**FORMER)
 def explain(
     model: Model,
-    input,
+    input: Any,
     *,
-    target=None,
+    target: Any = None,
     split_into: str = "words",
-    progress: bool | Callable[[int, int], object] = False,
+    progress: bool | Callable[[int, float], object] = False,
     memory: dict | None = None,
-    **settings,
+    **settings: Any,
 ) -> Explanation:
     """Find small sets of words (or films) without which a model predicts otherwise, led by its graph.
 
@@ -117,7 +118,7 @@ def explain(
     return search.result(input, split_into, time.perf_counter() - start, again)
 
 
-def _recipe(search):
+def _recipe(search: "Recipe") -> None:
     """CLEANN's six steps, and before the last what a full search adds."""
     search.learn_graphs()  # steps 1 to 3
     if search.stopped in (Stopped.OTHER_PREDICTION, Stopped.NO_OUTCOME):
@@ -128,7 +129,7 @@ def _recipe(search):
     search.certify()  # step 6
 
 
-def _go_on(search):
+def _go_on(search: "Recipe") -> None:
     """The stages of a full search, each only where those before it leave a question."""
     tries, units, largest = search.tries, search.units, search.largest
     if len(units) > LONG:
@@ -150,7 +151,7 @@ class Recipe:
     tries: Interventions
     graph_settings: GraphSettings
     settings: SearchSettings
-    attention: np.ndarray | None = None
+    attention: np.ndarray = field(default_factory=lambda: np.empty((0, 0, 0)))
     graphs: HeadGraphs = field(default_factory=HeadGraphs)
     origin: dict[Units, FoundBy] = field(default_factory=dict)
     certified: bool | None = None
@@ -179,13 +180,13 @@ class Recipe:
         """Size of the smallest set found; one more than the largest that is looked for, if none was."""
         return min(map(len, self.origin), default=self.largest + 1)
 
-    def add(self, origin: FoundBy, sets: Iterable[Units]):
+    def add(self, origin: FoundBy, sets: Iterable[Units]) -> None:
         """Keep what a stage found."""
         for units in sets:
             if len(units) <= self.largest:
                 self.origin.setdefault(units, origin)
 
-    def learn_graphs(self):
+    def learn_graphs(self) -> None:
         """The graphs and their trees (steps 1 to 3)."""
         tries, chosen = self.tries, self.graph_settings
         self.attention = tries.read(chosen.read)
@@ -199,7 +200,7 @@ class Recipe:
         elif not self.graphs.reach:
             self.stopped = Stopped.NOT_LINKED
 
-    def try_legal_sets(self):
+    def try_legal_sets(self) -> None:
         """Legal sets by size until one succeeds (steps 4 and 5); a full search asks for small ones only."""
         long = self.full and len(self.units) > LONG
         largest = min(
@@ -213,13 +214,13 @@ class Recipe:
         if not self.full:
             self.notes += [f"only the {most} nearest sets of size {size} per head were tried" for size in cut]
 
-    def by_attention(self):
+    def by_attention(self) -> list[int]:
         """All units by the attention that the outcome pays to them, mean over heads."""
         row = self.attention.mean(axis=0)[list(self.tries.encoded.outcome_tokens)].mean(axis=0)
         paid = {unit: row[list(self.tries.encoded.tokens[unit])].sum() for unit in self.units}
         return sorted(self.units, key=lambda unit: -paid[unit])
 
-    def certify(self):
+    def certify(self) -> None:
         """Run every smaller set (step 6); in a full search what this finds comes first."""
         budget = self.settings.proof(len(self.tries.encoded.units))
         if not self.origin or not budget:
@@ -240,7 +241,7 @@ class Recipe:
                 "nothing is certified about words that the model cannot tell from other unknown ones"
             )
 
-    def interrupt(self):
+    def interrupt(self) -> None:
         """Keep what was found, or else the smallest set that was run and works."""
         self.stopped, tries = Stopped.INTERRUPTED, self.tries
         if not self.origin:
@@ -248,7 +249,7 @@ class Recipe:
             self.add(FoundBy.GRAPH, [units for units in flips if len(units) == len(flips[0])])
         self.notes.append("the search was interrupted: this is what it had found so far")
 
-    def result(self, input, split_into, seconds, again) -> Explanation:
+    def result(self, input: Any, split_into: str, seconds: float, again: partial) -> Explanation:
         """The record of this search."""
         tries, stopped = self.tries, self.stopped
         if self.origin:
@@ -297,11 +298,11 @@ class Recipe:
             again=again,
         )
 
-    def _found(self, units):
+    def _found(self, units: Units) -> ExplanationSet:
         origin = self.origin.get(units, FoundBy.EXHAUSTIVE)
         return self.tries.found(units, found_by=origin, **self.graphs.place(units))
 
-    def _failure(self, stopped):
+    def _failure(self, stopped: Stopped) -> str:
         """Why nothing was found, as a sentence."""
         tries, count = self.tries, len(self.graphs.pags)
         if stopped is Stopped.OTHER_PREDICTION:
@@ -309,7 +310,7 @@ class Recipe:
                 f"the model predicts {tries.model.label(tries.prediction)!r}, not {tries.encoded.outcome!r}"
             )
         if stopped is Stopped.NO_OUTCOME:
-            return tries.encoded.nothing
+            return tries.encoded.nothing or ""
         if stopped is Stopped.INTERRUPTED:
             return "the search was interrupted"
         if self.full:
@@ -328,7 +329,7 @@ class Recipe:
         return f"{where} changes the prediction: {tried} were tried"
 
 
-def recorded_input(input, encoded):
+def recorded_input(input: Any, encoded: Encoded) -> str | tuple[str, ...]:
     """What ``Explanation.input`` holds: the text, the titles, or else the labels of the units."""
     if isinstance(input, str):
         return input
@@ -336,7 +337,9 @@ def recorded_input(input, encoded):
 
 
 @contextmanager
-def reported(progress):
+def reported(
+    progress: bool | Callable[[int, float], object],
+) -> Iterator[Callable[[int, float], object] | None]:
     """A function (inputs run, cap) that shows a bar or asks the user's own; None for no progress."""
     if progress is not True:
         yield progress or None
@@ -345,7 +348,7 @@ def reported(progress):
 
     with tqdm(unit=" inputs") as bar:
 
-        def show(done, cap):
+        def show(done: int, cap: float) -> None:
             bar.total = int(cap)
             bar.update(done - bar.n)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from numbers import Integral, Real
 from types import FunctionType
+from typing import Any
 
 import numpy as np
 
@@ -102,7 +103,7 @@ class GraphSettings:
     outcome_last: bool = True
     layer: int = -1
     heads: str | int | Sequence[int] = "all"
-    words: str | Callable | Sequence = "content"
+    words: str | Callable | Iterable = "content"
     max_nodes: int = 64
     max_tests: int = 200_000
     reading: Callable | None = None
@@ -111,7 +112,7 @@ class GraphSettings:
     test: Callable | None = None
     learner: Callable | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if isinstance(self.words, Iterator):
             object.__setattr__(self, "words", list(self.words))  # it is read more than once
         check_count("max_nodes", self.max_nodes)
@@ -121,8 +122,9 @@ class GraphSettings:
             raise ValueError(
                 f"residual={self.residual!r} says nothing beside your own reading: leave one out"
             )
-        if self.alpha is not None and not (isinstance(self.alpha, Real) and 0 < self.alpha < 1):
-            raise ValueError(f"alpha must lie between 0 and 1: got {self.alpha!r}")
+        level: Any = self.alpha
+        if level is not None and not (isinstance(level, Real) and 0 < float(level) < 1):
+            raise ValueError(f"alpha must lie between 0 and 1: got {level!r}")
         for name in ("reading", "correlation", "test", "learner"):
             own = getattr(self, name)
             if own is not None and not callable(own):
@@ -159,17 +161,19 @@ class GraphSettings:
             if not (np.isfinite(attention).all() and sums.min() > 0):
                 raise ValueError(f"{name_of(self.reading)} must give rows of a positive, finite sum")
             attention = attention / sums
-        measured = isinstance(self.residual, str) and encoded.mixing is not None
-        mixing = encoded.mixing() if measured else None
+        measured = encoded.mixing if isinstance(self.residual, str) else None
+        mixing = None if measured is None else measured()
         return read_attention(attention, self.residual, mixing, self.layer)
 
-    def test_of(self, attention: np.ndarray):
+    def test_of(self, attention: np.ndarray) -> Any:
         """The independence test on one head's attention between words, (words, words)."""
         if self.test is not None:
             return self.test(attention)
         correlation = np.asarray((self.correlation or attention_correlation)(attention))
         if correlation.shape != attention.shape:
             raise ValueError(f"correlation must give shape {attention.shape}: got shape {correlation.shape}")
+        if self.n_samples is None or self.alpha is None:
+            raise ValueError("n_samples and alpha must be set: settings.of(model) takes the model's own")
         return PartialCorrelation(correlation, self.n_samples, alpha=self.alpha, one_sided=self.one_sided)
 
     def describe(self) -> dict:
@@ -218,14 +222,15 @@ class SearchSettings:
     max_calls: int = 1000
     certify: bool | int = True
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.search not in ("full", "cleann"):
             raise ValueError(f"search must be 'full' or 'cleann': got {self.search!r}")
         for name in ("max_size", "max_candidates", "max_calls"):
             if name != "max_size" or self.max_size is not None:
                 check_count(name, getattr(self, name))
-        if not isinstance(self.certify, Integral | np.bool_) or self.certify < 0:
-            raise ValueError(f"certify must be True, False or a number of inputs: got {self.certify!r}")
+        budget: Any = self.certify
+        if not isinstance(budget, Integral | np.bool_) or int(budget) < 0:
+            raise ValueError(f"certify must be True, False or a number of inputs: got {budget!r}")
 
     def proof(self, units: int) -> int:
         """Inputs that the proof may run, by the number of units."""
@@ -257,7 +262,7 @@ def split(settings: dict) -> tuple[GraphSettings, SearchSettings]:
     )
 
 
-def check_count(name, value, least=1):
+def check_count(name: str, value: Any, least: int = 1) -> None:
     """Raise ValueError unless a cap is a whole number of at least ``least``."""
     if not isinstance(value, Integral):
         raise ValueError(f"{name} must be a whole number: got {value!r}")
@@ -265,7 +270,7 @@ def check_count(name, value, least=1):
         raise ValueError(f"{name} must be at least {least}: got {value}")
 
 
-def plain(value):
+def plain(value: Any) -> Any:
     """A setting as JSON holds it: functions by name, numpy's numbers as Python's, collections as lists."""
     if callable(value):
         return name_of(value)
@@ -274,6 +279,6 @@ def plain(value):
     return value if isinstance(value, str) or not isinstance(value, Iterable) else [plain(v) for v in value]
 
 
-def name_of(function) -> str:
+def name_of(function: Any) -> str:
     """Name of a function, or of the class of anything else that can be called."""
     return function.__name__ if isinstance(function, FunctionType) else type(function).__name__

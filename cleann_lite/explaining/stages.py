@@ -177,19 +177,22 @@ def long_text(tries: Interventions, units: Sequence[int], attended: Sequence[int
     list of tuple of int
         One set, of which every unit is needed; empty if no beginning changes the prediction.
     """
-    has_gradients = isinstance(tries.model, HasGradients)
-    start = (has_gradients and by_gradients(tries, units)) or by_sentences(tries, units, attended)
+    model = tries.model
+    start = by_gradients(tries, units, model) if isinstance(model, HasGradients) else ()
+    start = start or by_sentences(tries, units, attended)
     return [pruned(tries, start[::-1])] if start else []
 
 
-def by_gradients(tries: Interventions, units: Sequence[int]) -> Sequence[int]:
+def by_gradients(tries: Interventions, units: Sequence[int], model: HasGradients) -> Sequence[int]:
     """Units by integrated gradients on the way to all of them masked, cut to the shortest start that works.
 
     From there on the way leads to that start masked, as long as it gets much shorter.
     """
 
     def ordered(masked: Sequence[int], points: int) -> list[int]:
-        scores = tries.read(lambda m, e: m.attributions(e, "integrated-gradients", points, masked), points)
+        scores = tries.read(
+            lambda _, e: model.attributions(e, "integrated-gradients", points, masked), points
+        )
         return sorted(masked, key=lambda unit: -scores[unit])
 
     start, longer = shortest_start(tries, ordered(units, POINTS)), units
