@@ -9,10 +9,9 @@ What comes back with each answer is a p-value, NaN where the test has none (a sc
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain, compress
-from numbers import Real
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -74,7 +73,7 @@ class BatchedTest:
         """The number of samples, if it is too small for sets of this size."""
         return None
 
-    def strengths(self, variables: Sequence[int]) -> np.ndarray | None:
+    def strengths(self, variables: Sequence[int] | np.ndarray) -> np.ndarray | None:
         """(k, k) how dependent variables are without conditioning; None where the test does not say."""
         return None
 
@@ -158,36 +157,36 @@ class OneByOne(BatchedTest):
     def __init__(self, test: IndependenceTest):
         self.test, self.n_variables = test, int(test.n_variables)
 
-    def answer(self, x, y, given):
+    def answer(self, x: int, y: int, given: int) -> tuple[bool, float]:
         return bool(self.test.independent(x, y, tuple(bits(given)))), math.nan
 
-    def too_few_samples(self, size):
-        sampled = isinstance(self.test, Sampled) and self.test.n_samples - size - 3 <= 0
-        return self.test.n_samples if sampled else None
+    def too_few_samples(self, size: int) -> float | None:
+        test = self.test
+        return test.n_samples if isinstance(test, Sampled) and test.n_samples - size - 3 <= 0 else None
 
-    def strengths(self, variables):
+    def strengths(self, variables: Sequence[int] | np.ndarray) -> np.ndarray | None:
         return strengths(self.test, variables) if isinstance(self.test, Measured) else None
 
 
 class Recorded(BatchedTest):
     """A test that tells a listener of each question, and so is asked one at a time."""
 
-    def __init__(self, test: BatchedTest, listen):
+    def __init__(self, test: BatchedTest, listen: Callable[[int, int, int, bool], object]):
         self.test, self.listen = test, listen
         self.n_variables, self.names = test.n_variables, test.names
 
-    def answer(self, x, y, given):
+    def answer(self, x: int, y: int, given: int) -> tuple[bool, float]:
         independent, p = self.test.answer(x, y, given)
         self.listen(x, y, given, independent)
         return independent, p
 
-    def too_few_samples(self, size):
+    def too_few_samples(self, size: int) -> float | None:
         return self.test.too_few_samples(size)
 
-    def strengths(self, variables):
+    def strengths(self, variables: Sequence[int] | np.ndarray) -> np.ndarray | None:
         return self.test.strengths(variables)
 
-    def answer_each(self, x, y, members):
+    def answer_each(self, x: np.ndarray, y: np.ndarray, members: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         independent, _ = super().answer_each(x, y, members)
         return independent, self.test.answer_each(x, y, members)[1]
 
@@ -217,10 +216,7 @@ class PValueTest(BatchedTest):
     """
 
     def __init__(self, n_variables: int, alpha: float = 0.01, names: Sequence[str] | None = None):
-        if not (isinstance(alpha, Real) and 0 < alpha < 1):
-            raise ValueError(f"alpha must be between 0 and 1, ends excluded: got {alpha!r}")
-        self.n_variables = int(n_variables)
-        self.alpha = float(alpha)
+        self.n_variables, self.alpha = int(n_variables), _checked_level(alpha)
         self.names = None if names is None else tuple(map(str, names))
         if self.names is not None and len(self.names) != self.n_variables:
             raise ValueError(f"each variable needs one name: got {len(self.names)} for {self.n_variables}")
@@ -268,14 +264,15 @@ class PValueTest(BatchedTest):
         sizes = Counter((key // self.n_variables**2).bit_count() for key in self._asked)
         return [sizes[size] for size in range(max(sizes, default=-1) + 1)]
 
-    def answer(self, x, y, given):
+    def answer(self, x: int, y: int, given: int) -> tuple[bool, float]:
         p = self._p_value(min(x, y), max(x, y), given)
         return p > self.alpha, p
 
-    def strengths(self, variables):
+    def strengths(self, variables: Sequence[int] | np.ndarray) -> np.ndarray | None:
         return strengths(self, variables)
 
-    def first_separating(self, queries):
+    def first_separating(self, queries: Iterable[Query]) -> tuple[list[int | None], list[float]]:
+        queries = list(queries)
         ends = np.array([(x, y) if x < y else (y, x) for x, y, _ in queries], dtype=np.intp).reshape(-1, 2)
         found, largest = np.full(len(ends), -1), np.full(len(ends), np.nan)
         # first a few candidates of every pair, then more of the pairs that are left
@@ -300,22 +297,22 @@ class PValueTest(BatchedTest):
             left = [i for i in at[~some].tolist() if len(queries[i][2]) > start]
         return [None if i < 0 else i for i in found.tolist()], largest.tolist()
 
-    def answer_each(self, x, y, members):
+    def answer_each(self, x: np.ndarray, y: np.ndarray, members: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         x, y = np.minimum(x, y), np.maximum(x, y)
         keys = self._keys(x, y, [as_bits(row) for row in members.tolist()])
         self._tick_off(keys)
         return self._p_asked(x, y, keys) > self.alpha, np.ones(len(x), dtype=bool)
 
-    def _keys(self, x, y, sets):
+    def _keys(self, x: np.ndarray, y: np.ndarray, sets: Iterable[int]) -> list[int]:
         """Questions, x[i] < y[i] given sets[i], as what ``_p_asked`` and ``_tick_off`` take."""
         n_pairs, pairs = self.n_variables**2, (x * self.n_variables + y).tolist()
         return [given * n_pairs + pair for given, pair in zip(sets, pairs, strict=True)]
 
-    def _tick_off(self, keys, asked: np.ndarray | None = None) -> None:
+    def _tick_off(self, keys: Iterable[int], asked: np.ndarray | None = None) -> None:
         """Count questions as asked, all or some."""
         self._asked.update(keys if asked is None else compress(keys, asked.tolist()))
 
-    def _p_asked(self, x: np.ndarray, y: np.ndarray, keys) -> np.ndarray:
+    def _p_asked(self, x: np.ndarray, y: np.ndarray, keys: Sequence[int]) -> np.ndarray:
         """p-values of questions, looked up or computed together."""
         known, n_pairs = self._p_values, self.n_variables**2
         p = np.array([known.get(key, -1.0) for key in keys])
@@ -338,7 +335,7 @@ class PValueTest(BatchedTest):
                 self._p_values[key] = p
         return p
 
-    def _checked(self, x, y, given) -> tuple[int, int, int]:
+    def _checked(self, x: Any, y: Any, given: Iterable) -> tuple[int, int, int]:
         if self.names is not None:
             number = {name: i for i, name in enumerate(self.names)}
             x, y = number.get(x, x), number.get(y, y)
@@ -352,7 +349,13 @@ class PValueTest(BatchedTest):
         return min(x, y), max(x, y), as_bits(given)
 
 
-def strengths(test: Measured, variables: Sequence[int]) -> np.ndarray | None:
+def _checked_level(alpha: object) -> float:
+    if not (isinstance(alpha, int | float | np.number) and 0 < alpha < 1):
+        raise ValueError(f"alpha must be between 0 and 1, ends excluded: got {alpha!r}")
+    return float(alpha)
+
+
+def strengths(test: Measured, variables: Sequence[int] | np.ndarray) -> np.ndarray | None:
     """(k, k) how dependent variables are, asked pair by pair; None where the test does not say."""
     strength = np.zeros((len(variables), len(variables)))
     for i, x in enumerate(variables):
@@ -361,7 +364,7 @@ def strengths(test: Measured, variables: Sequence[int]) -> np.ndarray | None:
     return strength if strength.any() else None
 
 
-def as_batched(test: IndependenceTest) -> BatchedTest:
+def as_batched(test: object) -> BatchedTest:
     """The test as a search sees it.
 
     Raises

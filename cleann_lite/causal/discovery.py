@@ -134,21 +134,21 @@ def learn_pag(
     """
     if method not in _METHODS:
         raise ValueError(f"method must be one of {', '.join(_METHODS)}: got {method!r}")
-    test = as_batched(test)
-    nodes = checked_nodes(test, nodes)
-    if labels is None and test.names is not None:
-        labels = [test.names[node] for node in nodes]
+    asked = as_batched(test)
+    nodes = checked_nodes(asked, nodes)
+    if labels is None and asked.names is not None:
+        labels = [asked.names[node] for node in nodes]
     if labels is not None and len(labels) != len(nodes):
         raise ValueError(f"each node needs one label: got {len(labels)} labels for {len(nodes)} nodes")
     if max_size is not None and max_size < 0:
         raise ValueError(f"max_size must be at least 0: got {max_size}")
-    number = numbers(test) | ({} if labels is None else dict(zip(labels, nodes, strict=True)))
+    number = numbers(asked) | ({} if labels is None else dict(zip(labels, nodes, strict=True)))
     if tiers is None:
         rank = checked_rank(nodes, order, method, number)
     else:
         rank = checked_tiers(nodes, tiers, order, method, number)
     search = Search(
-        test,
+        asked,
         nodes,
         rank,
         selection_bias and rank is None,
@@ -181,15 +181,21 @@ def icd(search: Search) -> None:
 
 def ordered_icd(search: Search) -> None:
     """Ordered ICD: the same around the later node, among its predecessors."""
+    rank = _order(search)
     search.delete_independent_pairs()
     if search.may_use(1):
 
-        def earlier_neighbours(x, y):
-            later = np.maximum(search.rank[x], search.rank[y])
-            return neighbours_of_both(search, x, y) & (search.rank < later[:, None])
+        def earlier_neighbours(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+            later = np.maximum(rank[x], rank[y])
+            return neighbours_of_both(search, x, y) & (rank < later[:, None])
 
         search.delete_separated_by_one(earlier_neighbours)
     _size_by_size(search, 2, lambda size: ordered_icd_sep(search, size))
+
+
+def _order(search: Search) -> np.ndarray:
+    assert search.rank is not None  # checked where the order enters
+    return search.rank
 
 
 _METHODS = {"icd": icd, "fci": fci, "ordered-icd": ordered_icd}
@@ -213,7 +219,7 @@ def neighbour_sets(search: Search, size: int) -> Candidates:
     """FCI's first stage: sets of neighbours of x, or of neighbours of y (Colombo, Maathuis: PC-stable)."""
     adjacent = rows_as_bits(search.skeleton)
 
-    def pools(x, y):
+    def pools(x: int, y: int) -> tuple[int, int]:
         near = adjacent if search.order_independent else rows_as_bits(search.skeleton)
         early = search.not_later(x, y) & ~(1 << x | 1 << y)
         return near[x] & early, near[y] & early
@@ -241,7 +247,7 @@ def possible_d_sep(search: Search) -> Callable[[int, int], tuple[int, int]]:
     graph = PDSGraph(marks)
     ancestors = _possible_ancestors(marks, search.selection_bias)
 
-    def pools(x, y):
+    def pools(x: int, y: int) -> tuple[int, int]:
         allowed = (ancestors[x] | ancestors[y]) & search.not_later(x, y) & ~(1 << x | 1 << y)
         return graph.reached(x, allowed) & allowed, graph.reached(y, allowed) & allowed
 
@@ -263,7 +269,7 @@ def neighbours_of_both(search: Search, x: np.ndarray, y: np.ndarray) -> np.ndarr
 def icd_sep(search: Search, size: int) -> Candidates:
     """ICD-Sep sets of one size, from the PDS-trees of x and y; the graph is oriented once for all edges."""
 
-    def roots_and_pools(marks):
+    def roots_and_pools(marks: np.ndarray) -> RootsAndPools:
         ancestors = _possible_ancestors(marks, search.selection_bias)
         for x, y in search.edges():
             pool = (ancestors[x] | ancestors[y]) & search.not_later(x, y)
@@ -274,12 +280,13 @@ def icd_sep(search: Search, size: int) -> Candidates:
 
 def ordered_icd_sep(search: Search, size: int) -> Candidates:
     """ICD-Sep sets from the PDS-tree of the later node, among its predecessors."""
+    rank = _order(search)
 
-    def roots_and_pools(marks):
+    def roots_and_pools(marks: np.ndarray) -> RootsAndPools:
         ancestors = _possible_ancestors(marks, False)
-        before = rows_as_bits(search.rank[None, :] < search.rank[:, None])
+        before = rows_as_bits(rank[None, :] < rank[:, None])
         for x, y in search.edges():
-            later = x if search.rank[x] > search.rank[y] else y
+            later = x if rank[x] > rank[y] else y
             yield (x, y), (later,), (ancestors[x] | ancestors[y]) & before[later] & ~(1 << x | 1 << y)
 
     return _Trees.of(search, roots_and_pools).candidates(size)
@@ -293,7 +300,7 @@ def _possible_ancestors(marks: np.ndarray, selection_bias: bool) -> list[int]:
 def _subsets(search: Search, size: int, pools: Callable[[int, int], tuple[int, int]]) -> Candidates:
     """Subsets of either of an edge's two pools."""
 
-    def candidates(x, y):
+    def candidates(x: int, y: int) -> Iterable[int]:
         first, second = pools(x, y)
         n_sets = sum(math.comb(pool.bit_count(), size) for pool in (first, second))
         if n_sets - math.comb((first & second).bit_count(), size) > search.max_tests - search.n_candidates:

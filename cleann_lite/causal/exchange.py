@@ -13,7 +13,7 @@ Forms that know names only carry those: labels where there are some, numbered wh
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Self
 
 import networkx as nx
@@ -36,7 +36,7 @@ class Exchange:
     def __init__(self, marks: Any, nodes: Any = None, labels: Any = None):
         raise NotImplementedError
 
-    def label(self, node) -> str:
+    def label(self, node: Any) -> str:
         raise NotImplementedError
 
     def edges(self) -> Iterator[tuple]:
@@ -48,7 +48,7 @@ class Exchange:
 
     def to_networkx(self) -> nx.DiGraph:
         """A DiGraph with an arc each way: ``g[x][y]["mark"]`` is the mark at y. Nodes carry ``label``."""
-        graph = nx.DiGraph()
+        graph: nx.DiGraph = nx.DiGraph()
         for node in self.nodes:
             graph.add_node(node, label=self.label(node))
         for x, y, at_x, at_y in self.edges():
@@ -70,10 +70,11 @@ class Exchange:
         nodes = list(graph.nodes)
         number = {node: i for i, node in enumerate(nodes)}
         marks = np.zeros((len(nodes), len(nodes)), dtype=int)
-        marked = [x for x in graph.edges.data("mark") if x[2] is not None]
+        arcs: list[tuple] = list(graph.edges.data("mark"))
+        marked = [mark for _, _, mark in arcs if mark is not None]
         if marked and len(marked) < graph.number_of_edges():
             raise ValueError("every arc needs a mark, or none: some arcs of this graph have one")
-        for x, y, mark in graph.edges.data("mark"):
+        for x, y, mark in arcs:
             marks[number[x], number[y]] = Mark.ARROW if mark is None else int(mark)
             if mark is None:
                 marks[number[y], number[x]] = Mark.TAIL
@@ -124,9 +125,9 @@ class Exchange:
         return graph
 
     @classmethod
-    def _read(cls, parse, form: str) -> Self:
+    def _read(cls, parse: Callable[[], nx.Graph], form: str) -> Self:
         try:
-            graph = nx.DiGraph(parse())
+            graph: nx.DiGraph = nx.DiGraph(parse())
             names = {name: json.loads(graph.nodes[name].pop("node")) for name in graph}
         except Exception as error:  # every parser has its own
             raise ValueError(f"this is not the {form} of a PAG: {error!r}") from None
@@ -160,7 +161,7 @@ class Exchange:
         names = [re.sub(r"\\(.)", lambda m: escapes.get(m[1], m[1]), label) for label in labels]
         return cls(marks, None, None if names == [str(i) for i in range(len(names))] else tuple(names))
 
-    def to_graphviz(self):
+    def to_graphviz(self) -> Any:
         """A ``graphviz.Source``, which a notebook shows where the program Graphviz is installed."""
         import graphviz
 

@@ -109,9 +109,10 @@ def legal_marks(
     mag[(arrow & arrow.T & ancestor).T] = TAIL
     while True:
         directed, ancestor = _ancestry(mag)
-        undone = np.zeros_like(directed)
+        undone = np.zeros(directed.shape, dtype=bool)
         for ends, colliders in _inducing_paths(mag, ancestor):
-            undone |= ancestor[colliders].any(axis=0)[:, None] & ancestor[:, ends].any(axis=1)
+            above = np.asarray(ancestor[colliders].any(axis=0))
+            undone |= above[:, None] & ancestor[:, ends].any(axis=1)
         undone &= directed
         if not undone.any():
             return pag_of_mag(mag, rank=rank)

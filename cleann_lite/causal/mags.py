@@ -15,6 +15,7 @@ from itertools import combinations
 
 import networkx as nx
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .bitsets import as_bits, reachable
 from .graphs import PAG, Mark
@@ -58,7 +59,7 @@ def mag_of_dag(dag: nx.DiGraph, observed: Sequence, selection: Sequence = ()) ->
     return marks
 
 
-def is_mag(marks) -> bool:
+def is_mag(marks: ArrayLike) -> bool:
     """Whether these marks are a maximal ancestral graph.
 
     Ancestral: no arrowhead points at an ancestor of the other end, nor at an end of an undirected edge.
@@ -74,7 +75,7 @@ def is_mag(marks) -> bool:
     >>> is_mag([[0, 2, 0], [3, 0, 2], [0, 3, 0]]), is_mag([[0, 3, 0], [3, 0, 2], [0, 2, 0]])
     (True, False)
     """
-    return _is_mag(PAG(marks).marks)
+    return _is_mag(PAG(np.asarray(marks)).marks)
 
 
 def _is_mag(marks: np.ndarray) -> bool:
@@ -91,7 +92,7 @@ def _is_mag(marks: np.ndarray) -> bool:
     return all(separation.separated(i, j, given) for (i, j), given in _pairwise(marks, separation))
 
 
-def markov_equivalent(first, second) -> bool:
+def markov_equivalent(first: ArrayLike, second: ArrayLike) -> bool:
     """Whether two MAGs have the same m-separations.
 
     A MAG's separations all follow from one for each pair that is not adjacent: given the nodes with a path of
@@ -105,22 +106,22 @@ def markov_equivalent(first, second) -> bool:
     >>> markov_equivalent(chain, fork), markov_equivalent(chain, collider)
     (True, False)
     """
-    first, second = np.asarray(first), np.asarray(second)
-    if ((first > 0) != (second > 0)).any():
+    ours, theirs = np.asarray(first), np.asarray(second)
+    if ((ours > 0) != (theirs > 0)).any():
         return False
-    one, other = MixedSeparation(first), MixedSeparation(second)
-    return all(other.separated(i, j, given) for (i, j), given in _pairwise(first, one)) and all(
-        one.separated(i, j, given) for (i, j), given in _pairwise(second, other)
+    one, other = MixedSeparation(ours), MixedSeparation(theirs)
+    return all(other.separated(i, j, given) for (i, j), given in _pairwise(ours, one)) and all(
+        one.separated(i, j, given) for (i, j), given in _pairwise(theirs, other)
     )
 
 
-def _pairwise(marks, separation) -> Iterator[tuple[tuple[int, int], int]]:
+def _pairwise(marks: np.ndarray, separation: MixedSeparation) -> Iterator[tuple[tuple[int, int], int]]:
     anterior = separation.anterior
     for i, j in np.argwhere(np.triu(marks == Mark.NONE, 1)).tolist():
         yield (i, j), (anterior[i] | anterior[j]) & ~(1 << i | 1 << j)
 
 
-def members(pag, limit: int | None = None, selection_bias: bool = True) -> Iterator:
+def members(pag: PAG | ArrayLike, limit: int | None = None, selection_bias: bool = True) -> Iterator:
     """The MAGs that a PAG stands for: its circles filled in every way that keeps the separations.
 
     Parameters
@@ -163,7 +164,9 @@ def members(pag, limit: int | None = None, selection_bias: bool = True) -> Itera
             yield candidate
 
 
-def pag_by_enumeration(mag, selection_bias: bool = True, tier: Sequence[int] | None = None) -> np.ndarray:
+def pag_by_enumeration(
+    mag: ArrayLike, selection_bias: bool = True, tier: Sequence[int] | None = None
+) -> np.ndarray:
     """The PAG of a MAG by listing every MAG with its separations: a mark is set where all of them agree.
 
     Slow beyond about eight edges, but free of orientation rules.
@@ -197,7 +200,7 @@ def pag_by_enumeration(mag, selection_bias: bool = True, tier: Sequence[int] | N
     return shared
 
 
-def is_pag(marks, selection_bias: bool = True) -> bool:
+def is_pag(marks: ArrayLike, selection_bias: bool = True) -> bool:
     """Whether these marks are the PAG of some MAG, by enumeration (``pag_by_enumeration``).
 
     Slow beyond about eight edges. There the rules tell: marks are a PAG when ``a_member(marks)`` is a MAG and
@@ -213,12 +216,12 @@ def is_pag(marks, selection_bias: bool = True) -> bool:
     >>> is_pag([[0, 2, 0], [1, 0, 1], [0, 2, 0]]), is_pag([[0, 2], [1, 0]])
     (True, False)
     """
-    marks = PAG(marks).marks
-    mag = a_member(marks)
-    return _is_mag(mag) and np.array_equal(pag_by_enumeration(mag, selection_bias), marks)
+    given = PAG(np.asarray(marks)).marks
+    mag = a_member(given)
+    return _is_mag(mag) and np.array_equal(pag_by_enumeration(mag, selection_bias), given)
 
 
-def _fillings(marks, reference, selection_bias: bool) -> Iterator[np.ndarray]:
+def _fillings(marks: np.ndarray, reference: np.ndarray, selection_bias: bool) -> Iterator[np.ndarray]:
     """Fill the circles edge by edge, dropping what changes an unshielded collider or makes a cycle."""
     edges = [
         (i, j) for i, j in np.argwhere(np.triu(marks)).tolist() if Mark.CIRCLE in (marks[i, j], marks[j, i])
@@ -241,7 +244,7 @@ def _fillings(marks, reference, selection_bias: bool) -> Iterator[np.ndarray]:
                     waiting.append((filled, number + 1))
 
 
-def _unshielded_colliders(marks) -> set[tuple[int, int, int]]:
+def _unshielded_colliders(marks: np.ndarray) -> set[tuple[int, int, int]]:
     found = set()
     for v in range(len(marks)):
         into = np.flatnonzero(marks[:, v] == Mark.ARROW).tolist()
@@ -249,7 +252,7 @@ def _unshielded_colliders(marks) -> set[tuple[int, int, int]]:
     return found
 
 
-def _contradicts(marks, i: int, j: int) -> bool:
+def _contradicts(marks: np.ndarray, i: int, j: int) -> bool:
     """Whether the edge i *—* j makes a directed cycle, almost one, or an arrowhead at an undirected edge."""
     arrow, tail = marks == Mark.ARROW, marks == Mark.TAIL
     ancestor = reachable(arrow & tail.T)

@@ -6,9 +6,10 @@ Controlling the false discovery rate. JRSS B 57, 1995; Li, Wang. Controlling the
 association/causality structure learned with the PC algorithm. JMLR 10, 2009 (the largest p over all sets).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from scipy.stats import false_discovery_control
@@ -130,7 +131,9 @@ def _correlation(rows: np.ndarray) -> np.ndarray:
     return correlation
 
 
-def _learned(correlations, samples, first, level, options) -> np.ndarray:
+def _learned(
+    correlations: Sequence[np.ndarray], samples: int, first: PAG, level: dict, options: dict
+) -> np.ndarray:
     """(draws, k, k) marks of the graphs, all learned in one search.
 
     Variables of different draws are independent given anything, so their edges go first, and no rule and no
@@ -152,7 +155,7 @@ def _learned(correlations, samples, first, level, options) -> np.ndarray:
     return np.stack([pag.marks[i : i + k, i : i + k] for i in range(0, k * len(correlations), k)])
 
 
-def adjusted_p_values(pag: PAG, method: str = "by") -> np.ndarray:
+def adjusted_p_values(pag: PAG, method: Literal["by", "bh"] = "by") -> np.ndarray:
     """(k, k) p-values of "no edge", adjusted for the number of pairs (false discovery rate).
 
     The p-value of a pair is the largest over the sets that were tried: no edge if any set separates.
