@@ -918,3 +918,22 @@ def test_two_models_are_compared_on_one_text():
 def test_a_comparison_is_of_two(models, texts):
     with pytest.raises(ValueError, match="two explanations are compared"):
         ExplanationComparison([Lexicon()] * models, ["a dull film"] * texts)
+
+
+# --- long texts ----------------------------------------------------------------------------------
+
+
+def test_of_many_words_those_with_an_edge_are_shown():
+    """All others would make the picture so large that none can be read."""
+    text = " ".join(["dull", *(f"word{i}" for i in range(47))])
+    explorer = ExplanationExplorer(Lexicon(), text, examples={}, alpha=0.2)
+    scene = explorer.view.drawing.scene
+    joined = {end for curve in scene.curves for end in (curve.a, curve.b)}
+    marked = {box.index for box in scene.boxes if box.role == "outcome" or box.letters}
+    pag = explorer.explanation_of(explorer.state).pags[0]
+    assert len(scene.curves) < np.count_nonzero(np.triu(pag.marks)) and len(scene.boxes) < len(pag)
+    assert {box.index for box in scene.boxes} == joined | marked
+    before = {box.index: (box.x, box.y) for box in scene.boxes}
+    event(explorer, "toggle", 0)
+    kept = {box.index: (box.x, box.y) for box in explorer.view.drawing.scene.boxes}
+    assert kept == before, "words stay where they are"
