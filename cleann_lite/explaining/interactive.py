@@ -16,7 +16,7 @@ from ..causal.graphs import PAG, distinct
 from ..drawing.draw import Drawing, draw
 from ..drawing.html import percent
 from ..drawing.view import MOST_EDGES, NEAR_EDGES, View, moved, parse_key
-from ..models.protocol import Encoded, Model
+from ..models.protocol import Encoded
 from .all_heads import gallery_panel, links, shared_panel
 from .settings import LONG, Stopped
 
@@ -45,7 +45,7 @@ class Asked:
     def __init__(
         self,
         explain: Callable,
-        model: Model,
+        model: Any,
         report: Callable[[int, float], object] | None = None,
         **settings: Any,
     ) -> None:
