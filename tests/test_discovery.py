@@ -1,3 +1,7 @@
+import json
+import subprocess
+import sys
+
 import networkx as nx
 import numpy as np
 import pytest
@@ -5,6 +9,7 @@ from oracle_cases import SHARED
 
 import cleann_lite as cl
 from cleann_lite.attention.sem import planted_sem
+from cleann_lite.causal.marks import SearchStatus
 from cleann_lite.causal.orientation import orient, pag_of_mag
 from cleann_lite.causal.random_graphs import random_dag, random_latent_dag
 
@@ -125,6 +130,40 @@ def test_a_cap_ends_the_search_and_the_graph_says_so():
     few = cl.learn_pag(cl.PartialCorrelation(correlation, 5))
     assert few.complete or "5 samples are too few" in few.notes[0]
     assert cl.learn_pag(test, max_size=1).complete
+
+
+TWO_HIDDEN_CAUSES = """
+import json, resource, sys
+import numpy as np, cleann_lite as cl
+method, cap = sys.argv[1], int(sys.argv[2])
+rng, told = np.random.default_rng(0), []
+data = rng.normal(size=(1000, 2)) @ rng.uniform(0.5, 2, (2, 20)) + rng.normal(size=(1000, 20))
+test = cl.PartialCorrelation.from_data(data)
+cl.learn_pag(test.with_alpha(0.5), method, max_size=2)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+pag = cl.learn_pag(test, method, max_tests=cap, progress=lambda *news: told.append(news))
+grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before  # kB, on macOS bytes
+grown *= 1 if sys.platform == "darwin" else 1024
+print(json.dumps([pag.status, pag.notes, told, test.tests_by_size(), grown]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="needs the module resource")
+@pytest.mark.parametrize(("method", "cap"), [("fci", 1_000_000), ("icd", 300_000)])
+def test_two_hidden_causes_of_everything_end_at_the_cap(method, cap):
+    # nothing separates most pairs: without a cap FCI asks 4.6 million questions
+    run = [sys.executable, "-c", TWO_HIDDEN_CAUSES, method, str(cap)]
+    done = subprocess.run(run, capture_output=True, text=True, check=True)
+    status, notes, told, asked, grown = json.loads(done.stdout)
+    tried, sizes = sum(sets for size, _, sets in told if size > 1), [size for size, *_ in told]
+    assert status == SearchStatus.CAPPED and f"over {cap} candidate sets" in notes[0]
+    # FCI begins anew with its second stage
+    assert set(np.diff(sizes).tolist()) <= {1, 1 - max(sizes)} and sizes[:4] == [0, 1, 2, 3]
+    assert cap / 10 < tried <= cap
+    # pairs, single nodes and second looks are not capped, and are fewer than triples
+    assert sum(asked[2:]) <= tried + 20 * 19 * 18
+    assert grown < 300 * cap, f"{grown / cap:.0f} bytes for each candidate set"
 
 
 def test_too_few_samples_are_said_once_and_only_where_a_set_was_left_untested():
