@@ -14,7 +14,7 @@ def add_learn_options(parser, methods):
     parser.add_argument(
         "--header",
         action=argparse.BooleanOptionalAction,
-        help="whether the first line holds names; the file decides if not given",
+        help="whether the first line holds names; seen from the file if not given",
     )
     parser.add_argument("--columns", metavar="A,B", help="the columns to read; all if not given")
     parser.add_argument("--drop", metavar="A,B", action="append", help="columns to leave out")
@@ -30,7 +30,7 @@ def add_learn_options(parser, methods):
         "--tiers", metavar='"A,B;C"', help="groups, earliest first: nothing causes an earlier one"
     )
     parser.add_argument("--max-size", type=int, help="largest set to condition on")
-    parser.add_argument("--no-selection", action="store_true", help="the samples were not selected")
+    parser.add_argument("--no-selection", action="store_true", help="assume that no selection was at work")
     parser.add_argument("--stability", type=int, metavar="N", help="learn again from N bootstrap samples")
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (default 0)")
     parser.add_argument("--p-values", action="store_true", help="the largest p of each edge beside it")

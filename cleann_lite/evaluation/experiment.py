@@ -127,7 +127,7 @@ def evaluate(
     workers, cluster
         See `cleann_lite.evaluation.parallel.run_all`; the table does not depend on them.
     device : str, optional
-        "cpu" or "cuda"; None takes a GPU where there is one.
+        "cpu" or "cuda"; None takes a GPU if there is one.
     threshold : float, optional
         From where a label of a model named by ``model`` is on, as in ``load_model``.
     **settings
@@ -148,7 +148,7 @@ def evaluate(
     model = TASKS[task][0] if model is None else model
     device = _device(device)
     if threshold is not None and not isinstance(model, str | Path):
-        raise ValueError("threshold is for a model that is named: a loaded one has its own")
+        raise ValueError("threshold goes with the name of a model: a loaded model has its own")
     loaded = _loaded(str(model), device, threshold) if isinstance(model, str | Path) else model
     wanted = "recommendation" if task == "recommend" else "classification"
     if loaded.task != wanted:
@@ -192,7 +192,7 @@ def _heads(wanted, model, item):
 
 
 def _device(wanted):
-    """The device wanted, or else a GPU where there is one."""
+    """The device wanted, or else a GPU if there is one."""
     try:
         import torch
     except ModuleNotFoundError:

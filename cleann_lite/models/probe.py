@@ -178,7 +178,7 @@ def _row_read(logits, states, length, name):
     slopes = torch.autograd.grad((logits * weights).sum(), states, allow_unused=True) if states else ()
     slope = next((slope for slope in slopes if slope is not None), None)
     if slope is None:
-        raise ValueError(f"it cannot be seen which words {name} reads in its last layer to predict")
+        raise ValueError(f"cannot tell which words {name} reads in its last layer to predict")
     slope = slope.reshape(length, -1).float().cpu().numpy()
     effect = np.abs(slope).max(axis=1)
     rows = np.flatnonzero(effect > 1e-6 * effect.max(initial=0)) if effect.any() else np.array([], dtype=int)
