@@ -1,7 +1,7 @@
 """When do the input and the output of a head determine its attention weights?
 
 A head multiplies its attention A (n, n) with a matrix T (n, d): the values, or the values times the head's
-slice of the output projection, with the value bias where there is one. Two questions follow, and they must
+slice of the output projection, with the value bias if there is one. Two questions follow, and they must
 not be mixed.
 
 1. *Any* attention: which matrices with rows >= 0 that sum to 1 give the same A T? A row may move by any x

@@ -75,7 +75,7 @@ def layer_mixing(
     output
         (heads · d_v, d): projection of the heads, laid side by side, onto the residual stream.
     gain
-        (d,) of the layer norm behind the sum; None where none follows (pre-norm): then nothing is centred.
+        (d,) of the layer norm behind the sum; None if none follows (pre-norm): then nothing is centred.
 
     Notes
     -----

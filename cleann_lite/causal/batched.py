@@ -74,7 +74,7 @@ class BatchedTest:
         return None
 
     def strengths(self, variables: Sequence[int] | np.ndarray) -> np.ndarray | None:
-        """(k, k) how dependent variables are without conditioning; None where the test does not say."""
+        """(k, k) how dependent variables are without conditioning; None if the test does not say."""
         return None
 
     def independent_pairs(self, variables: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -250,7 +250,7 @@ class PValueTest(BatchedTest):
     def strength(self, x: int, y: int) -> float | None:
         """How dependent x and y are without conditioning: of equally near candidates the strongest go first.
 
-        None where that says nothing.
+        None if that says nothing.
         """
         return -self.p_value(x, y)
 
@@ -356,7 +356,7 @@ def _checked_level(alpha: object) -> float:
 
 
 def strengths(test: Measured, variables: Sequence[int] | np.ndarray) -> np.ndarray | None:
-    """(k, k) how dependent variables are, asked pair by pair; None where the test does not say."""
+    """(k, k) how dependent variables are, asked pair by pair; None if the test does not say."""
     strength = np.zeros((len(variables), len(variables)))
     for i, x in enumerate(variables):
         for j in range(i):

@@ -206,7 +206,7 @@ class Search:
     def opened(self, x: np.ndarray, y: np.ndarray, nodes: np.ndarray) -> np.ndarray:
         """Of nodes[i], (m, words): those that added to their separating set make x[i] and y[i] dependent.
 
-        None where the samples are too few to ask, or where the block cannot be solved: no test can tell. Each
+        None if the samples are too few to ask, or if the block cannot be solved: no test can tell. Each
         pair comes once.
         """
         if self.k > _MANY:
@@ -340,7 +340,7 @@ class Search:
 
     @cached_property
     def strength(self) -> np.ndarray | None:
-        """(k, k) how dependent two nodes are without conditioning; None where the test does not say."""
+        """(k, k) how dependent two nodes are without conditioning; None if the test does not say."""
         return self.test.strengths(self.variables)
 
     def by_strength(self, x: int, y: int, sets: list[int], distance: Sequence[int] = ()) -> list[int]:

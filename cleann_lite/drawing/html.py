@@ -124,7 +124,7 @@ def markdown(columns, rows) -> str:
 
 
 def folded(sentences, summary) -> Html:
-    """A list that opens at a click; empty where there is nothing to say."""
+    """A list that opens at a click; empty if there is nothing to say."""
     items = "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences)
     return Html(f"<details><summary>{escape(summary)}</summary><ul>{items}</ul></details>" if items else "")
 

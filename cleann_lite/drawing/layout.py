@@ -149,7 +149,7 @@ def in_layers(sizes, arcs, gap=GAP_X):
 
 
 def graphviz_library():
-    """The module pygraphviz, whose wheels bring Graphviz along; None where it is missing."""
+    """The module pygraphviz, whose wheels bring Graphviz along; None if it is missing."""
     try:
         return import_module("pygraphviz")
     except ImportError:

@@ -28,7 +28,7 @@ class View:
     controls
         Descriptions of the controls (`slider`, `choice` …) with their present values.
     svg, alt
-        The picture and what it shows in words; None and empty where there is nothing to draw.
+        The picture and what it shows in words; None and empty if there is nothing to draw.
     words, words_title
         The picture as a list of sentences (edges of a graph), and the name of that list.
     panels
@@ -45,7 +45,7 @@ class View:
     stale
         The picture belongs to an earlier state: the present one could not be shown.
     drawing
-        The drawing behind ``svg``, where there is one.
+        The drawing behind ``svg``, if there is one.
     """
 
     controls: tuple = ()

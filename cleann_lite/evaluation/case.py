@@ -33,7 +33,7 @@ class Found:
     Attributes
     ----------
     sets
-        Sets of positions in ``case.encoded.units``, the preferred one first; empty where it failed.
+        Sets of positions in ``case.encoded.units``, the preferred one first; empty if it failed.
     calls
         Inputs that the model ran, gradients counted as one each.
     note

@@ -202,7 +202,7 @@ def exhaustive(case):
 
 @as_row("cleann-equivalent-attention")
 def cleann_equivalent_attention(case):
-    """CLEANN on another attention with the same output of every head, where there is one (text models).
+    """CLEANN on another attention with the same output of every head, if there is one (text models).
 
     Where the output determines the attention, this is CLEANN itself. See `cleann_lite.explaining.robustness`.
     """

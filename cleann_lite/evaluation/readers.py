@@ -111,7 +111,7 @@ def _log_odds(probability):
 
 
 def auc(scores, true) -> float:
-    """Probability that a true one scores higher than another, ties half; NaN where there is only one kind.
+    """Probability that a true one scores higher than another, ties half; NaN if there is only one kind.
 
     Examples
     --------
@@ -201,7 +201,7 @@ def _judged(rule, sentence, sets, scores, chosen):
 
 
 def _mean(values):
-    """Mean of what is known; None where nothing is."""
+    """Mean of the known values; None if there are none."""
     known = [value for value in values if value is not None and not np.isnan(value)]
     return float(np.mean(known)) if known else None
 

@@ -75,7 +75,7 @@ def wilson(successes: int, n: int, level=0.95) -> Interval:
 def sign_flip_p(differences: ArrayLike, resamples=10_000, seed=0) -> float:
     """Two-sided p-value that paired differences have mean 0, by flipping their signs.
 
-    All sign patterns where there are at most ``resamples``, otherwise that many random ones.
+    All sign patterns if there are at most ``resamples``, otherwise that many random ones.
 
     Examples
     --------

@@ -32,7 +32,7 @@ class Certificate:
 
 
 def certify(tries: Interventions, units: Sequence[int], size: int, budget: int) -> Certificate:
-    """Run every set of fewer than ``size`` units; where there are too many, the likeliest.
+    """Run every set of fewer than ``size`` units; if there are too many, the likeliest.
 
     Parameters
     ----------

@@ -182,7 +182,7 @@ def _named_units(units: Sequence[str], eligible: Sequence[int], names: Iterable)
 
 
 def tree_distances(pag: PAG, in_graph: Sequence[int]) -> dict[int, int]:
-    """Distance of each unit from the outcome (the last node) in the PDS-tree, where there is one (step 3)."""
+    """Distance of each unit from the outcome (the last node) in the PDS-tree, if there is one (step 3)."""
     root = len(pag.marks) - 1
     return {in_graph[i]: d for i, d in pds_distances(pag.marks, root).items() if i != root and d > 0}
 

@@ -39,7 +39,7 @@ class Probe:
     causal
         Whether no token attends to a later one, in any layer.
     places
-        Tokens for which there are positions; None where no table of positions was looked up.
+        Tokens for which there are positions; None if no table of positions was looked up.
     reads
         The row that the head reads: 0 is the first, -1 the last; None is the mean of all rows.
     outputs
@@ -78,7 +78,7 @@ def probe(model, reader, name: str) -> Probe:
     Raises
     ------
     ValueError
-        In one sentence, with the way out where there is one: a model whose attention is not over the text,
+        In one sentence, with the way out if there is one: a model whose attention is not over the text,
         or whose head does not read one row, or the mean.
     """
     short, long = (look(model, name, reader.made_up(length)) for length in _LENGTHS)

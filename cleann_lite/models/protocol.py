@@ -42,7 +42,7 @@ class Encoded:
         Sentences that the user must read, for example what was cut from a long text.
     mixing
         Runs the input, the outcome in place, and tells how each layer mixes its tokens, lowest layer first
-        (`cleann_lite.attention.residual`); None where the model cannot say.
+        (`cleann_lite.attention.residual`); None if the model cannot say.
     groups
         Per unit, which text it is in, where the input is several (a premise and a hypothesis). None: one.
     unknown
@@ -141,7 +141,7 @@ class ReadsIds(Protocol):
     """A model that can say which ids it saw where no masked text reads back to them."""
 
     def masked_ids(self, encoded: Encoded, mask: Sequence[int]) -> tuple[int, ...] | None:
-        """The ids that the model saw with these units masked; None where ``masked_input`` reads back."""
+        """The ids that the model saw with these units masked; None if ``masked_input`` reads back."""
         ...
 
 

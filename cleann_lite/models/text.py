@@ -210,7 +210,7 @@ class TextModel:
         return texts[0] if len(texts) == 1 else texts
 
     def masked_ids(self, encoded: Encoded, mask: Sequence[int]) -> tuple[int, ...] | None:
-        """The word-pieces that the model saw, where no text reads back to them; None where one does."""
+        """The word-pieces that the model saw, if no text reads back to them; None if one does."""
         _, ids, read = self.reader.masked(encoded.data, encoded.tokens, self._hidden(encoded, mask))
         return None if read else tuple(ids.tolist())
 

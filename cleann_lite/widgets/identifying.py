@@ -40,7 +40,7 @@ class Answer:
     Attributes
     ----------
     row, other
-        The row of attention, and the one that is compared with it; None where there is none.
+        The row of attention, and the one that is compared with it; None if there is none.
     shifts
         Independent shifts of the row that keep output and sum: the dimension of LN([T, 1]).
     null_space
