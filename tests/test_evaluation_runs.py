@@ -197,17 +197,16 @@ def test_one_run_at_a_time_writes_a_folder_and_the_other_is_told_who(tmp_path, e
 
 def test_a_full_disk_loses_no_finished_input(tmp_path, monkeypatch):
     whole = run(out=tmp_path / "whole").table
-    real, written = Journal._write, []
+    real = Journal.add
 
     def full(self, record):
-        written.append(record)
-        if len(written) > 4:
-            self._file.write("half a li")
-            self._file.flush()
+        if len(self.records) == 3:
+            with open(self.path, "a", encoding="utf-8") as file:
+                file.write("half a li")
             raise OSError(28, "No space left on device")
         real(self, record)
 
-    monkeypatch.setattr(Journal, "_write", full)
+    monkeypatch.setattr(Journal, "add", full)
     with pytest.raises(ValueError, match=r"the run failed after 3 of 8 inputs \(OSError: .*No space left"):
         run(out=tmp_path / "full")
     monkeypatch.undo()

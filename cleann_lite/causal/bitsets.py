@@ -77,7 +77,8 @@ def members_of(sets: Sequence[int], n: int, size: int) -> np.ndarray:
 def pairs(relation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(m,) each: x < y of the pairs that are in a symmetric relation, ascending."""
     if len(relation) > _SMALL:
-        return np.nonzero(np.triu(relation, 1))
+        x, y = np.nonzero(np.triu(relation, 1))
+        return x, y
     x, y = np.nonzero(relation)
     once = x < y
     return x[once], y[once]

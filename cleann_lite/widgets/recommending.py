@@ -4,7 +4,7 @@ import numpy as np
 
 from ..drawing.view import buttons, choice, entry
 from ..explaining.interactive import BEST, explanation_view
-from ..models.titles import plain
+from ..models.titles import Catalogue, plain
 from .explaining import MaskingExplorer
 
 
@@ -74,7 +74,8 @@ class RecommendationExplorer(MaskingExplorer):
         history = next(iter(self.examples.values()), ()) if history is None else history
         if isinstance(history, str):
             history = [title for title in history.split(";") if title.strip()]
-        titles = tuple(model.films.titles[model.films.find(title)] for title in history)
+        self.films: Catalogue = model.films
+        titles = tuple(self.films.titles[self.films.find(title)] for title in history)
         example = next((name for name, films in self.examples.items() if films == titles), "")
         super().__init__(model, input=titles, example=example, query="", alpha=alpha, head=head)
 
@@ -88,8 +89,7 @@ class RecommendationExplorer(MaskingExplorer):
 
     def reduce(self, state, event):
         if event["name"] == "add":
-            films = self.asked.model.films
-            title = films.titles[films.find(event["item"])]
+            title = self.films.titles[self.films.find(event["item"])]
             if title in state["input"]:
                 raise ValueError(f"{title} is in the history already")
             history = (*state["input"], title)
@@ -102,10 +102,10 @@ class RecommendationExplorer(MaskingExplorer):
         return super().reduce(state, event)
 
     def render(self, state):
-        model, history = self.asked.model, tuple(state["input"])
+        history = tuple(state["input"])
         state = {**state, "input": history, "arranged": tuple(state["arranged"])}
         names = ("", *self.examples)
-        found = offers(model.films.titles, state["query"], history)
+        found = offers(self.films.titles, state["query"], history)
         controls = (
             choice("example", "Example", names, state["example"], ("(your own history)", *self.examples)),
             entry("query", "Add a film", found, "Add", state["query"]),
@@ -130,7 +130,7 @@ class RecommendationExplorer(MaskingExplorer):
             "name": "list",
             "title": "The list, and where your mask moves it",
             "columns": ("", "Film", "Probability", "Place now", "Now"),
-            "rows": ranking(outputs, masked, model.films.titles, self.k),
+            "rows": ranking(outputs, masked, self.films.titles, self.k),
             "below": True,
         }
         return type(view)(**{**vars(view), "panels": (*offered, *view.panels, table)})
