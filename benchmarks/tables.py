@@ -24,6 +24,7 @@ from cleann_lite.causal.marks import Legality
 from cleann_lite.causal.orientation import pag_of_mag
 from cleann_lite.causal.random_graphs import random_latent_dag
 from cleann_lite.causal.stability import stability
+from cleann_lite.evaluation.statistics import hamming_distance, right_marks, skeleton_f1
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared" / "data"
@@ -88,18 +89,6 @@ def ours(data, method):
     return time.process_time() - start, pag
 
 
-def f1(marks, truth):
-    """F1 of the skeleton."""
-    both = ((marks > 0) & (truth > 0)).sum()
-    return 2 * both / max(1, (marks > 0).sum() + (truth > 0).sum())
-
-
-def agreement(marks, truth):
-    """Share of marks that are the same, over the edges that both have."""
-    both = (marks > 0) & (truth > 0)
-    return (marks == truth)[both].mean() if both.any() else float("nan")
-
-
 def table(seed, n, degree, samples):
     """Data of a random linear model, half of the eligible roots hidden, and the true PAG."""
     rng = np.random.default_rng(seed)
@@ -110,9 +99,10 @@ def table(seed, n, degree, samples):
 def speed(python, sizes, limit):
     """Print the table of times."""
     print("N = 1000. Each cell: seconds; F1 of the skeleton against the true PAG's; share of marks that are")
-    print("the true PAG's, on the edges that both have. * a cap on candidate sets ended the search.")
+    print("the true PAG's, on the edges that both have; structural Hamming distance.")
+    print("* a cap on candidate sets ended the search.")
     print(f"causal-learn is stopped after {limit} s, and then gets no larger table of that degree.")
-    print(f"{'':22}{'ICD':>22}{'FCI':>22}{'causal-learn FCI':>24}   marks alike, FCI")
+    print(f"{'':25}{'ICD':>24}{'FCI':>24}{'causal-learn FCI':>24}   marks alike, FCI")
     stopped = set()
     for n in sizes:
         for degree in (2, 4, 6):
@@ -128,8 +118,8 @@ def speed(python, sizes, limit):
             else:
                 taken, marks = theirs(python, {"one": data}, limit).get("one", (0, "failed"))
                 if isinstance(marks, list):
-                    line += "  " + _cell(taken, np.array(marks), truth, "")
-                    line += f"{agreement(found['fci'], np.array(marks)):12.2f}"
+                    line += _cell(taken, np.array(marks), truth, "")
+                    line += f"{right_marks(found['fci'], np.array(marks)):12.2f}"
                 else:
                     stopped.add(degree)
                     line += f"{f'over {limit} s' if marks is None else marks[:20]:>24}"
@@ -137,7 +127,8 @@ def speed(python, sizes, limit):
 
 
 def _cell(taken, marks, truth, star):
-    return f"{f'{taken:.3f}{star} {f1(marks, truth):5.2f}{agreement(marks, truth):5.2f}':>22}"
+    quality = f"{skeleton_f1(marks, truth):5.2f}{right_marks(marks, truth):5.2f}"
+    return f"{f'{taken:.3f}{star} {quality}{hamming_distance(marks, truth):5d}':>24}"
 
 
 def legal(python, limit):

@@ -15,7 +15,7 @@ from cleann_lite.causal.independence import DSeparation, PartialCorrelation
 from cleann_lite.causal.random_graphs import random_latent_dag
 from cleann_lite.causal.relations import Relations
 from cleann_lite.causal.separators import Separators
-from cleann_lite.causal.steps import Step
+from cleann_lite.causal.trace import Step
 from cleann_lite.widgets import rules, stepping
 
 

@@ -18,7 +18,8 @@ alone (Bang, Didelez. Constraint-based causal discovery with tiered background k
 in single or overlapping datasets, 2025, arXiv 2503.21526). A node that causes an earlier one does so over an
 edge that goes back, so arrowheads on edges say all there is to say (Andrews, Spirtes, Cooper. On the
 completeness of causal discovery in the presence of latent confounding with tiered background knowledge.
-AISTATS 2020).
+AISTATS 2020). In code: ``nodes.checked_tiers`` reads them, ``orientation.unoriented`` sets the arrowheads,
+``Search.not_later`` limits the sets.
 
 Among candidates of one size the nearest come first (ICD: the sum of distances from the root), and of equally
 near ones those most correlated with both x and y. By default all edges of one size are tested on the same
@@ -40,7 +41,7 @@ from .nodes import checked_nodes, checked_rank, checked_tiers, numbers
 from .orientation import unoriented
 from .pds import PDSGraph, TooManySets
 from .search_state import Candidates, Edge, Search
-from .steps import Step
+from .trace import Step
 
 __all__ = ["Step", "learn_pag"]
 

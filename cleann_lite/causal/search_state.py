@@ -18,7 +18,7 @@ from .legality import NOTE, legal_marks
 from .orientation import orient
 from .pds import TooManySets
 from .separators import NamedSeparators, Separators
-from .steps import Step
+from .trace import Step
 
 _TOGETHER = 4_000_000  # entries of a table of candidates: some megabytes
 _MANY = 1_000  # with more nodes a second look is taken anew: what was seen would take more memory than time
