@@ -1,5 +1,6 @@
 """What the notebooks use: figures with alt text, and recorded attention."""
 
+import io
 import re
 
 import numpy as np
@@ -51,6 +52,25 @@ def test_figure_without_alt_text_is_refused():
 
     with pytest.raises(ValueError, match="alt text"):
         course.show(Figure(), " ")
+
+
+def test_a_figure_weighs_a_third_and_looks_the_same():
+    from matplotlib.figure import Figure
+    from PIL import Image
+
+    def drawn():
+        figure = Figure(figsize=(5, 3))
+        for axes in figure.subplots(1, 2):
+            for k in range(4):
+                axes.plot(np.random.default_rng(k).normal(size=30).cumsum(), label=f"row {k}")
+            axes.legend()
+        return figure
+
+    plain, small = io.BytesIO(), course.show(drawn(), "Two plots.").png
+    drawn().savefig(plain, format="png", dpi=200, facecolor="white")
+    assert len(small) < 0.5 * len(plain.getvalue())
+    one, other = (np.asarray(Image.open(data).convert("RGB"), int) for data in (plain, io.BytesIO(small)))
+    assert one.shape == other.shape and np.abs(one - other).mean() < 1
 
 
 def test_strip_shows_every_picture_with_its_caption():
