@@ -91,7 +91,7 @@ class MaskingExplorer(Explorer):
         return (
             slider("alpha", "Significance level α", ALPHAS, state["alpha"], "{:g}".format),
             choice("head", "Heads", (BEST, *range(heads)), state["head"], texts),
-            switch("prove", "Prove that none is smaller", state["prove"]),
+            switch("prove", "Prove that none is smaller", state["prove"], at="side"),
             switch("whole", "Whole graph", state["whole"], at="picture"),
             switch("heads", "All heads side by side", state["heads"], hidden=heads == 1, at="picture"),
             buttons(

@@ -548,9 +548,10 @@ function render({ model, el }) {
   const error = make("div", { class: "cl-error", role: "alert" });
   const controls = make("div", { class: "cl-controls" });
   const tools = make("div", { class: "cl-row cl-tools" }); // beside the words that they are about
+  const proofs = make("div", { class: "cl-row cl-looks" }); // beside the picture, below its panels
   const looks = make("div", { class: "cl-row cl-looks", role: "group", "aria-label": "The picture" });
   const above = make("div", { class: "cl-above" });
-  const side = make("div", { class: "cl-side" });
+  const side = make("div");
   const below = make("div", { class: "cl-below" });
   const detail = make("p", { class: "cl-detail", "aria-live": "polite" });
   const words = make("ul");
@@ -592,7 +593,8 @@ function render({ model, el }) {
   const tall = innerHeight >= 700; // in a low window the hint waits under its name
   const hint = tall ? what : make("details", {}, make("summary", {}, "What to do"), what);
   hint.classList.add("cl-hint");
-  const stage = make("div", { class: "cl-stage" }, make("div", { class: "cl-main" }, picture.node, detail), side);
+  const stage = make("div", { class: "cl-stage" }, make("div", { class: "cl-main" }, picture.node, detail),
+    make("div", { class: "cl-side" }, side, proofs));
   const root = make("section", { class: "cl cleann-explorer", "aria-labelledby": id + "-title", "aria-busy": "false" },
     make("header", {}, heading, hint), controls, error, status, work, tools, above, stage, below,
     make("footer", {}, buttons, zoom, looks, make("details", {}, summary, words)), aloud, tip);
@@ -630,7 +632,7 @@ function render({ model, el }) {
         const one = CONTROLS[control.kind](control, `${id}-${control.name}`, change, event);
         one.node.dataset.control = control.name;
         made.set(control.name, one);
-        ({ words: tools, picture: looks }[control.at] || controls).append(one.node);
+        ({ words: tools, picture: looks, side: proofs }[control.at] || controls).append(one.node);
       }
       const one = made.get(control.name);
       one.node.hidden = !!control.hidden;
