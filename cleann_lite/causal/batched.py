@@ -303,7 +303,7 @@ class PValueTest(BatchedTest):
         self._tick_off(keys)
         return self._p_asked(x, y, keys) > self.alpha, np.ones(len(x), dtype=bool)
 
-    def _keys(self, x: np.ndarray, y: np.ndarray, sets: Iterable[int]) -> list[int]:
+    def _keys(self, x: np.ndarray, y: np.ndarray, sets: list[int]) -> list[int]:
         """Questions, x[i] < y[i] given sets[i], as what ``_p_asked`` and ``_tick_off`` take."""
         n_pairs, pairs = self.n_variables**2, (x * self.n_variables + y).tolist()
         return [given * n_pairs + pair for given, pair in zip(sets, pairs, strict=True)]

@@ -177,7 +177,7 @@ def icd(search: Search) -> None:
     search.delete_independent_pairs()
     if search.may_use(1):
         search.delete_separated_by_one(lambda x, y: neighbours_of_both(search, x, y))
-    _size_by_size(search, 2, lambda size: icd_sep(search, size))
+    _size_by_size(search, 2, _Trees(search, icd_sep).candidates)
 
 
 def ordered_icd(search: Search) -> None:
@@ -191,7 +191,7 @@ def ordered_icd(search: Search) -> None:
             return neighbours_of_both(search, x, y) & (rank < later[:, None])
 
         search.delete_separated_by_one(earlier_neighbours)
-    _size_by_size(search, 2, lambda size: ordered_icd_sep(search, size))
+    _size_by_size(search, 2, _Trees(search, ordered_icd_sep).candidates)
 
 
 def _order(search: Search) -> np.ndarray:
@@ -267,30 +267,21 @@ def neighbours_of_both(search: Search, x: np.ndarray, y: np.ndarray) -> np.ndarr
     return near
 
 
-def icd_sep(search: Search, size: int) -> Candidates:
-    """ICD-Sep sets of one size, from the PDS-trees of x and y; the graph is oriented once for all edges."""
-
-    def roots_and_pools(marks: np.ndarray) -> RootsAndPools:
-        ancestors = _possible_ancestors(marks, search.selection_bias)
-        for x, y in search.edges():
-            pool = (ancestors[x] | ancestors[y]) & search.not_later(x, y)
-            yield (x, y), (x, y), pool & ~(1 << x | 1 << y)
-
-    return _Trees.of(search, roots_and_pools).candidates(size)
+def icd_sep(search: Search, marks: np.ndarray) -> RootsAndPools:
+    """ICD-Sep sets come from the PDS-trees of x and y, among the possible ancestors of either."""
+    ancestors = _possible_ancestors(marks, search.selection_bias)
+    for x, y in search.edges():
+        pool = (ancestors[x] | ancestors[y]) & search.not_later(x, y)
+        yield (x, y), (x, y), pool & ~(1 << x | 1 << y)
 
 
-def ordered_icd_sep(search: Search, size: int) -> Candidates:
+def ordered_icd_sep(search: Search, marks: np.ndarray) -> RootsAndPools:
     """ICD-Sep sets from the PDS-tree of the later node, among its predecessors."""
-    rank = _order(search)
-
-    def roots_and_pools(marks: np.ndarray) -> RootsAndPools:
-        ancestors = _possible_ancestors(marks, False)
-        before = rows_as_bits(rank[None, :] < rank[:, None])
-        for x, y in search.edges():
-            later = x if rank[x] > rank[y] else y
-            yield (x, y), (later,), (ancestors[x] | ancestors[y]) & before[later] & ~(1 << x | 1 << y)
-
-    return _Trees.of(search, roots_and_pools).candidates(size)
+    ancestors, rank = _possible_ancestors(marks, False), _order(search)
+    before = rows_as_bits(rank[None, :] < rank[:, None])
+    for x, y in search.edges():
+        later = x if rank[x] > rank[y] else y
+        yield (x, y), (later,), (ancestors[x] | ancestors[y]) & before[later] & ~(1 << x | 1 << y)
 
 
 def _possible_ancestors(marks: np.ndarray, selection_bias: bool) -> list[int]:
@@ -314,23 +305,24 @@ def _subsets(search: Search, size: int, pools: Callable[[int, int], tuple[int, i
 
 
 class _Trees:
-    """The PDS-trees of one graph: legal sets, nearest first."""
+    """The PDS-trees of a search: legal sets, nearest first.
 
-    @classmethod
-    def of(cls, search: Search, roots_and_pools: Callable[[np.ndarray], RootsAndPools]) -> "_Trees":
-        """Those of the last size while no edge was deleted: then larger sets grow from its sets."""
-        marks = search.oriented()
-        if search.trees is None or search.trees.marks is not marks:
-            search.trees = cls(marks, search, roots_and_pools(marks))
-        return search.trees
+    While no edge is deleted larger sets grow from those of the last size.
+    """
 
-    def __init__(self, marks: np.ndarray, search: Search, roots_and_pools: RootsAndPools):
-        self.marks, self.graph, self.search = marks, PDSGraph(marks), search
-        self.edges = {edge: (roots, pool) for edge, roots, pool in roots_and_pools}
-        self.everything = (1 << len(marks)) - 1
+    def __init__(self, search: Search, roots_and_pools: Callable[[Search, np.ndarray], RootsAndPools]):
+        self.search, self.roots_and_pools = search, roots_and_pools
+        self.marks: np.ndarray | None = None
+        self.graph: PDSGraph
+        self.edges: dict[Edge, tuple[Sequence[int], int]]
 
     def candidates(self, size: int) -> Candidates:
         """The legal sets of one size for each edge; all trees grow at once, unless edges go one by one."""
+        marks = self.search.oriented()
+        if marks is not self.marks:
+            self.marks, self.graph = marks, PDSGraph(marks)
+            found = self.roots_and_pools(self.search, marks)
+            self.edges = {edge: (roots, pool) for edge, roots, pool in found}
         if self.search.order_independent:
             self._grow(size)
         return lambda x, y: self._nearest_first(x, y, size) if (x, y) in self.edges else []
@@ -355,11 +347,11 @@ class _Trees:
         if not self.search.order_independent:
             self._forget_deleted_edges()
         roots, pool = self.edges[x, y]
-        nearest: dict[int, int] = {}
+        everything, nearest = (1 << len(self.graph.neighbors)) - 1, dict[int, int]()
         for root in roots:
             sets = list(self.graph.legal_sets(root, size, pool, self.search.max_tests))
             if sets:
-                avoiding = self.everything & ~(1 << (y if root == x else x))
+                avoiding = everything & ~(1 << (y if root == x else x))
                 for members, total in zip(sets, self.graph.distance_sums(root, avoiding, sets), strict=True):
                     nearest[members] = min(total, nearest.get(members, total))
         return self.search.by_strength(x, y, list(nearest), list(nearest.values()))

@@ -18,9 +18,10 @@ References
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import cast
 
 import numpy as np
 
@@ -105,7 +106,7 @@ class PAG(Exchange):
     p_values: np.ndarray | None = field(default=None, repr=False)
     undone: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         given = np.asarray(self.marks)
         if given.ndim != 2 or given.shape[0] != given.shape[1]:
             raise ValueError(f"marks must be a square matrix: got shape {given.shape}")
@@ -118,8 +119,9 @@ class PAG(Exchange):
             raise ValueError(f"an edge has a mark at both ends: that between {i} and {j} has one")
         marks = given.astype(np.int8)
         marks.flags.writeable = False
-        nodes = range(len(marks)) if self.nodes is None else self.nodes
-        nodes = tuple(node.item() if isinstance(node, np.generic) else node for node in nodes)
+        named = cast("tuple | None", self.nodes)
+        named = tuple(range(len(marks))) if named is None else tuple(named)
+        nodes = tuple(node.item() if isinstance(node, np.generic) else node for node in named)
         if len(nodes) != len(marks) or len(set(nodes)) != len(nodes):
             raise ValueError(f"{len(marks)} different nodes are needed: got {nodes}")
         labels = None if self.labels is None else tuple(str(label) for label in self.labels)
@@ -136,14 +138,12 @@ class PAG(Exchange):
         for name, value in checked.items():
             object.__setattr__(self, name, value)
 
-    def __eq__(self, other):
+    def __eq__(self, other: object) -> bool:
         if not isinstance(other, PAG):
             return NotImplemented
         return self.nodes == other.nodes and np.array_equal(self.marks, other.marks)
 
-    __hash__ = None
-
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.nodes)
 
     @cached_property
@@ -155,7 +155,7 @@ class PAG(Exchange):
         labels = self.labels or ()
         return {label: i for i, label in enumerate(labels) if labels.count(label) == 1}
 
-    def _index(self, node) -> int:
+    def _index(self, node: Hashable) -> int:
         """Place of a node, which may also be called by its label where no other node has it."""
         number = self._number.get(node)
         if number is None:
@@ -190,20 +190,20 @@ class PAG(Exchange):
         beside_tail = self.marks.T[self.marks == Mark.TAIL]
         return self.selection_bias or bool((beside_tail != Mark.ARROW).any())
 
-    def label(self, node) -> str:
+    def label(self, node: Hashable) -> str:
         """What a node is called: its label, or its number."""
         number = self._index(node)
         return str(node) if self.labels is None else self.labels[number]
 
-    def mark(self, x, y) -> Mark:
+    def mark(self, x: Hashable, y: Hashable) -> Mark:
         """Mark at y on the edge x *—* y; ``Mark.NONE`` if there is none."""
         return Mark(int(self.marks[self._index(x), self._index(y)]))
 
-    def adjacent(self, x, y) -> bool:
+    def adjacent(self, x: Hashable, y: Hashable) -> bool:
         """Whether x and y share an edge."""
         return bool(self.marks[self._index(x), self._index(y)])
 
-    def neighbors(self, x) -> tuple:
+    def neighbors(self, x: Hashable) -> tuple:
         """The nodes that share an edge with x."""
         return tuple(self.nodes[j] for j in np.flatnonzero(self.marks[self._index(x)]))
 
@@ -212,7 +212,7 @@ class PAG(Exchange):
         for i, j in np.argwhere(np.triu(self.marks)):
             yield self.nodes[i], self.nodes[j], Mark(int(self.marks[j, i])), Mark(int(self.marks[i, j]))
 
-    def separating_set(self, x, y) -> tuple | None:
+    def separating_set(self, x: Hashable, y: Hashable) -> tuple | None:
         """The variables given which x and y were found independent; None if they are adjacent.
 
         Raises
@@ -296,7 +296,7 @@ class PAG(Exchange):
             marks, p_values = np.array(content["marks"], dtype=float), content.get("p_values")
             graph = cls(
                 marks if marks.size else marks.reshape(0, 0),
-                None if nodes is None else tuple(nodes),
+                tuple(range(len(marks)) if nodes is None else nodes),
                 None if labels is None else tuple(labels),
                 {(x, y): tuple(given) for x, y, given in content.get("separating_sets") or ()},
                 _texts(content.get("notes") or []),
@@ -315,7 +315,7 @@ class PAG(Exchange):
         except (TypeError, ValueError) as error:
             raise ValueError(f"this is not the JSON of a PAG: {error}") from None
 
-    def __str__(self):
+    def __str__(self) -> str:
         edges = (f"{self.label(x)} {EDGE_TEXT[a, b]} {self.label(y)}" for x, y, a, b in self.edges())
         return "\n".join(edges) or "no edges"
 
@@ -333,13 +333,13 @@ def _json_of_rows(rows: Iterable[list]) -> str:
     return "[" + ", ".join(map(_json, rows)) + "]"
 
 
-def _texts(notes) -> tuple[str, ...]:
+def _texts(notes: object) -> tuple[str, ...]:
     if not (isinstance(notes, list) and all(isinstance(note, str) for note in notes)):
         raise ValueError("notes must be a list of sentences")
     return tuple(notes)
 
 
-def _flag(value) -> bool:
+def _flag(value: object) -> bool:
     if not isinstance(value, bool):
         raise ValueError(f"selection_bias must be true or false: got {value!r}")
     return value

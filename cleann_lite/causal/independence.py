@@ -9,12 +9,12 @@ given Z, so ``p = 2 (1 − Φ(…))``; they count as independent when p > α.
 """
 
 import math
-from collections.abc import Sequence
-from numbers import Real
-from typing import Protocol, runtime_checkable
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 import networkx as nx
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import ndtr, ndtri
 
 from .asked import Asked, Questions, widened
@@ -35,6 +35,14 @@ def _chunks(m: int, width: int = 1) -> list[slice]:
     """Portions of m rows of so many numbers."""
     rows = max(1, _CHUNK // max(1, width))
     return [slice(start, start + rows) for start in range(0, m, rows)]
+
+
+def _checked_samples(n_samples: object) -> float:
+    if not (isinstance(n_samples, int | float | np.number) and n_samples > 3):
+        raise ValueError(f"n_samples must be above 3: got {n_samples!r}")
+    if n_samples > 1e300:
+        raise ValueError("n_samples must be below 1e300")
+    return n_samples if isinstance(n_samples, int) else float(n_samples)
 
 
 @runtime_checkable
@@ -83,24 +91,24 @@ class DSeparation(PValueTest):
         self._separation = DAGSeparation(dag, first=self.observed)
         self._always = as_bits(self._separation.numbers[node] for node in self.selection)
 
-    def compute(self, x, y, given):
+    def compute(self, x: int, y: int, given: tuple[int, ...]) -> float:
         return float(self._separation.separated(x, y, as_bits(given) | self._always))
 
-    def _p_asked(self, x, y, keys):
+    def _p_asked(self, x: np.ndarray, y: np.ndarray, keys: Sequence) -> np.ndarray:
         # quicker than to look up
         n_pairs = self.n_variables**2
         return self.compute_each(x, y, [key // n_pairs for key in keys])
 
-    def compute_each(self, x, y, sets):
+    def compute_each(self, x: np.ndarray, y: np.ndarray, sets: list[int]) -> np.ndarray:
         if self._always:
             sets = [given | self._always for given in sets]
         parts = [self._separation.separated_each(x[c], y[c], sets[c]) for c in _chunks(len(sets))]
         return np.concatenate(parts).astype(float) if parts else np.empty(0)
 
-    def strength(self, x, y):
+    def strength(self, x: int, y: int) -> float | None:
         return None
 
-    def strengths(self, variables):
+    def strengths(self, variables: Sequence[int] | np.ndarray) -> np.ndarray | None:
         return None
 
 
@@ -141,24 +149,20 @@ class PartialCorrelation(PValueTest):
 
     def __init__(
         self,
-        correlation,
-        n_samples: int,
+        correlation: ArrayLike,
+        n_samples: float,
         alpha: float = 0.01,
         one_sided: bool = False,
         names: Sequence[str] | None = None,
     ):
         self.correlation = checked_correlation(correlation)
         super().__init__(len(self.correlation), alpha, names)
-        if not (isinstance(n_samples, Real) and n_samples > 3):
-            raise ValueError(f"n_samples must be above 3: got {n_samples!r}")
-        if n_samples > 1e300:
-            raise ValueError("n_samples must be below 1e300")
-        self.n_samples = n_samples
+        self.n_samples: float = _checked_samples(n_samples)
         self.one_sided = bool(one_sided)
-        self._asked_so_far = Asked(self.n_variables)
+        self._asked_so_far: Asked = Asked(self.n_variables)
 
     @classmethod
-    def from_data(cls, data, alpha: float = 0.01, one_sided: bool = False) -> "PartialCorrelation":
+    def from_data(cls, data: Any, alpha: float = 0.01, one_sided: bool = False) -> "PartialCorrelation":
         """The test on a data table, (samples, variables); a data frame keeps its column names.
 
         Raises
@@ -182,7 +186,7 @@ class PartialCorrelation(PValueTest):
                 count = int((~np.isfinite(table[:, column])).sum())
                 where = f", {count} of them not finite in column {names[column] if names else column}"
             raise ValueError(f"data must be a finite table, samples by variables: got {table.shape}{where}")
-        flat = np.flatnonzero(np.ptp(table, axis=0) == 0) if len(table) else ()
+        flat = np.flatnonzero(np.ptp(table, axis=0) == 0) if len(table) else np.empty(0, dtype=int)
         if len(flat):
             which = names[flat[0]] if names else int(flat[0])
             raise ValueError(f"each variable must vary: column {which} is constant")
@@ -197,7 +201,7 @@ class PartialCorrelation(PValueTest):
         other._asked_so_far = Asked(self.n_variables)
         return other
 
-    def p_values(self, x, y, sets) -> np.ndarray:
+    def p_values(self, x: ArrayLike, y: ArrayLike, sets: ArrayLike) -> np.ndarray:
         """p-values of many tests with conditioning sets of one size, in one call.
 
         Parameters
@@ -213,28 +217,29 @@ class PartialCorrelation(PValueTest):
         """
         return self._p_of(self.partial_correlations(x, y, sets), np.shape(sets)[-1])
 
-    def partial_correlations(self, x, y, sets) -> np.ndarray:
+    def partial_correlations(self, x: ArrayLike, y: ArrayLike, sets: ArrayLike) -> np.ndarray:
         """(m,) partial correlations; NaN where the block cannot be solved. Arguments as ``p_values``."""
         x, y = np.asarray(x, dtype=np.intp), np.asarray(y, dtype=np.intp)
         sets = np.asarray(sets, dtype=np.intp).reshape(len(x), np.shape(sets)[-1])
         parts = [partial_correlations(self.correlation, x[c], y[c], sets[c]) for c in _chunks(len(x))]
         return np.concatenate(parts) if parts else np.empty(0)
 
-    def compute(self, x, y, given):
+    def compute(self, x: int, y: int, given: tuple[int, ...]) -> float:
         return float(self.p_values([x], [y], [given])[0])
 
-    def strength(self, x, y):
+    def strength(self, x: int, y: int) -> float | None:
         return abs(float(self.correlation[x, y]))
 
-    def too_few_samples(self, size):
+    def too_few_samples(self, size: int) -> float | None:
         return self.n_samples if self.n_samples - size - 3 <= 0 else None
 
-    def strengths(self, variables):
-        strength = np.abs(self.correlation[np.ix_(variables, variables)])
+    def strengths(self, variables: Sequence[int] | np.ndarray) -> np.ndarray | None:
+        which = np.asarray(variables)
+        strength = np.abs(self.correlation[np.ix_(which, which)])
         np.fill_diagonal(strength, 0)
         return strength
 
-    def answer_each(self, x, y, members):
+    def answer_each(self, x: np.ndarray, y: np.ndarray, members: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         x, y = np.minimum(x, y), np.maximum(x, y)
         r = self.partial_correlations(x, y, members)
         solvable = ~np.isnan(r)
@@ -242,7 +247,7 @@ class PartialCorrelation(PValueTest):
         size = members.shape[1]
         return self._below(r, self._critical(size), size), solvable
 
-    def _keys(self, x, y, sets):
+    def _keys(self, x: np.ndarray, y: np.ndarray, sets: list[int]) -> list[Any]:
         # to compute is quicker than to look up, so a question is: x, y, members, solvable once that is known
         sizes = np.array([given.bit_count() for given in sets])
         parts = []
@@ -252,7 +257,7 @@ class PartialCorrelation(PValueTest):
             parts.append(Questions(those, x[those], y[those], members))
         return parts
 
-    def _p_asked(self, x, y, keys):
+    def _p_asked(self, x: np.ndarray, y: np.ndarray, keys: Sequence) -> np.ndarray:
         p = np.empty(len(x))
         for part in keys:
             r = self.partial_correlations(part.x, part.y, part.members)
@@ -260,7 +265,7 @@ class PartialCorrelation(PValueTest):
             p[part.those] = self._p_of(r, part.members.shape[1])
         return p
 
-    def _tick_off(self, keys, asked=None):
+    def _tick_off(self, keys: Iterable, asked: np.ndarray | None = None) -> None:
         for part in keys:
             some = slice(None) if asked is None else asked[part.those]
             questions = part.x[some], part.y[some], part.members[some], part.solvable[some]
@@ -273,7 +278,9 @@ class PartialCorrelation(PValueTest):
             found += int(np.isnan(self.partial_correlations(x, y, sets)).sum())
         return found
 
-    def separating_singles(self, x, y, near, variables):
+    def separating_singles(
+        self, x: np.ndarray, y: np.ndarray, near: np.ndarray, variables: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         variables = np.asarray(variables)
         x, y = variables[x], variables[y]
         x, y = np.minimum(x, y), np.maximum(x, y)
@@ -317,7 +324,9 @@ class PartialCorrelation(PValueTest):
             p[c.start + kept[~asked.any(axis=1)]] = np.nan
         return found, p
 
-    def _few_singles(self, x, y, near, variables):
+    def _few_singles(
+        self, x: np.ndarray, y: np.ndarray, near: np.ndarray, variables: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         """``separating_singles`` where most are not near: one question after the other, not in a table."""
         which, z = np.nonzero(near)
         found, p = np.full(len(x), -1), np.full(len(x), np.nan)
@@ -341,7 +350,7 @@ class PartialCorrelation(PValueTest):
         p[which[best]] = self._p_of(r[best], 1)
         return found, p
 
-    def independent_pairs(self, variables):
+    def independent_pairs(self, variables: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         self._asked_so_far.tick_all_pairs(variables)
         p = np.empty((len(variables),) * 2)
         for rows in _chunks(len(variables), len(variables)):
@@ -353,7 +362,7 @@ class PartialCorrelation(PValueTest):
     def tests_by_size(self) -> list[int]:
         return self._asked_so_far.counts()
 
-    def _p_value(self, x, y, given):
+    def _p_value(self, x: int, y: int, given: int) -> float:
         keys = self._keys(np.array([x]), np.array([y]), [given])
         p = float(self._p_asked(np.array([x]), np.array([y]), keys)[0])
         self._tick_off(keys)
@@ -375,7 +384,7 @@ class PartialCorrelation(PValueTest):
             independent.flat[close] = self._p_of(r.flat[close], size) > self.alpha
         return independent
 
-    def _p_of(self, r, size: int) -> np.ndarray:
+    def _p_of(self, r: np.ndarray, size: int) -> np.ndarray:
         """p-values of partial correlations; 0 where there is none."""
         dependent = ~(np.abs(r) < 1)
         z = math.sqrt(self._freedom(size)) * np.arctanh(np.where(dependent, 0.0, r))

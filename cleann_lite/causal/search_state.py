@@ -4,7 +4,7 @@ The recipes that decide *which* sets are candidates are in ``discovery``. Here n
 a set of nodes is one integer (``bitsets``); ``nodes`` translates to the variables of the test.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import repeat
@@ -15,7 +15,7 @@ from .batched import BatchedTest, Recorded
 from .bitsets import as_bits, as_words, bits, bits_as_rows, counts, entries, packed, pairs, rows_as_bits
 from .graphs import PAG, Mark, SearchStatus
 from .legality import NOTE, legal_marks
-from .orientation import orient
+from .orientation import Listener, orient
 from .pds import TooManySets
 from .separators import NamedSeparators, Separators
 from .trace import Step
@@ -24,6 +24,8 @@ _TOGETHER = 4_000_000  # entries of a table of candidates: some megabytes
 _MANY = 1_000  # with more nodes a second look is taken anew: what was seen would take more memory than time
 
 Edge = tuple[int, int]
+# the ends x, y of edges -> (edges, k) bool: the nodes near them
+Near = Callable[[np.ndarray, np.ndarray], np.ndarray]
 # an edge -> its candidate sets, held as integers, in the order of testing
 Candidates = Callable[[int, int], Iterable[int]]
 
@@ -68,7 +70,7 @@ class Search:
     progress: Callable[[int, int, int | None], None] | None
     trace: list[Step] | None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.k = len(self.nodes)
         self.variables = np.array(self.nodes, dtype=np.intp)
         self.skeleton = ~np.eye(self.k, dtype=bool)
@@ -77,7 +79,6 @@ class Search:
         self.p_values = np.full((self.k, self.k), np.nan)
         self.notes: list[str] = []
         self.status = SearchStatus.COMPLETE
-        self.trees = None  # of the PAG so far, kept by the recipes
         self.n_candidates = 0
         self._marks: np.ndarray | None = None
         self._forget_looks()
@@ -110,7 +111,7 @@ class Search:
         x, y = pairs(independent)
         self.remove(x, y)
 
-    def delete_separated_by_one(self, near: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> None:
+    def delete_separated_by_one(self, near: Near) -> None:
         """Delete every edge that one node near it separates; ``near(x, y)`` is (edges, k) bool."""
         x, y = pairs(self.skeleton)
         if not len(x):
@@ -146,7 +147,7 @@ class Search:
         return sets
 
     @staticmethod
-    def _near(near, x, y) -> np.ndarray:
+    def _near(near: Near, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         candidates = near(x, y)
         candidates[np.arange(len(x)), x] = candidates[np.arange(len(x)), y] = False
         return candidates
@@ -194,10 +195,11 @@ class Search:
         found, p = self.test.first_separating(asked)
         x, y = np.array([query[:2] for query in queries]).T
         some = [i for i, first in enumerate(found) if first is not None]
+        sets = [query[2][first] for query, first in zip(queries, found, strict=True) if first is not None]
         separated = np.zeros(len(queries), dtype=bool)
         separated[some] = True
         self._keep_p(x, y, np.array(p), separated)
-        self.remove(x[some], y[some], as_words([queries[i][2][found[i]] for i in some], self.k))
+        self.remove(x[some], y[some], as_words(sets, self.k))
 
     def _keep_p(self, x: np.ndarray, y: np.ndarray, p: np.ndarray, separated: np.ndarray) -> None:
         p = np.where(separated, p, np.fmax(p, self.p_values[x, y]))
@@ -226,7 +228,7 @@ class Search:
                     self._found[rows[some[part]]] |= packed(opened)
         return nodes & self._found[rows]
 
-    def outside(self, x: np.ndarray, y: np.ndarray, nodes: np.ndarray):
+    def outside(self, x: np.ndarray, y: np.ndarray, nodes: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
         """Each of nodes[i], (m, words), with the separating set of x[i] and y[i].
 
         Yields, in portions of separating sets of one size: positions i, and for each node its place among
@@ -242,7 +244,7 @@ class Search:
                 members = entries(separators[part])[1].reshape(len(part), size)
                 yield part, which, node, members[which]
 
-    def answer_each(self, x: np.ndarray, y: np.ndarray, members: np.ndarray):
+    def answer_each(self, x: np.ndarray, y: np.ndarray, members: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """What the test says of x[i] and y[i] given members[i], and whether it can tell."""
         given = self.variables[members]
         if self._renumbered:
@@ -319,8 +321,8 @@ class Search:
         if legal:
             priority = None if self.strength is None else self.strength.sum(axis=0)
             marks = legal_marks(found, self.rank, priority)
-            if self.trace is not None:
-                self._listener()("legality", found, marks)
+            if listen := self._listener():
+                listen("legality", found, marks)
         graph = PAG(
             marks,
             self.nodes,
@@ -361,7 +363,7 @@ class Search:
     def _variables(self, members: int) -> int:
         return as_bits(self.nodes[z] for z in bits(members)) if self._renumbered else members
 
-    def _named(self, x, y, given) -> tuple[int, int, tuple[int, ...]]:
+    def _named(self, x: int, y: int, given: int) -> tuple[int, int, tuple[int, ...]]:
         return self.nodes[x], self.nodes[y], tuple(self.nodes[z] for z in bits(given))
 
     def _report(self, size: int, n_edges: int, n_candidates: int | None) -> None:
@@ -372,12 +374,13 @@ class Search:
         if self.trace is not None:
             self.trace.append(step)
 
-    def _listener(self):
-        if self.trace is None:
+    def _listener(self) -> Listener | None:
+        trace = self.trace
+        if trace is None:
             return None
 
-        def listen(rule, before, after):
-            size = next((step.size for step in reversed(self.trace) if step.kind == "level"), 0)
+        def listen(rule: str, before: np.ndarray, after: np.ndarray) -> None:
+            size = next((step.size for step in reversed(trace) if step.kind == "level"), 0)
             for i, j in np.argwhere(before != after).tolist():
                 mark = Mark(int(after[i, j]))
                 self._note(Step("orient", size, self.nodes[i], self.nodes[j], rule=rule, mark=mark))

@@ -83,7 +83,7 @@ class DAGSeparation:
         """Whether ``given`` d-separates x and y."""
         return not self.connected(x, given) >> y & 1
 
-    def separated_each(self, x: Sequence[int], y: Sequence[int], sets: Sequence[int]) -> np.ndarray:
+    def separated_each(self, x: np.ndarray, y: np.ndarray, sets: Sequence[int]) -> np.ndarray:
         """(m,) bool: whether sets[i] d-separates x[i] and y[i], for many questions in one search.
 
         The search of ``connected`` with the roles of nodes and questions exchanged: each node holds the set
