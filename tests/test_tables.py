@@ -30,6 +30,20 @@ def read(path, n_samples=None, missing=None, **options):
     return correlation_of(read_table(path, **options), n_samples, missing)
 
 
+@pytest.mark.parametrize("code", ["-9999", "999", "-99.0"])
+def test_a_number_that_may_mean_missing_is_told(tmp_path, code):
+    lines = BODY.splitlines()
+    lines[3] = f"{code},1.5,2.5"
+    once = read(write(tmp_path, "\n".join(["a,b,c", *lines])))
+    assert "NA" not in once.said  # it may well be a value
+    lines[7] = f"{code},0.5,1.5"
+    said = f"column 'a' holds {float(code):g} 2 times, read as a number: write NA if it means missing"
+    assert said in read(write(tmp_path, "\n".join(["a,b,c", *lines]))).said
+    grown = [f"{line},{100 * i}" for i, line in enumerate(lines)]  # 999 is no code among hundreds
+    grown[3] = grown[7] = "0.1,0.2,0.3,999"
+    assert "'d'" not in read(write(tmp_path, "\n".join(["a,b,c,d", *grown]))).said
+
+
 def test_a_table_gives_its_correlation_its_rows_and_its_names(tmp_path):
     lines = ["a,b,c", *(",".join(map(repr, row)) for row in DATA.tolist())]
     found = read(write(tmp_path, "\n".join(lines)))
@@ -207,7 +221,7 @@ def test_a_column_of_text_is_refused_by_name_or_left_out(tmp_path, place):
     [
         ("", "empty"),
         ("# only a comment\n", "empty"),
-        ("a,b\n1,2\n3\n4,5\n6,7\n", "line 3 of x.csv has 1 cells, not 2"),
+        ("a,b\n1,2\n3\n4,5\n6,7\n", "line 3 of x.csv has 1 cell, not 2"),
         ("a,b\n1,2\n3,x\n4,5\n", "line 3, column 'b' of x.csv: 'x' is not a number"),
         ("a,b\n1,2\n\n3,1e999\n", "line 4, column 'b' of x.csv: 1e999 is not finite"),
         ("a,b\n1,2\n1_000,3\n4,5\n", "line 3, column 'a' of x.csv: '1_000' is not a number"),

@@ -24,6 +24,7 @@ from .cells import (
     with_point,
 )
 
+_CODES = (-9999, 9999, -999, 999, -99, 99)  # how some tables write that a value is missing
 _SUFFIXES = (".csv", ".tsv", ".txt", ".dat")
 
 
@@ -113,7 +114,7 @@ def _from_text(path, header, columns, drop):
     for number, row in zip(numbers, rows, strict=True):
         if len(row) != len(names):
             raise ValueError(
-                f"line {number} of {path.name} has {len(row) + side} cells, not {len(names) + side}"
+                f"line {number} of {path.name} has {_cells(len(row) + side)}, not {len(names) + side}"
             )
     chosen, told = _chosen(path.name, names, columns, drop)
     picked = [[row[j] for j in chosen] for row in rows]
@@ -128,7 +129,22 @@ def _checked(name, names, values, said):
         )
     counts = [n for n, column in zip(names, values.T, strict=True) if _counts_up(column)]
     said += [f"column {n!r} only counts the rows (left out by --drop {n})" for n in counts]
+    for label, column in zip(names, values.T, strict=True):
+        code = _code_of_missing(column)
+        if code is not None:
+            count = int((column == code).sum())
+            told = f"column {label!r} holds {code:g} {count} times, read as a number"
+            said.append(f"{told}: write NA if it means missing")
     return Table(name, tuple(names), values, tuple(said))
+
+
+def _code_of_missing(column):
+    """A number such as -9999 that comes more than once, far beyond all others; None without one."""
+    for code in _CODES:
+        others = np.abs(column[(column != code) & ~np.isnan(column)])
+        if (column == code).sum() > 1 and len(others) and others.max() * 5 < abs(code):
+            return code
+    return None
 
 
 # --- names ------------------------------------------------------------------------------------------------
@@ -344,6 +360,10 @@ def _plain(rows, width):
         if "_" in text or not text.isascii():
             return None
     return values if np.isfinite(values).all() else None
+
+
+def _cells(count):
+    return "1 cell" if count == 1 else f"{count} cells"
 
 
 def _counts_up(column):
