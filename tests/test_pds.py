@@ -56,6 +56,10 @@ def test_sets_and_distances_agree_with_the_definition(seed):
         )
         got = [(total, nodes) for nodes, total in pds_sets(marks, root, size, exclude)]
         assert got == want
+        for limit in (1, 3):
+            assert [nodes for nodes, _ in pds_sets(marks, root, size, exclude, limit=limit)] == [
+                nodes for _, nodes in want[:limit]
+            ]
 
 
 def test_limit_keeps_the_nearest():

@@ -13,7 +13,7 @@ import cleann_lite as cl
 from cleann_lite.causal.bitsets import as_bits
 from cleann_lite.causal.graphs import PAG
 from cleann_lite.causal.legality import a_member
-from cleann_lite.causal.orientation import orient
+from cleann_lite.causal.orientation import one_step, orient, rule_4
 from cleann_lite.causal.pds import PDSGraph, TooManySets, pds_sets
 from tests.test_pds import by_definition, random_marks
 
@@ -144,6 +144,75 @@ def test_fci_finds_a_separating_set_that_no_neighbourhood_holds():
     assert (pag.marks == cl.learn_pag(cl.DSeparation(graph, range(5)), "icd").marks).all()
 
 
+def test_sets_of_members_that_depend_most_on_both_ends_are_asked_first():
+    rng = np.random.default_rng(3)
+    rho = np.corrcoef(rng.normal(size=(60, 1)) + 0.7 * rng.normal(size=(60, 9)), rowvar=False)
+    pag = cl.learn_pag(cl.PartialCorrelation(rho, 60, alpha=0.05), "fci", trace=True)
+    asked, weakened = {}, 0
+    for level, steps in enumerate_levels(pag.trace):
+        for s in steps:
+            strength = np.minimum(abs(rho[s.x]), abs(rho[s.y]))[list(s.given)].sum()
+            asked.setdefault((level, s.x, s.y), []).append(strength)
+    for strengths in asked.values():
+        assert (np.diff(strengths) < 1e-9).all()
+        weakened += len(strengths) > 1
+    assert weakened > 10
+
+
+def enumerate_levels(trace):
+    """The tests of a trace, level by level, of two and more members."""
+    level, tests = 0, []
+    for step in trace:
+        if step.kind == "level":
+            yield level, tests
+            level, tests = level + 1, []
+        elif step.kind == "test" and len(step.given) > 1:
+            tests.append(step)
+    yield level, tests
+
+
+@pytest.mark.parametrize("method", ["icd", "ordered-icd"])
+def test_a_single_node_is_asked_only_where_it_depends_on_both(method):
+    class Some(Recorder):
+        def independent(self, x, y, given=()):
+            super().independent(x, y, given)
+            return not given and (x + y) % 3 == 0
+
+    test = Some(7)
+    cl.learn_pag(test, method, **({"order": range(7)} if method == "ordered-icd" else {}))
+    singles = [(x, y, z[0]) for x, y, z in test.asked if len(z) == 1]
+    assert singles and all((x + z) % 3 and (y + z) % 3 for x, y, z in singles)
+
+
+@pytest.mark.parametrize("one_sided", [False, True])
+def test_pairs_and_many_sets_are_answered_as_one_alone_is(one_sided):
+    rng = np.random.default_rng(5)  # positive: a one-sided test calls every negative one independent, p = 1
+    rho = np.corrcoef(2 * rng.normal(size=(20, 1)) + rng.normal(size=(20, 9)), rowvar=False)
+    test = cl.PartialCorrelation(rho, 20, alpha=0.2, one_sided=one_sided)
+    variables = np.array([7, 2, 5, 0])
+    independent, p = test.independent_pairs(variables)
+    sets = np.array([[1, 3], [3, 4], [4, 6]])
+    for i, j in combinations(range(4), 2):
+        a, b = variables[i], variables[j]
+        assert p[i, j] == p[j, i] == pytest.approx(test.p_value(a, b))
+        assert independent[i, j] == independent[j, i] == test.independent(a, b)
+        for given in sets:
+            if (p_given := test.p_value(a, b, given)) == 1:
+                continue
+            level = test.with_alpha(p_given)  # p > alpha fails at p itself
+            said, _ = level.answer_each(np.full(3, min(a, b)), np.full(3, max(a, b)), sets)
+            assert said.tolist() == [level.independent(a, b, s) for s in sets]
+            assert not said[sets.tolist().index(given.tolist())]
+
+
+def test_a_discriminating_path_is_found_past_a_branch_that_ends():
+    """R4 along t o-> b <-> a <-> e: at a two ways go on, and the one to d leads nowhere."""
+    edges = "t o-> b, b <-> a, a <-> d, b --> g, a --> g, d --> g, e <-> a, e o-> g"
+    for last, name in ((edges, "d"), (edges.replace("d", "A"), "A")):
+        said = one_step(rule_4, last, {"gt": "aeb" + name})
+        assert said == last.replace("e o-> g", "e --> g")
+
+
 # -- what is refused -------------------------------------------------------------------------------------
 
 
@@ -172,6 +241,15 @@ def test_columns_of_one_name_are_refused_and_others_are_kept():
     assert cl.PartialCorrelation.from_data(pandas.DataFrame(values, columns=list("abc"))).n_variables == 3
     with pytest.raises(ValueError, match="column names must differ: got a, b, a"):
         cl.PartialCorrelation.from_data(pandas.DataFrame(values, columns=list("aba")))
+
+
+def test_too_few_samples_are_no_matter_where_no_set_is_to_be_asked():
+    alone = [[1, 0.99, 0], [0.99, 1, 0], [0, 0, 1]]  # 2 is a neighbour of neither
+    for order_independent in (True, False):
+        pag = cl.learn_pag(
+            cl.PartialCorrelation(alone, 4, alpha=0.5), order_independent=order_independent
+        )
+        assert (pag.complete, pag.notes, pag.adjacent(0, 1)) == (True, (), True)
 
 
 def test_tests_that_cannot_be_solved_are_counted_each_once():

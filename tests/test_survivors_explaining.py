@@ -218,7 +218,7 @@ def test_the_nearest_sets_of_each_head_are_kept(most):
 # -- what is run, and what it costs ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("budget", [0, 1, 5, 8, 9, 10, 30, 44, 54, 55, 56, 100, 174, 175, 300])
+@pytest.mark.parametrize("budget", [0, 1, 5, 8, 9, 10, 30, 37, 44, 54, 55, 56, 100, 174, 175, 300])
 @pytest.mark.parametrize("known", [0, 4])
 def test_a_proof_runs_all_smaller_sets_or_those_of_the_likeliest_units(budget, known):
     weights = [1.0 + i / 100 for i in range(10)]
@@ -407,6 +407,16 @@ def test_a_text_is_long_from_one_unit_more(units, by):
     words = ["a", *(f"b{i}" for i in range(units - 1))]
     found = cl.explain(LinearModel({"a": 2.0}, bias=-1.0), " ".join(words), alpha=0.9, words=["b1", "b2"])
     assert [(one.units, one.found_by) for one in found.sets] == [(("a",), by)]
+
+
+def test_an_explanation_says_what_was_given_and_how_long_it_took():
+    class Pair(LinearModel):
+        def encode(self, input, target=None, split_into="words"):
+            return super().encode(" ".join(input), target, split_into)
+
+    found = cl.explain(Pair({"a": 2.0}, bias=-1.0), ("a b", "c"), alpha=0.9)
+    assert found.input == ("a b", "c") and 0 < found.seconds < 600
+    assert cl.Explanation.from_json(found.to_json()).input == ("a b", "c")
 
 
 # -- records ---------------------------------------------------------------------------------------------

@@ -224,9 +224,6 @@ class PartialCorrelation(PValueTest):
         parts = [partial_correlations(self.correlation, x[c], y[c], sets[c]) for c in _chunks(len(x))]
         return np.concatenate(parts) if parts else np.empty(0)
 
-    def compute(self, x: int, y: int, given: tuple[int, ...]) -> float:
-        return float(self.p_values([x], [y], [given])[0])
-
     def strength(self, x: int, y: int) -> float | None:
         return abs(float(self.correlation[x, y]))
 
