@@ -23,7 +23,7 @@ from ..models.protocol import Encoded, Model
 ALPHA = {"recommendation": 0.1}
 ANY_ALPHA = 0.01
 LONG = 120  # units: more are searched along an order, not set by set
-PROOF = 50_000  # units in all the inputs of a proof
+PROOF = 28_000  # units in all the inputs of a proof
 
 
 class FoundBy(StrEnum):
@@ -211,7 +211,7 @@ class SearchSettings:
         Inputs that the search may run.
     certify : bool or int
         Prove by running every smaller set that none works; an int is the budget of that proof in inputs.
-        True: as many as have 50,000 units in all, which is 2,000 inputs of 25 words and about a second. Where
+        True: as many as have 28,000 units in all, which is 1,120 inputs of 25 words and half a second. Where
         more sets exist, some of the units that matter most alone are run: they can refute that a set is
         smallest, not prove it.
     """

@@ -135,6 +135,7 @@ class _Rows(TorchFunctionMode):
 
     def begin(self, layer, inputs):
         self.last, self.length = True, inputs[0].shape[1]
+        self.__enter__()  # each function of torch is asked while it lasts: so in the last layer only
 
     def project(self, module, inputs):
         return (inputs[0][:, self.rows],)
@@ -142,12 +143,14 @@ class _Rows(TorchFunctionMode):
     def spread(self, module, inputs, output):
         return output.expand(-1, self.length, -1)
 
-    def end(self, layer, inputs, output):
-        self.last = False
+    def end(self, *layer_and_output):
+        if self.last:
+            self.last = False
+            self.__exit__(None, None, None)
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = dict(kwargs or {})
-        if not self.last or func is not torch.nn.functional.scaled_dot_product_attention:
+        if func is not torch.nn.functional.scaled_dot_product_attention:
             return func(*args, **kwargs)
         query, mask = args[0], kwargs.get("attn_mask")
         if mask is not None and mask.shape[-2] > 1:
@@ -175,8 +178,8 @@ def _narrowed(model, rows):
         query, *_ = _projections(model, -1)
         hooks += [query.register_forward_pre_hook(attend.project), query.register_forward_hook(attend.spread)]
     try:
-        with attend:
-            yield True
+        yield True
     finally:
+        attend.end()  # where the layer failed
         for hook in hooks:
             hook.remove()

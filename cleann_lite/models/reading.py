@@ -199,6 +199,8 @@ class Reader:
     def _cut(self, texts, got, reserve):
         """What was cut from a text that is too long, and from which end."""
         read = len(got["input_ids"])
+        if read < self.limit - reserve and not self.open_end:
+            return
         whole = self.tokenizer(*texts, truncation=False, verbose=False, return_special_tokens_mask=True)
         added = sum(whole["special_tokens_mask"])
         if len(whole["input_ids"]) - added <= read - int(got["special"].sum()):
@@ -268,8 +270,11 @@ class Reader:
         wanted = pieces.ids.copy()
         for unit in hidden:
             wanted[list(tokens[unit])] = self.mask_id
+        plain = self._write(pieces, tokens, hidden, ())
+        if self._reads_back(plain, pieces, wanted):
+            return plain, wanted, True
         carried = {unit for unit in hidden if self._carries_space(pieces, tokens, unit)}
-        for swallow in (carried, set(hidden), set()):
+        for swallow in (carried, set(hidden)):
             texts = self._write(pieces, tokens, hidden, swallow)
             if self._reads_back(texts, pieces, wanted):
                 return texts, wanted, True
