@@ -601,7 +601,7 @@ def test_an_evaluation_honours_the_threshold(labels, tmp_path, threshold, capsys
     for row in record["rows"].values():
         assert row["success"] and row["size"] < len(encoded.units)
         assert encoded.predicted(one.predict(encoded, [row["positions"]])[0]) != encoded.target
-    with pytest.raises(ValueError, match="a loaded one has its own"):
+    with pytest.raises(ValueError, match="a loaded model has its own"):
         cl.evaluate("sentiment", 1, model=one, threshold=threshold, **options)
     arguments = ["evaluate", "sentiment", "--n", "1", "--data", "examples", "--threshold", "0.3"]
     assert main([*arguments, "--out", str(tmp_path / "out")]) == 2

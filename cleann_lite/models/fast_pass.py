@@ -72,11 +72,7 @@ def fused_attention(model):
     if not (_known(model) and model.config._attn_implementation == "eager" and model._supports_sdpa):
         yield
         return
-    try:
-        model.set_attn_implementation("sdpa")
-    except AttributeError:  # transformers before 4.56 cannot switch
-        yield
-        return
+    model.set_attn_implementation("sdpa")
     try:
         yield
     finally:
