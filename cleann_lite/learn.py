@@ -57,11 +57,10 @@ def learn(options):
     from .causal.independence import PartialCorrelation
 
     names = distinct(found.names)
-    number = {name: i for i, name in enumerate(names)}
     if options.order and options.method != "ordered-icd":
         raise ValueError(f"--order is for --method ordered-icd: got {options.method}")
-    order = _numbers_of(_list(options.order), number) if options.order else list(number.values())
-    tiers = [_numbers_of(_list(group), number) for group in (options.tiers or "").split(";") if group.strip()]
+    order = _known(_list(options.order), names) if options.order else names
+    tiers = [_known(_list(group), names) for group in (options.tiers or "").split(";") if group.strip()]
     settings = {
         "method": options.method,
         "order": order if options.method == "ordered-icd" else None,
@@ -110,6 +109,8 @@ def _shares(options, table, found, names, pag, settings):
     """How often each edge comes back from resampled rows, or None if nobody asked."""
     if options.stability is None:
         return None
+    if options.stability < 1:
+        raise ValueError(f"--stability takes the number of graphs, at least 1: got {options.stability}")
     if found.matrix_given or (table.values != table.values).any():
         what = "a matrix" if found.matrix_given else "missing values"
         raise ValueError(f"--stability needs a table of complete samples: {table.name} holds {what}")
@@ -150,8 +151,8 @@ def _list(text):
     return [name.strip() for name in next(csv.reader([text], skipinitialspace=True), []) if name.strip()]
 
 
-def _numbers_of(names, number):
-    for name in names:
-        if name not in number:
-            raise ValueError(f"there is no column {name!r}: the columns are {', '.join(list(number)[:20])}")
-    return [number[name] for name in names]
+def _known(asked, names):
+    for name in asked:
+        if name not in names:
+            raise ValueError(f"there is no column {name!r}: the columns are {', '.join(names[:20])}")
+    return asked

@@ -86,6 +86,16 @@ class TestLearn:
             capsys, "learn", matrix, "--n-samples", "500", "--method", "ordered-icd", "--order", "z"
         )
 
+    def test_messages_name_columns_not_their_numbers(self, capsys, tmp_path):
+        table = tmp_path / "t.csv"
+        rows = np.random.default_rng(0).normal(size=(30, 3)).round(3)
+        np.savetxt(table, rows, delimiter=",", header="age,dose,pain", comments="")
+        ordered = ("--method", "ordered-icd", "--order", "pain,age")
+        assert "got pain, age for age, dose, pain" in refused(capsys, "learn", str(table), *ordered)
+        assert "none has dose, pain" in refused(capsys, "learn", str(table), "--tiers", "age")
+        assert "'age' is named twice" in refused(capsys, "learn", str(table), "--tiers", "age;age,dose,pain")
+        assert "--stability takes" in refused(capsys, "learn", str(table), "--stability", "0")
+
 
 pytest.importorskip("torch")
 

@@ -131,7 +131,7 @@ def test_tiers_by_label():
     ("arguments", "message"),
     [
         ({"tiers": [[0, 1], [1, 2, 3]]}, "one tier: 1 is named twice"),
-        ({"tiers": [[0, 1], [2]]}, r"each node needs a tier: \[3\] have none"),
+        ({"tiers": [[0, 1], [2]]}, r"each node needs a tier: none has 3"),
         ({"tiers": [[0, 1, 2, 3], []]}, "tier 1 is empty"),
         ({"tiers": [[0, 1, 2, 3, 9]]}, "9, which is not a node"),
         ({"tiers": [0, 1, 2, 3]}, "groups of nodes, earliest first: got 0"),

@@ -41,7 +41,8 @@ def checked_rank(
         raise ValueError("method='ordered-icd' needs order: the nodes, earliest first")
     rank = {number.get(node, node): position for position, node in enumerate(order)}
     if len(rank) != len(order) or not set(nodes) <= set(rank):
-        raise ValueError(f"order must name each node once, earliest first: got {tuple(order)} for {nodes}")
+        wanted = f"got {_listed(order, {})} for {_listed(nodes, number)}"
+        raise ValueError(f"order must name each node once, earliest first: {wanted}")
     return np.array([rank[node] for node in nodes])
 
 
@@ -64,11 +65,18 @@ def checked_tiers(
         for name in group:
             node = number.get(name, name)
             if node not in nodes:
-                raise ValueError(f"tiers name {name!r}, which is not a node of this graph: {nodes}")
+                known = _listed(nodes, number)
+                raise ValueError(f"tiers name {name!r}, which is not a node of this graph: {known}")
             if node in tier_of:
                 raise ValueError(f"each node belongs to one tier: {name!r} is named twice")
             tier_of[node] = tier
     missing = [node for node in nodes if node not in tier_of]
     if missing:
-        raise ValueError(f"each node needs a tier: {missing} have none")
+        raise ValueError(f"each node needs a tier: none has {_listed(missing, number)}")
     return np.array([tier_of[node] for node in nodes])
+
+
+def _listed(nodes: Iterable, number: dict[str, int]) -> str:
+    """Nodes in a message, by name if they have names."""
+    names = {i: name for name, i in number.items()}
+    return ", ".join(str(names.get(node, node)) for node in nodes)
