@@ -85,6 +85,9 @@ def test_growing_stops_at_one_set_more_than_the_limit(seed):
         if count:
             with pytest.raises(TooManySets):
                 before.grow(trees, size, count - 1)
+            exact = PDSGraph(marks)
+            exact.grow(trees, size - 1, 10**6)
+            exact.grow(trees, size, count)
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -119,6 +119,13 @@ def test_the_corner_farthest_in_a_direction(seed):
         assert goal @ found == pytest.approx(-best.fun, abs=1e-6)
 
 
+def test_values_of_zero_leave_every_attention_free():
+    attention = np.full((4, 4), 0.25)
+    assert ident.null_space_dimension(np.zeros((4, 2))) == 4
+    other = ident.equivalent_attention(attention, np.zeros((4, 2)))
+    assert other.sum(axis=1) == pytest.approx(1) and np.abs(other - attention).max() > 0.1
+
+
 def test_a_head_whose_keys_are_all_alike_makes_one_attention():
     key, value = np.ones((6, 3)), np.random.default_rng(0).normal(size=(6, 4))
     row = ident.softmax_attention([[1.0, 2.0, 3.0]], key)[0]
@@ -237,7 +244,7 @@ def test_a_proof_runs_all_smaller_sets_or_those_of_the_likeliest_units(budget, k
             whole = False
             kept = max(k for k in range(11) if comb(k, size) <= room)
             if size == 1:  # nothing is known yet of who is strong
-                assert len(ran) <= kept and ran <= pool
+                assert kept - known <= len(ran) <= kept and ran <= pool
                 pool = ran
             else:
                 pool &= set(combinations(sorted(strongest[:kept]), size))
