@@ -176,20 +176,41 @@ def _add_evaluate_options(parser):
     parser.add_argument("--seed", type=int, help="of the draw of inputs and of random rows")
 
 
+# evaluate KIND -> what it takes beside n, out, workers and cluster; a kind that is not here takes everything
+_INPUTS = ("model", "data", "from_file", "accept_licence", "films", "seed", "alpha")
+_TAKES = {
+    "discovery": ("rows", "n_samples", "alpha", "seed"),
+    "planted": (),
+    **dict.fromkeys(("readings", "randomised", "rungs"), _INPUTS),
+}
+_NEVER_REFUSED = ("run", "task", "n", "out", "workers", "cluster")
+
+
+def _refuse_what_is_not_taken(options):
+    """A setting that a kind of run would not look at is refused, so that nobody believes it was used."""
+    takes = _TAKES.get(options.task)
+    for name, value in vars(options).items():
+        unset = value is None or value is False
+        if takes is None or unset or name in (*takes, *_NEVER_REFUSED):
+            continue
+        flags = ", ".join(f"--{n.replace('_', '-')}" for n in ("n", *takes)).replace("--rows", "--row")
+        flag = "--row" if name == "rows" else f"--{name.replace('_', '-')}"
+        raise ValueError(f"unknown setting {flag} of evaluate {options.task}, which takes {flags}")
+
+
 def _evaluate(options):
+    _refuse_what_is_not_taken(options)
     if options.task in ("planted", "readings", "randomised", "rungs"):
         from .evaluation.inside import look_inside
 
-        return print(look_inside(**vars(options)))
+        names = ("out", "n", "workers", "cluster", *_INPUTS)
+        return print(look_inside(options.task, **{name: getattr(options, name) for name in names}))
     names = ("alpha", "n_samples", "words", "films", "max_size", "max_calls", "seed", "n")
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     out = options.out or f"evaluation-{options.task}"
     shared = {"out": out, "workers": options.workers, "cluster": options.cluster, "progress": True}
     methods = {"methods": options.rows} if options.rows else {}
     if options.task == "discovery":
-        for name in ("model", "data", "from_file", "accept_licence", "device", "head", "threshold"):
-            if getattr(options, name):
-                raise ValueError(f"unknown setting {name} of the benchmark of causal discovery")
         from .evaluation.learners import benchmark
 
         told = "\n".join(benchmark(**shared, **methods, **given).verdicts())

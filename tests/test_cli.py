@@ -217,12 +217,33 @@ class TestRecommend:
         assert "is a recommender" in refused(capsys, "explain", REVIEW, "--model", "pocket-bert4rec")
 
 
+KINDS = ("planted", "readings", "randomised", "rungs", "discovery")
+TAKEN_BY = {  # flag and value -> the kinds of run, of these, that look at it
+    ("--row", "icd"): {"discovery"},
+    ("--method", "icd"): {"discovery"},
+    ("--n-samples", "50"): {"discovery"},
+    ("--alpha", "0.05"): {*KINDS} - {"planted"},
+    ("--seed", "0"): {*KINDS} - {"planted"},
+    ("--model", "pocket-sentiment"): {"readings", "randomised", "rungs"},
+    ("--data", "examples"): {"readings", "randomised", "rungs"},
+    ("--from-file", "mine.csv"): {"readings", "randomised", "rungs"},
+    ("--accept-licence",): {"readings", "randomised", "rungs"},
+    ("--films", "9"): {"readings", "randomised", "rungs"},
+    ("--head", "0"): set(),
+    ("--words", "all"): set(),
+    ("--max-size", "2"): set(),
+    ("--max-calls", "9"): set(),
+    ("--device", "cpu"): set(),
+    ("--threshold", "0"): set(),
+}
+
+
 class TestEvaluate:
     @pytest.mark.parametrize(
         ("arguments", "sentence"),
         [
-            (["discovery", "--n", "1", "--head", "0"], "unknown setting head of"),
-            (["discovery", "--n", "1", "--model", "pocket-gpt"], "unknown setting model of"),
+            (["discovery", "--n", "1", "--head", "0"], "unknown setting --head of"),
+            (["discovery", "--n", "1", "--model", "pocket-gpt"], "unknown setting --model of"),
             (["discovery", "--n", "1", "--alpha", "7"], "alpha must be between 0 and 1"),
             (["discovery", "--n", "1", "--n-samples", "3"], "n_samples must be above 3"),
         ],
@@ -231,6 +252,32 @@ class TestEvaluate:
         monkeypatch.chdir(tmp_path)
         assert sentence in refused(capsys, "evaluate", *arguments)
         assert list(tmp_path.iterdir()) == []
+
+    def test_the_flags_above_are_all_flags(self):
+        from cleann_lite.__main__ import _parser
+
+        every = _parser()._subparsers._group_actions[0].choices["evaluate"]._option_string_actions
+        always = {"-h", "--help", "--n", "--out", "--workers", "--cluster", "--nodes"}
+        assert set(every) - always == {flag[0] for flag in TAKEN_BY}
+
+    @pytest.mark.parametrize("flag", TAKEN_BY, ids=lambda flag: flag[0])
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_a_setting_is_used_or_refused(self, capsys, monkeypatch, kind, flag):
+        seen = {}
+
+        def kept(*_, **settings):
+            seen.update(settings)
+            raise ValueError("it ran")
+
+        monkeypatch.setattr("cleann_lite.evaluation.inside.look_inside", kept)
+        monkeypatch.setattr("cleann_lite.evaluation.learners.benchmark", kept)
+        told = refused(capsys, "evaluate", kind, *flag)
+        if kind in TAKEN_BY[flag]:
+            name = {"--row": "methods", "--method": "methods"}.get(flag[0], flag[0][2:].replace("-", "_"))
+            assert told == "cleann-lite: it ran\n" and seen[name] is not None
+        else:
+            flag = flag[0].replace("--method", "--row")
+            assert f"unknown setting {flag} of evaluate {kind}, which takes --n" in told and not seen
 
 
 def test_an_error_of_the_system_without_a_file_is_told(capsys, monkeypatch):

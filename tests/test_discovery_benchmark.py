@@ -84,7 +84,7 @@ def test_what_is_no_benchmark_is_told(tmp_path, capsys):
     with pytest.raises(ValueError, match="begun with task = 'sentiment'"):
         benchmark(2, out=tmp_path)
     assert main(["evaluate", "discovery", "--head", "3"]) == 2
-    assert "unknown setting head of the benchmark" in capsys.readouterr().err
+    assert "unknown setting --head of evaluate discovery" in capsys.readouterr().err
 
 
 def without_seconds(run):

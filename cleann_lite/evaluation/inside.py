@@ -7,8 +7,11 @@ from .inputs import draw_inputs
 from .probes import load, probe
 
 
-def look_inside(task: str, *, out=None, n=None, workers=1, cluster=None, alpha=None, **options) -> str:
-    """Run ``cleann-lite evaluate planted | readings | randomised | rungs``, and print the result.
+def look_inside(
+    task: str, *, out=None, n=None, workers=1, cluster=None, alpha=None, model=None, data=None, seed=None,
+    films=None, from_file=None, accept_licence=False,
+) -> str:  # fmt: skip
+    """Run ``cleann-lite evaluate planted | readings | randomised | rungs``; the result in words.
 
     Parameters
     ----------
@@ -18,31 +21,30 @@ def look_inside(task: str, *, out=None, n=None, workers=1, cluster=None, alpha=N
         Seeds ("planted", default 5) or inputs (default 100).
     out
         Folder of the journal and tables; None: ``evaluation-TASK``.
-    **options
-        ``model``, ``data``, ``seed``, ``films``, ``from_file``, ``accept_licence``: see
-        `cleann_lite.evaluation.inputs.draw_inputs`.
+    workers, cluster
+        As for `cleann_lite.evaluation.experiment.evaluate`.
+    alpha
+        Level of the independence test; None: 0.01, and for "readings" each of its levels.
+    model, data, seed, films, from_file, accept_licence
+        Whose inputs: see `cleann_lite.evaluation.inputs.draw_inputs`. "planted" trains its own networks.
     """
     out = Path(out or f"evaluation-{task}")
     shared = {"out": out, "workers": workers, "cluster": cluster, "progress": True}
     where = f"\n\nTables: {out.resolve()}"
     if task == "planted":
         return readers.told(readers.plant(seeds=5 if n is None else n, **shared)) + where
-    name = options["model"] or "pocket-sentiment"
-    items = _items(load(name), 100 if n is None else n, options)
+    name = model or "pocket-sentiment"
+    loaded = load(name)
+    recommends = loaded.task == "recommendation"
+    kind, known = ("recommend", "movielens-1m") if recommends else ("sentiment", "sst2")
+    items = draw_inputs(
+        kind, data or known, 100 if n is None else n, model=loaded if recommends else None, seed=seed or 0,
+        films=15 if films is None else films, from_file=from_file, accept_licence=accept_licence,
+    )  # fmt: skip
     if task == "readings":
         worker = readings.Reader(name, alphas=readings.ALPHAS if alpha is None else (alpha,))
         return readings.told(probe(worker, items, readings.summary, **shared)) + where
-    module, kind = {"randomised": (randomised, randomised.Randomiser), "rungs": (rungs, rungs.Climber)}[task]
-    worker = kind(name, 0.01 if alpha is None else alpha)
+    kinds = {"randomised": (randomised, randomised.Randomiser), "rungs": (rungs, rungs.Climber)}
+    module, worker_of = kinds[task]
+    worker = worker_of(name, 0.01 if alpha is None else alpha)
     return module.told(probe(worker, items, module.summary, **shared)) + where
-
-
-def _items(model, n, options):
-    """Inputs of the model's own task."""
-    films = model.task == "recommendation"
-    task, data = ("recommend", "movielens-1m") if films else ("sentiment", "sst2")
-    given = {key: options[key] for key in ("from_file", "accept_licence")}
-    return draw_inputs(
-        task, options["data"] or data, n, model=model if films else None, seed=options["seed"] or 0,
-        films=options["films"] or 15, **given,
-    )  # fmt: skip
