@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
 
@@ -175,6 +176,19 @@ def test_a_large_graph_shows_the_neighbourhood_of_the_outcome_and_says_so():
     assert len(everything.scene.curves) == 59 and everything.caption == ""
     far = draw(pag, outcome=30, focus=[(0, 1)], max_edges=3)
     assert (0, 1) in {(c.a, c.b) for c in far.scene.curves}
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["placed here", "places are given"])
+def test_a_complete_graph_of_48_nodes_is_drawn_whole_in_seconds(kept):
+    pag = graph([(a, 1, 2, b) for b in range(48) for a in range(b)], [f"w{i}" for i in range(48)])
+    places = {i: (60 + 90 * (i % 8), 40 + 70 * (i // 8)) for i in range(48)} if kept else None
+    started = time.process_time()
+    picture = draw(pag, outcome=47, max_edges=None, positions=places)
+    assert time.process_time() - started < 10  # Graphviz alone needs minutes, and is not asked
+    assert (len(picture.words), len(picture.positions), picture.caption) == (48 * 47 // 2, 48, "")
+    assert picture.layout == ("given" if kept else "spread")
+    for a, b in itertools.combinations(picture.scene.boxes, 2):
+        assert abs(a.x - b.x) >= (a.w + b.w) / 2 or abs(a.y - b.y) >= (a.h + b.h) / 2
 
 
 def test_the_edges_that_link_a_set_to_the_outcome_come_first():

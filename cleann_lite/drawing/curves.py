@@ -141,10 +141,13 @@ def courses(curves, boxes_a, boxes_b, marks, frames):
 
 
 CLEAR = HEAD + 1.5  # px between two marks at one node, so that they do not overlap
+MOST_APART = 500  # edges: among more there is no room to move
 
 
 def apart(curves, ends, boxes, marks, frames, rounds=9):
     """`courses`, the curves moved along the frames of their nodes until no two marks there overlap.
+
+    More than `MOST_APART` curves stay where they are.
 
     Parameters
     ----------
@@ -162,7 +165,7 @@ def apart(curves, ends, boxes, marks, frames, rounds=9):
             at_node.setdefault(node, []).append((edge, side))
     crowded = {node: meet for node, meet in at_node.items() if len(meet) > 1}
     found = courses(curves, first, second, marks, frames)
-    for _ in range(rounds - 1):
+    for _ in range(rounds - 1 if len(curves) <= MOST_APART else 0):
         moved = sorted({e for node, meet in crowded.items() for e in _push(curves, meet, found, boxes[node])})
         if not moved:
             break

@@ -41,7 +41,8 @@ class Drawing:
     positions
         Node -> (x, y) of its centre in px: give it to the next `draw` and the nodes stay put.
     layout
-        What placed the nodes: "dot" (layers), "spread" (they would be a tower), "own" (no Graphviz), "given".
+        What placed the nodes: "dot" (layers), "spread" (they would be a tower, or take too long), "own" (no
+        Graphviz), "given".
     """
 
     svg: str = field(repr=False)
@@ -182,7 +183,8 @@ def draw(
     legend : bool
         Whether a line below explains the signs that occur.
     layout : {"auto", "dot", "own"}
-        What places the nodes: Graphviz, in layers, or the built-in `spread`; "auto" takes what fits.
+        What places the nodes: Graphviz, in layers, or the built-in `spread`; "auto" takes what fits, and
+        `spread` beyond 300 edges, for which Graphviz may need minutes.
 
     Returns
     -------

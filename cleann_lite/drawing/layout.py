@@ -20,6 +20,7 @@ GAP_X, GAP_Y = 26, 50  # px between neighbours in a layer, and between layers
 MARGIN = 18  # px around a picture
 MAX_CHARACTERS = 20  # a longer label is wrapped, then cut
 WIDE = 780  # px: a layout that would be wider grows to the right instead of downwards
+MOST_IN_LAYERS = 300  # edges: Graphviz needs seconds for so many among 25 nodes, minutes for 1,000
 
 _WIDTHS = {
     0.24: "ijl'|",

@@ -10,6 +10,7 @@ from .layout import (
     GAP_X,
     GAP_Y,
     MARGIN,
+    MOST_IN_LAYERS,
     WIDE,
     box_size,
     distances_from,
@@ -58,7 +59,8 @@ def boxes_of(given, edges, root, sets, struck, fixed, whole):
 def placed(boxes, edges, centre, root, layout, gap, n):
     """Centre of each box, the curve of each edge, and what placed them: away from the outcome, in layers.
 
-    An outcome at which all edges end in arrowheads is below its causes, any other centre above the rest.
+    An outcome at which all edges end in arrowheads is below its causes, any other centre above the rest. More
+    than `MOST_IN_LAYERS` edges are spread, unless layers were asked for.
     """
     inner = [i for i, box in boxes.items() if box.role != "plain"]
     row = {i: number for number, i in enumerate(inner)}
@@ -72,12 +74,13 @@ def placed(boxes, edges, centre, root, layout, gap, n):
     arcs = [tuple(row[i] for i in sorted(edge[:2], key=height.__getitem__)) for edge in edges]
     sizes = np.array([(boxes[i].w, boxes[i].h) for i in inner]).reshape(-1, 2)
     nothing: tuple = (None, None, None)
-    found, lines, placed_by = in_layers(sizes, arcs, gap) if layout != "own" else nothing
+    too_many = layout == "auto" and len(arcs) > MOST_IN_LAYERS
+    found, lines, placed_by = nothing if layout == "own" or too_many else in_layers(sizes, arcs, gap)
     if found is None and layout == "dot":
         raise ValueError('layout="dot" needs pygraphviz, which is not installed: use "auto"')
     if found is None or (layout == "auto" and is_tower(found)):
         found = spread(sizes, arcs, top=None if centre is None else row[centre], upper=not below)
-        placed_by = "own" if layout == "own" or placed_by is None else "spread"
+        placed_by = "spread" if placed_by or too_many else "own"
         lines = curves.route(found, sizes, arcs)
     at = dict(zip(inner, found, strict=True))
     lines = [
