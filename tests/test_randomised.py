@@ -6,7 +6,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from cleann_lite.evaluation import randomised as rz  # noqa: E402
-from cleann_lite.evaluation.probes import load, probe  # noqa: E402
+from cleann_lite.evaluation.inputs import load  # noqa: E402
+from cleann_lite.evaluation.probes import probe  # noqa: E402
 
 ITEMS = [
     {"input": i, "content": text, "seen": ()}

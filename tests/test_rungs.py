@@ -9,7 +9,8 @@ pytest.importorskip("torch")
 from cleann_lite.causal.discovery import learn_pag
 from cleann_lite.causal.independence import DSeparation
 from cleann_lite.evaluation import rungs as rg
-from cleann_lite.evaluation.probes import load, probe
+from cleann_lite.evaluation.inputs import load
+from cleann_lite.evaluation.probes import probe
 from cleann_lite.evaluation.randomised import Randomiser
 
 TEXT = "A warm, funny film with a terrific cast, though the plot is thin."

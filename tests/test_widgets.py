@@ -612,6 +612,8 @@ def test_the_log_counts_as_the_status_does():
         assert explorer.view.status.startswith(f"Step {now['step']} of")
     with pytest.raises(ValueError, match="pace must be one of all, change, level: got 'often'"):
         explorer.set(pace="often")
+    with pytest.raises(ValueError, match="method must be one of icd, fci: got 'ordered-icd'"):
+        DiscoveryStepper(method="ordered-icd")
 
 
 def test_play_ticks_until_the_end_and_a_stray_tick_does_nothing():

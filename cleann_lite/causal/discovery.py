@@ -41,9 +41,8 @@ from .nodes import checked_nodes, checked_rank, checked_tiers, numbers
 from .orientation import unoriented
 from .pds import PDSGraph, TooManySets
 from .search_state import Candidates, Edge, Search
-from .trace import Step
 
-__all__ = ["Step", "learn_pag"]
+__all__ = ["learn_pag"]
 
 # each edge with the roots of its PDS-trees, and the nodes that these may hold
 RootsAndPools = Iterable[tuple[Edge, Sequence[int], int]]
@@ -81,7 +80,8 @@ def learn_pag(
     order
         The nodes, earliest first: no node causes an earlier one. For "ordered-icd" only, which needs it.
     selection_bias
-        Allow for selection: rules R5–R7, and candidates that may only cause the selection.
+        Allow for selection: rules R5–R7, and candidates that may only cause the selection. No effect with an
+        order or tiers, which exclude selection.
     max_size
         Largest conditioning set.
     labels
@@ -182,15 +182,9 @@ def icd(search: Search) -> None:
 
 def ordered_icd(search: Search) -> None:
     """Ordered ICD: the same around the later node, among its predecessors."""
-    rank = _order(search)
     search.delete_independent_pairs()
     if search.may_use(1):
-
-        def earlier_neighbours(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-            later = np.maximum(rank[x], rank[y])
-            return neighbours_of_both(search, x, y) & (rank < later[:, None])
-
-        search.delete_separated_by_one(earlier_neighbours)
+        search.delete_separated_by_one(lambda x, y: neighbours_of_both(search, x, y))
     _size_by_size(search, 2, _Trees(search, ordered_icd_sep).candidates)
 
 

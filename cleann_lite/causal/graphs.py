@@ -72,7 +72,7 @@ class PAG(Exchange):
     notes
         Sentences that the reader must know, for example that a cap ended the search.
     trace
-        Every step of the search, if it was asked for (``discovery.Step``).
+        Every step of the search, if it was asked for (``trace.Step``).
     status
         Why the search ended.
     selection_bias

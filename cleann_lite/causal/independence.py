@@ -4,8 +4,8 @@ Any object with ``n_variables`` and ``independent(x, y, given)`` is a test (``ba
 a test with a p-value one method is enough: ``batched.PValueTest`` adds the threshold, a memory and a count.
 
 The partial correlation of x and y given Z is what is left of their correlation when Z is held fixed. With
-Fisher's transform, ``√(n − |Z| − 3) · atanh r`` is close to standard normal when x and y are independent
-given Z, so ``p = 2 (1 − Φ(…))``; they count as independent when p > α.
+Fisher's transform, ``z = √(n − |Z| − 3) · atanh r`` is close to standard normal when x and y are independent
+given Z, so ``p = 2 (1 − Φ(|z|))``; they count as independent when p > α.
 """
 
 import math

@@ -299,7 +299,7 @@ def orient(
         (k,) rank of each node in a known causal order: no node causes one of lower rank. Nodes of equal rank,
         a tier, may cause each other.
     selection_bias
-        Apply R5–R7, which only selection can bring about.
+        Apply R5–R7, which only selection can bring about. No effect with an order, which excludes it.
     listen
         Called after each rule that changed a mark.
     opened
@@ -372,7 +372,7 @@ def pag_of_mag(mag: np.ndarray, selection_bias: bool = True, rank: np.ndarray | 
     mag
         (k, k) marks without circles.
     selection_bias
-        Apply R5–R7.
+        Apply R5–R7. No effect with a rank, which excludes selection.
     rank
         (k,) the tier of each node, where tiers are known.
 

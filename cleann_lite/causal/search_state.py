@@ -208,8 +208,8 @@ class Search:
     def opened(self, x: np.ndarray, y: np.ndarray, nodes: np.ndarray) -> np.ndarray:
         """Of nodes[i], (m, words): those that added to their separating set make x[i] and y[i] dependent.
 
-        None if the samples are too few to ask, or if the block cannot be solved: no test can tell. Each
-        pair comes once.
+        No node where the samples are too few to ask, or where the block cannot be solved: no test can tell.
+        Each pair comes once.
         """
         if self.k > _MANY:
             self._forget_looks()

@@ -12,7 +12,6 @@ RecSys 2022; of comprehensiveness and sufficiency: DeYoung et al. ACL 2020.
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +22,7 @@ from ..explaining.settings import FoundBy, GraphSettings, Stopped
 from .case import Case, Found
 from .cases import DEFAULT, chosen
 from .faithfulness import others
-from .inputs import TASKS, draw_inputs, fingerprint
+from .inputs import TASKS, draw_inputs, fingerprint, load
 from .journal import FORMAT, JOURNAL, Journal
 from .parallel import run_all
 from .report import save
@@ -149,7 +148,7 @@ def evaluate(
     device = _device(device)
     if threshold is not None and not isinstance(model, str | Path):
         raise ValueError("threshold goes with the name of a model: a loaded model has its own")
-    loaded = _loaded(str(model), device, threshold) if isinstance(model, str | Path) else model
+    loaded = load(str(model), device, threshold) if isinstance(model, str | Path) else model
     wanted = "recommendation" if task == "recommend" else "classification"
     if loaded.task != wanted:
         raise ValueError(f"{task} needs a model for {wanted}: {loaded.name} is one for {loaded.task}")
@@ -202,13 +201,6 @@ def _device(wanted):
     return wanted or ("cuda" if torch.cuda.is_available() else "cpu")
 
 
-@lru_cache(maxsize=2)
-def _loaded(name, device, threshold=None):
-    from ..models.loading import load_model
-
-    return load_model(name, device=device, threshold=threshold)
-
-
 def _header(plan, model, items):
     """First line of the journal: what the results depend on. Versions are told beside it."""
     plain = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(plan).items()}
@@ -244,7 +236,7 @@ class Worker:
         with _one_thread():
             model = self.model
             if isinstance(model, str):
-                model = _loaded(model, self.settings.device, self.threshold)
+                model = load(model, self.settings.device, self.threshold)
             return self._explained(model, item)
 
     def _explained(self, model, item):

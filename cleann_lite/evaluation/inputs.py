@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,14 @@ from ..datasets import shipped as datasets
 TASKS = {"sentiment": ("pocket-sentiment", "sst2"), "recommend": ("pocket-bert4rec", "movielens-1m")}
 TEXTS = ("sst2", "imdb", "examples")
 HISTORIES = ("movielens-1m", "movielens-latest-small", "examples")
+
+
+@lru_cache(maxsize=2)
+def load(name: str, device: str | None = None, threshold: float | None = None):
+    """A model by its name, as ``load_model`` reads it, the last two kept."""
+    from ..models.loading import load_model
+
+    return load_model(name, device=device, threshold=threshold)
 
 
 def draw_inputs(task, data, n, *, model=None, seed=0, films=15, from_file=None, accept_licence=False):

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from . import randomised, readers, readings, rungs
-from .inputs import draw_inputs
-from .probes import load, probe
+from .inputs import draw_inputs, load
+from .probes import probe
 
 
 def look_inside(

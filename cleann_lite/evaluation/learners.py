@@ -223,7 +223,7 @@ def benchmark(
     methods
         See `learners`.
     out, workers, cluster, progress
-        As for `cleann_lite.evaluation.evaluate`.
+        As for `cleann_lite.evaluation.experiment.evaluate`.
     **settings
         Further fields of `BenchmarkSettings`.
 

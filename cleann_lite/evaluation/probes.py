@@ -5,22 +5,13 @@ A worker is a frozen dataclass of its settings, the name of its model first, and
 """
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from pathlib import Path
 
 from ..datasets.files import write_rows
 from ..models.mixing import BERT_LIKE
 from ..models.protocol import Encoded, Model
-from .inputs import fingerprint
+from .inputs import fingerprint, load
 from .parallel import run_kept
-
-
-@lru_cache(maxsize=2)
-def load(name: str):
-    """A model by its name, the last two kept."""
-    from ..models.loading import load_model
-
-    return load_model(name)
 
 
 def opened(name: str, item: dict) -> tuple[Model, Encoded]:

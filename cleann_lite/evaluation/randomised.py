@@ -18,7 +18,8 @@ from ..attention.residual import read_attention
 from ..causal.discovery import learn_pag
 from ..causal.independence import PartialCorrelation
 from ..explaining.baselines import attention_scores
-from .probes import bert_of, load, opened
+from .inputs import load
+from .probes import bert_of, opened
 from .readings import (
     FAILURE,
     Tried,

@@ -43,7 +43,7 @@ class Tried:
     Attributes
     ----------
     nodes
-        Units that may be masked.
+        Units that were chosen to be masked, by `choose_nodes` 14 at most.
     flips
         Per size, (sets,) bool: whether a set changes the prediction, in the order of ``sets``.
     effects
@@ -179,6 +179,12 @@ def compare(allowed, tried: Tried, ranks: dict[str, list[np.ndarray]], renamed) 
         Control -> ranks of all sets (`by_sum`): as many of the first as the graph allows are tried.
     renamed
         From `Tried.renamed`, one for each permutation of the names.
+
+    Returns
+    -------
+    dict
+        "graph" and each control -> [counted size, success], means where there is chance; "share" -> [share of
+        all sets that the graph allows].
     """
     numbers = [int(a.sum()) for a in allowed]
     sizes = {"graph": [counted(allowed, tried.flips)]}
@@ -296,8 +302,3 @@ def told(records: Sequence[dict]) -> str:
         sizes = ", ".join(f"{control} {line[f'size_{control}']:+.2f}" for control in CONTROLS)
         lines.append(f"{name:52} size {line['size']:.2f} ({sizes})")
     return "\n".join(lines)
-
-
-def chosen(lines: Sequence[dict], control: str = "permuted") -> dict:
-    """The line whose counted size falls most below a control's: to be asked of validation inputs."""
-    return min(lines, key=lambda line: line[f"size_{control}"])

@@ -1,7 +1,7 @@
 """The identifiability explorer: when does the output of a head determine its attention?
 
 Keys, values and a query are drawn at random; `head_row` makes the row of attention, `identify` asks the two
-questions of `cleann_lite.identifiability`, and `row_chart` draws the answer.
+questions of `cleann_lite.attention.identifiability`, and `row_chart` draws the answer.
 """
 
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ class Answer:
     null_space
         The dimension of LN(T).
     local
-        Outcome of the local test (`cleann_lite.identifiability.LocalTest`).
+        Outcome of the local test (`cleann_lite.attention.identifiability.LocalTest`).
     output_gap
         Largest difference between the outputs of both rows.
     """

@@ -144,8 +144,7 @@ class Searches:
 
     def _run(self, problem, method):
         test, labels = self.problems[problem]
-        order = range(len(labels)) if method == "ordered-icd" else None
-        pag = learn_pag(test, method=method, order=order, labels=labels, trace=True)
+        pag = learn_pag(test, method=method, labels=labels, trace=True)
         return pag, frames(pag)
 
     def _positions(self, problem):
@@ -272,7 +271,7 @@ class DiscoveryStepper(Explorer):
     Raises
     ------
     ValueError
-        If the labels do not match the variables.
+        If the labels do not match the variables, or the method or pace is unknown.
     """
 
     name = "discovery"
@@ -339,4 +338,6 @@ class DiscoveryStepper(Explorer):
             raise ValueError(f"there is no problem called {state['problem']!r}")
         if state["pace"] not in STOPS:
             raise ValueError(f"pace must be one of {', '.join(STOPS)}: got {state['pace']!r}")
+        if state["method"] not in METHODS:
+            raise ValueError(f"method must be one of {', '.join(METHODS)}: got {state['method']!r}")
         return step_view(self.searches, state)
