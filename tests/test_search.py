@@ -1,6 +1,7 @@
 """The CLEANN search: what it reports holds when the model is run again, by itself."""
 
 import json
+from dataclasses import replace
 from functools import partial
 from itertools import combinations
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 import cleann_lite as cl
+from cleann_lite.attention.residual import LayerMixing
 from cleann_lite.course import figures
 from cleann_lite.explaining.baselines import BASELINES, explain_by
 from cleann_lite.explaining.head_graphs import candidates, learn_graphs, tree_distances
@@ -327,6 +329,97 @@ def test_interrupting_keeps_the_sets_that_were_run(search):
     assert (found.certified, found.notes[-1][:26]) == (None, "the search was interrupted")
 
 
+@pytest.mark.parametrize("allowed", [True, False])
+def test_an_interrupted_set_is_labelled_by_the_stage_that_ran_it(allowed):
+    model = LinearModel({"w2": 2.0}, bias=-1.0)
+    text = " ".join(WORDS[:10])
+
+    words = WORDS[:5] if allowed else ["w7"]
+    end = 1 if allowed else 2  # in the graph's first batch, or after it
+    found = cl.explain(model, text, alpha=0.9999, words=words, progress=lambda done, cap: done <= end)
+    (one,) = found.sets
+    assert (found.stopped, one.units, one.within_graph) == (Stopped.INTERRUPTED, ("w2",), allowed)
+    assert one.found_by is (FoundBy.GRAPH if allowed else FoundBy.ALL_WORDS)
+    assert ("Found in the graph" in str(found), "outside the graph" in str(found)) == (allowed, not allowed)
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("ends_at", [15, 40, 90, 200])
+def test_a_search_cut_short_by_a_watcher_never_calls_a_set_of_another_stage_the_graphs(seed, ends_at):
+    model, text = forty_words(seed)
+    found = cl.explain(model, text, progress=lambda done, cap: done <= ends_at)
+    for one in found.sets:
+        assert one.within_graph or one.found_by is not FoundBy.GRAPH
+
+
+def forty_words(seed):
+    rng = np.random.default_rng(seed)
+    words = [f"x{i}" for i in range(40)]
+    weights = dict(zip(words, rng.uniform(0.5, 1.5, 40), strict=True))
+    return LinearModel(weights, bias=-float(rng.uniform(0.3, 0.9)) * sum(weights.values()), seed=seed), (
+        " ".join(words)
+    )
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_every_unit_is_needed_or_the_notes_say_that_the_search_was_cut_short(seed):
+    model, text = forty_words(seed)
+    told = 0
+    for cap in (*range(40, 50), *range(60, 400, 40)):
+        found = cl.explain(model, text, max_calls=cap, certify=False)
+        for one in found.sets:
+            assert flips(model, text, one.positions)
+            spare = any(flips(model, text, set(one.positions) - {unit}) for unit in one.positions)
+            noted = f"ended at its cap of {cap} inputs: units may be left" in " ".join(found.notes)
+            assert noted or not spare
+            told += noted
+    assert told or seed  # the first case meets the cap
+
+
+def test_a_set_above_the_largest_size_is_told_and_not_denied():
+    seen = []
+
+    class Watched(LinearModel):
+        def predict(self, encoded, masks):
+            seen.extend(len(mask) for mask in masks if len(mask) >= 4)
+            return super().predict(encoded, masks)
+
+    model = Watched(dict.fromkeys(WORDS, 1.0), bias=-6.5)  # any four of ten words change it, no fewer
+    ends = set()
+    for cap in (*range(5, 45), 1000):
+        seen.clear()
+        found = cl.explain(model, " ".join(WORDS[:10]), max_size=3, max_calls=cap)
+        within = f" within {cap} inputs" * (found.stopped is Stopped.CAPPED)
+        if seen:
+            no_set = f"no set of at most 3 units was found{within} that changes the prediction"
+            assert found.failures == (f"{no_set}: {min(seen)} together do",)
+        else:
+            assert found.failures == (f"no set that was tried changes the prediction{within}",)
+        ends.add((found.stopped, bool(seen)))
+    assert ends == {(Stopped.CAPPED, False), (Stopped.CAPPED, True), (Stopped.NOTHING, True)}
+
+
+@pytest.mark.parametrize("words", [[], ["w1"]])
+def test_a_full_search_ends_by_what_it_tried_not_by_its_graphs(words):
+    class Alone(LinearModel):
+        def attention(self, encoded, layer=-1):
+            size = len(encoded.units) + 1
+            return np.tile(np.eye(size), (self.heads, 1, 1))  # no unit is linked to any other
+
+    model = Alone(dict.fromkeys(WORDS, 1.0), bias=40.0)
+    text = " ".join(WORDS[:10])
+    alone = cl.explain(model, text, words=words, search="cleann")
+    assert alone.stopped is (Stopped.NOT_LINKED if words else Stopped.NO_UNITS)
+    assert (Stopped.NO_UNITS.value, Stopped.NOT_LINKED.value) == (
+        "no unit is in the graph",
+        "no unit is linked to the outcome",
+    )
+    assert cl.explain(model, text, words=words).stopped is Stopped.NOTHING
+    assert cl.explain(model, text, words=words, max_calls=5).stopped is Stopped.CAPPED
+    model.bias = -8.5
+    assert cl.explain(model, text, words=words).stopped is Stopped.FOUND
+
+
 def test_progress_can_be_watched_or_shown(capsys):
     model, text = random_case(5, 10)
     counted = []
@@ -455,6 +548,33 @@ def test_model_calls_are_counted():
     model, text = random_case(11)
     found = cl.explain(model, text, alpha=0.1, words="all")
     assert found.model_calls == model.rows_run + 2
+
+
+@pytest.mark.parametrize("residual", ["norms", "values", "rollout", 0.5])
+@pytest.mark.parametrize("search", ["full", "cleann"])
+def test_a_pass_that_measures_the_residual_is_counted(residual, search):
+    passes = []
+
+    def mixing(model, encoded):
+        passes.append("mixing")
+        size = len(encoded.units) + 1
+        attention = LinearModel.attention(model, encoded)
+        return (LayerMixing(attention, np.full(size, 0.3), np.ones((model.heads, size))),)
+
+    class Measured(LinearModel):
+        def encode(self, *given):
+            encoded = super().encode(*given)
+            return replace(encoded, mixing=partial(mixing, self, encoded))
+
+        def attention(self, encoded, layer=-1):
+            passes.append("attention")
+            return super().attention(encoded, layer)
+
+    model, text = random_case(11)
+    model = Measured(model.weights, model.bias, model.seed)
+    found = cl.explain(model, text, alpha=0.1, residual=residual, search=search)
+    assert len(passes) == 1 + isinstance(residual, str)
+    assert found.model_calls == model.rows_run + 1 + len(passes)  # and one to encode
 
 
 def test_heads_one_several_all():

@@ -19,7 +19,9 @@ class ExplanationSet:
     positions
         Their indices in ``Explanation.units``.
     found_by
-        What found it: "graph", "all words", "beam" (word by word, or sentences first) or "exhaustive".
+        What found it: "graph", "all words" (all sets of one or two units), "beam" (unit by unit, along an
+        order of a long text, or all units at once, pruned), "exhaustive" (the proof, or a baseline that tries
+        every set) or "ranking" (a baseline's order).
     within_graph
         Whether the graph of a head allows it, whatever found it.
     head
@@ -71,7 +73,8 @@ class Explanation:
         the prediction. False: a smaller one does (``smaller``); only where the search was "cleann". None: not
         proved (the budget ended the proof, it was not asked for, or nothing was found).
     sets
-        The smallest sets found, all of one size; in a full search every unit of each is needed.
+        The smallest sets found, all of one size; in a full search every unit of each is needed, unless it
+        was cut short (interrupted or at its cap: ``notes`` say so).
     proposed
         What the graph proposed, where it is larger: it works too.
     stopped

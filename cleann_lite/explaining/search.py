@@ -10,10 +10,9 @@
 6. Certify: run every smaller set, in the graph or not (``certificate``).
 
 ``search="cleann"`` does this and no more. ``search="full"`` asks the graph for small sets only, then tries
-all sets of one and two units and a beam over all units; for long texts the units in the order of their
-gradients, or of their sentences. Each set says what found it and whether a graph allows it. (A graph over all
-units at a looser level, asked for sets of three before the beam, changed no size on 50 validation sentences
-and cost a third more inputs.)
+all single units, pairs of them for half the inputs that are left, a beam over all units, and all units at
+once; for long texts the units in the order of their gradients, or of their sentences. Each set says what
+found it and whether a graph allows it.
 
 Source: Rohekar, Gurwicz, Nisimov. Causal Interpretation of Self-Attention in Pre-Trained Transformers.
 NeurIPS 2023; Nisimov et al. CLEAR. CONSEQUENCES at RecSys 2022.
@@ -133,15 +132,16 @@ def _go_on(search: "Recipe") -> None:
     """The stages of a full search, each only where those before it leave a question."""
     tries, units, largest = search.tries, search.units, search.largest
     if len(units) > LONG:
-        search.add(FoundBy.BEAM, long_text(tries, units, search.by_attention()))
+        search.ask(FoundBy.BEAM, long_text, search.by_attention())
     else:
         for size in (1, 2):
             if size < search.smallest:
-                search.add(FoundBy.ALL_WORDS, all_sets(tries, units, size))
+                search.ask(FoundBy.ALL_WORDS, all_sets, size)
         if not search.origin:
-            search.add(FoundBy.BEAM, beam(tries, units, tries.known_of_size(2, 1), largest))
+            search.ask(FoundBy.BEAM, beam, tries.known_of_size(2, 1), largest)
     if not search.origin:
-        search.add(FoundBy.BEAM, everything(tries, units))
+        search.ask(FoundBy.BEAM, everything)
+    search.stopped, search.capped = None, tries.exhausted  # the graphs alone no longer decide
 
 
 @dataclass
@@ -154,6 +154,8 @@ class Recipe:
     attention: np.ndarray = field(default_factory=lambda: np.empty((0, 0, 0)))
     graphs: HeadGraphs = field(default_factory=HeadGraphs)
     origin: dict[Units, FoundBy] = field(default_factory=dict)
+    stage: FoundBy = FoundBy.GRAPH
+    capped: bool = False
     certified: bool | None = None
     smaller: tuple[Units, ...] = ()
     stopped: Stopped | None = None
@@ -180,16 +182,21 @@ class Recipe:
         """Size of the smallest set found; one more than the largest that is looked for, if none was."""
         return min(map(len, self.origin), default=self.largest + 1)
 
-    def add(self, origin: FoundBy, sets: Iterable[Units]) -> None:
-        """Keep what a stage found."""
+    def add(self, sets: Iterable[Units]) -> None:
+        """Keep what this stage found."""
         for units in sets:
             if len(units) <= self.largest:
-                self.origin.setdefault(units, origin)
+                self.origin.setdefault(units, self.stage)
+
+    def ask(self, by: FoundBy, stage: Callable[..., Iterable[Units]], *given: Any) -> None:
+        """Go through a stage over all units and keep what it finds."""
+        self.stage = by
+        self.add(stage(self.tries, self.units, *given))
 
     def learn_graphs(self) -> None:
         """The graphs and their trees (steps 1 to 3)."""
         tries, chosen = self.tries, self.graph_settings
-        self.attention = tries.read(chosen.read)
+        self.attention = tries.read(chosen.read, chosen.passes(tries.encoded))
         self.graphs = HeadGraphs(*graphs_of(self.attention, tries.model, tries.encoded, chosen, tries.tell))
         if tries.encoded.nothing is not None:
             self.stopped = Stopped.NO_OUTCOME
@@ -210,7 +217,7 @@ class Recipe:
         if long:
             most = max(1, min(most, QUICK_LONG // max(1, len(self.graphs.pags))))
         flips, self.tried, cut = legal_sets(self.tries, self.graphs, range(1, largest + 1), most)
-        self.add(FoundBy.GRAPH, flips)
+        self.add(flips)
         if not self.full:
             self.notes += [f"only the {most} nearest sets of size {size} per head were tried" for size in cut]
 
@@ -232,7 +239,8 @@ class Recipe:
             self.notes.append(f"not proved to be smallest: {exist} smaller sets exist")
         self.certified, self.smaller = proof.holds, proof.smaller
         if self.full and proof.smaller:
-            self.add(FoundBy.EXHAUSTIVE, proof.smaller)
+            self.stage = FoundBy.EXHAUSTIVE
+            self.add(proof.smaller)
             self.certified, self.smaller = True, ()  # all sets that are smaller still were run before these
         first = next(units for units in self.origin if len(units) == self.smallest)
         if self.certified and set(first) & set(self.tries.encoded.unknown):
@@ -246,7 +254,7 @@ class Recipe:
         self.stopped, tries = Stopped.INTERRUPTED, self.tries
         if not self.origin:
             flips = tries.all_flipped()
-            self.add(FoundBy.GRAPH, [units for units in flips if len(units) == len(flips[0])])
+            self.add(units for units in flips if len(units) == len(flips[0]))
         self.notes.append("the search was interrupted: this is what it had found so far")
 
     def result(self, input: Any, split_into: str, seconds: float, again: partial) -> Explanation:
@@ -258,8 +266,11 @@ class Recipe:
             stopped = Stopped.CAPPED
         else:
             stopped = stopped or Stopped.NOTHING
-        if tries.exhausted and stopped is Stopped.CAPPED:
-            self.notes.append(f"the search ended at its cap of {self.settings.max_calls} inputs")
+        cap = f"the search ended at its cap of {self.settings.max_calls} inputs"
+        if stopped is Stopped.CAPPED:
+            self.notes.append(cap)
+        elif self.capped and self.smallest > 1 and self.certified is not True:
+            self.notes.append(f"{cap}: units may be left that are not needed")
         sets = [units for units in self.origin if len(units) == self.smallest]
         found = tuple(self._found(u) for u in sets)
         if any(one.masked_ids is not None for one in found):
@@ -314,9 +325,15 @@ class Recipe:
         if stopped is Stopped.INTERRUPTED:
             return "the search was interrupted"
         if self.full:
-            if stopped is Stopped.CAPPED:
-                return f"no set that was tried changes the prediction within {self.settings.max_calls} inputs"
-            return "no set that was tried changes the prediction, not even all units together"
+            cap = f" within {self.settings.max_calls} inputs" * (stopped is Stopped.CAPPED)
+            if flips := tries.all_flipped():
+                most = f"of at most {self.largest} unit{'s' * (self.largest > 1)}"
+                return (
+                    f"no set {most} was found{cap} that changes the prediction: {len(flips[0])} together do"
+                )
+            if not self.units:
+                return "the input has no unit that may be masked"
+            return "no set that was tried changes the prediction" + (cap or ", not even all units together")
         if stopped is Stopped.NO_UNITS:
             return "no unit of the input is in the graph"
         if stopped is Stopped.NOT_LINKED:

@@ -45,7 +45,7 @@ class Stopped(StrEnum):
     INTERRUPTED = "interrupted"
     OTHER_PREDICTION = "the model predicts something else"
     NO_OUTCOME = "the model predicts nothing"
-    NO_UNITS = "no unit to mask"
+    NO_UNITS = "no unit is in the graph"
     NOT_LINKED = "no unit is linked to the outcome"
 
 
@@ -76,7 +76,7 @@ class GraphSettings:
         Units that are nodes of the graph: words that are not function words (default), all, those for which a
         function of the label is true, or those named. The others stay in the input and become latent.
     max_nodes, max_tests : int
-        Caps on the units in a graph and on the candidate sets of one size that a graph is learned with.
+        Caps on the units in a graph and on the candidate sets that are looked at while it is learned.
     reading : callable, optional
         What is read in place of the layer's attention: (model, encoded) -> (heads, tokens, tokens), rows of
         any positive sum; a rollout over all layers, attention weighted by values.
@@ -164,6 +164,10 @@ class GraphSettings:
         measured = encoded.mixing if isinstance(self.residual, str) else None
         mixing = None if measured is None else measured()
         return read_attention(attention, self.residual, mixing, self.layer)
+
+    def passes(self, encoded: Encoded) -> int:
+        """How often ``read`` runs the model: once, and once more where the residual is measured in it."""
+        return 1 + (isinstance(self.residual, str) and encoded.mixing is not None)
 
     def test_of(self, attention: np.ndarray) -> Any:
         """The independence test on one head's attention between words, (words, words)."""

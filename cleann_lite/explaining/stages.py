@@ -143,7 +143,7 @@ def least(works: Callable[[int], bool], fails: int, known: int) -> int:
 def everything(tries: Interventions, units: Sequence[int]) -> list[Units]:
     """Mask every unit; if that changes the prediction, what is needed of it."""
     order = sorted(units, key=lambda unit: -tries.effect((unit,)))
-    return [pruned(tries, shortest_start(tries, order)[::-1]) for _ in tries.run([units])]
+    return [pruned(tries, (shortest_start(tries, order) or order)[::-1]) for _ in tries.run([units])]
 
 
 # --- long texts ---------------------------------------------------------------------------------------
