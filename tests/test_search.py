@@ -693,6 +693,14 @@ def test_a_reading_of_all_layers_and_the_residual():
     assert halves.pags == cl.explain(model, text, words="all", reading=mixed).pags
 
 
+def test_settings_whole_and_by_name_together_are_refused():
+    model, text = random_case(4, 6)
+    encoded, whole = model.encode(text), GraphSettings(alpha=0.3, words="all")
+    assert learn_graphs(model, encoded, whole) == learn_graphs(model, encoded, alpha=0.3, words="all")
+    with pytest.raises(ValueError, match="whole or by name: got both, and alpha, heads by name"):
+        learn_graphs(model, encoded, whole, alpha=0.1, heads=0)
+
+
 @pytest.mark.parametrize(("task", "alpha"), [("classification", 0.01), ("recommendation", 0.1)])
 def test_each_kind_of_model_has_its_level(task, alpha):
     model, text = random_case(4, 6)

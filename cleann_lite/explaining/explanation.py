@@ -191,7 +191,7 @@ class Explanation:
         return found
 
     def to_html(self, live: bool = False) -> str:
-        """A separate page, without network and script; a live one answers by itself from stored states.
+        """A separate page that asks no network; a live one has a script and answers from stored states.
 
         Raises
         ------

@@ -30,7 +30,7 @@ def learn_graphs(
     model, encoded
         See :mod:`cleann_lite.models.protocol`.
     settings
-        How; or its fields by name: alpha=0.1, heads=0, words="all", …
+        How; or, without it, its fields by name: alpha=0.1, heads=0, words="all", …
 
     Returns
     -------
@@ -43,14 +43,16 @@ def learn_graphs(
     Raises
     ------
     ValueError
-        Settings that do not fit the model or the input: one sentence each.
+        Settings that do not fit the model or the input, or settings and fields together: one sentence each.
 
     Examples
     --------
     >>> model = cl.load_model("pocket-sentiment")  # doctest: +SKIP
     >>> pags, in_graph, notes = cl.learn_graphs(model, model.encode("A dull film."))  # doctest: +SKIP
     """
-    settings = settings or GraphSettings(**fields)
+    if settings is not None and fields:
+        raise ValueError(f"settings are given whole or by name: got both, and {', '.join(fields)} by name")
+    settings = GraphSettings(**fields) if settings is None else settings
     return graphs_of(settings.read(model, encoded), model, encoded, settings)
 
 

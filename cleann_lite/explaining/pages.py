@@ -1,4 +1,4 @@
-"""An explanation in words and as a page: HTML on its own, with no script and no request."""
+"""An explanation in words and as a page: HTML on its own, with no request; only a live page has a script."""
 
 from collections.abc import Sequence
 from itertools import zip_longest

@@ -323,7 +323,7 @@ def layer_corners(attention: ArrayLike, values: ArrayLike, samples: int = 10, se
     ----------
     attention : array (heads, n, n)
     values : array (heads, n, d)
-        What the attention of each head is multiplied with, for example of `encoder.text_heads`.
+        What the attention of each head is multiplied with, for example of `models.decoupled.text_heads`.
     samples, seed
         As in `equivalent_corners`.
 

@@ -18,7 +18,7 @@ Units = tuple[int, ...]
 
 WIDTH, BRANCH = 2, 8  # sets kept by the beam, and units tried on each, per step
 MOST_GROUPED = 40  # units in a sentence of a long text
-POINTS = 4  # at which gradients are read for that order
+POINTS = 4  # at which gradients are read to order all units of a long text; half as many after that
 
 
 def legal_sets(
@@ -31,7 +31,7 @@ def legal_sets(
     list of tuple of int
         Every set of the first successful size that changes the prediction, by summed distance.
     int
-        Size up to which every legal set was run.
+        Largest size of which, as of every smaller one, all legal sets were run and none succeeded.
     list of int
         Sizes of which only the ``most`` nearest sets per head were run.
     """
@@ -150,7 +150,7 @@ def everything(tries: Interventions, units: Sequence[int]) -> list[Units]:
 
 
 def parts(labels: Sequence[str], units: Sequence[int]) -> list[list[int]]:
-    """Units as sentences, long ones cut: what a long text is searched by first.
+    """Units as sentences, long ones cut: what a long text is searched by where gradients lead nowhere.
 
     Examples
     --------

@@ -124,7 +124,10 @@ class Model(Protocol):
         ...
 
     def predict(self, encoded: Encoded, masks: Sequence[Sequence[int]]) -> np.ndarray:
-        """Outputs for each set of masked units: (len(masks), outputs) float64; () masks nothing."""
+        """Probabilities for each set of masked units: (len(masks), outputs) float64; () masks nothing.
+
+        Each lies in 0 … 1 (a softmax or sigmoid, not logits); anything else is refused.
+        """
         ...
 
     def label(self, index: int) -> str:
