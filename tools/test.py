@@ -1,4 +1,4 @@
-"""Run ruff, mypy and every test; mypy works beside the first tests, and the browser has the cores to itself.
+"""Run ruff, mypy and every test; mypy works beside the first tests, and the browser by itself.
 
 Each run prints its own summary; the exit code is non-zero if any failed.
 """
@@ -9,7 +9,7 @@ import sys
 
 STAGES = (
     ("unit, oracle and property tests, notebooks", ["-n", "2", "--dist", "worksteal", "-m", "not browser"]),
-    ("browser", ["-m", "browser"]),
+    ("browser", ["-n", "2", "--dist", "worksteal", "-m", "browser"]),
 )
 
 
