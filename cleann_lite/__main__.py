@@ -203,8 +203,8 @@ def _evaluate(options):
     if options.task in ("planted", "readings", "randomised", "rungs"):
         from .evaluation.inside import look_inside
 
-        names = ("out", "n", "workers", "cluster", *_INPUTS)
-        return print(look_inside(options.task, **{name: getattr(options, name) for name in names}))
+        wanted = ("out", "n", "workers", "cluster", *_INPUTS)
+        return print(look_inside(options.task, **{name: getattr(options, name) for name in wanted}))
     names = ("alpha", "n_samples", "words", "films", "max_size", "max_calls", "seed", "n")
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     out = options.out or f"evaluation-{options.task}"

@@ -18,11 +18,11 @@ from cleann_lite.causal.graphs import PAG
 from cleann_lite.evaluation import faithfulness, report
 from cleann_lite.evaluation import statistics as metrics
 from cleann_lite.evaluation.case import Case, Found
-from cleann_lite.evaluation.cases import KINDS, ROWS, as_row, at_equal_sizes, chosen
 from cleann_lite.evaluation.experiment import Settings, evaluate
 from cleann_lite.evaluation.inputs import draw_inputs
 from cleann_lite.evaluation.orders import by_summed_score
 from cleann_lite.evaluation.results import Evaluation, Word
+from cleann_lite.evaluation.rows import KINDS, ROWS, as_row, at_equal_sizes, chosen
 from cleann_lite.models.protocol import HasGradients
 from tests.linear_model import LinearModel
 

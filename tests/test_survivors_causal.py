@@ -249,9 +249,7 @@ def test_columns_of_one_name_are_refused_and_others_are_kept():
 def test_too_few_samples_are_no_matter_where_no_set_is_to_be_asked():
     alone = [[1, 0.99, 0], [0.99, 1, 0], [0, 0, 1]]  # 2 is a neighbour of neither
     for order_independent in (True, False):
-        pag = cl.learn_pag(
-            cl.PartialCorrelation(alone, 4, alpha=0.5), order_independent=order_independent
-        )
+        pag = cl.learn_pag(cl.PartialCorrelation(alone, 4, alpha=0.5), order_independent=order_independent)
         assert (pag.complete, pag.notes, pag.adjacent(0, 1)) == (True, (), True)
 
 

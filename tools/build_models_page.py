@@ -20,6 +20,9 @@ a text. The table was made by building each architecture tiny, from its configur
 (`python tools/build_models_page.py`). The tests hold each row against transformers alone: the same
 probabilities, the row that the head reads, the ids of every masked input, and every set flips from its ids.
 
+A model of your own need not be in this table: [Prototype a variant](prototype_a_variant.md) shows one, and
+[protocol.py](../cleann_lite/models/protocol.py) says what its five methods must give.
+
 """
 READ_HEAD = "| architecture | task | the outcome's row | order of the words |\n|---|---|---|---|\n"
 REFUSED_HEAD = """

@@ -20,13 +20,13 @@ from ..attention.former import formerly
 from ..explaining.explanation import Explanation
 from ..explaining.settings import FoundBy, GraphSettings, Stopped
 from .case import Case, Found
-from .cases import DEFAULT, chosen
 from .faithfulness import others
 from .inputs import TASKS, draw_inputs, fingerprint, load
 from .journal import FORMAT, JOURNAL, Journal
 from .parallel import run_all
 from .report import save
 from .results import Evaluation
+from .rows import DEFAULT, chosen
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def evaluate(
     data, from_file, accept_licence
         See `cleann_lite.evaluation.inputs.draw_inputs`; None takes SST-2's development set, or MovieLens-1M.
     methods : sequence of str or function
-        Rows of the table: names of :mod:`cleann_lite.evaluation.cases`, or your own functions.
+        Rows of the table: names of :mod:`cleann_lite.evaluation.rows`, or your own functions.
     out : path, optional
         Folder of the journal, table and report. A run that was killed goes on from its journal.
     workers, cluster

@@ -5,7 +5,8 @@ for the first size at which one of those works (failure counts as four). Its con
 *of each size*: random ones (their expectation is exact, by the hypergeometric distribution), the same graph
 with its names exchanged, and the sets with the largest sums of attention or of leave-one-out effects. All
 readings, levels and kinds of candidates are tried on the same inputs, so that one can be chosen on some and
-judged on others.
+judged on others. The rows ``…-at-equal-sizes`` of ``rows`` are the same controls, by drawing sets instead of
+masking every one.
 """
 
 from collections.abc import Sequence

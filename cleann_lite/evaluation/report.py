@@ -8,9 +8,9 @@ import numpy as np
 from ..datasets.files import write_rows, write_whole
 from ..drawing.html import escape, markdown, table
 from ..drawing.html import page as whole_page
-from .cases import JUDGED as VARIANTS
 from .journal import versions
 from .results import FEW, FEWEST, JUDGED
+from .rows import JUDGED as VARIANTS
 from .statistics import Interval
 
 _BLUE, _ORANGE = "#0072B2", "#D55E00"
