@@ -176,9 +176,12 @@ def _add_evaluate_options(parser):
     parser.add_argument("--seed", type=int, help="of the draw of inputs and of random rows")
 
 
-# evaluate KIND -> what it takes beside n, out, workers and cluster; a kind that is not here takes everything
+# evaluate KIND -> what it takes beside n, out, workers and cluster
 _INPUTS = ("model", "data", "from_file", "accept_licence", "films", "seed", "alpha")
+_ROWS = (*_INPUTS, "rows", "device", "threshold", "n_samples", "head", "words", "max_size", "max_calls")
 _TAKES = {
+    "sentiment": tuple(name for name in _ROWS if name != "films"),
+    "recommend": tuple(name for name in _ROWS if name != "threshold"),
     "discovery": ("rows", "n_samples", "alpha", "seed"),
     "planted": (),
     **dict.fromkeys(("readings", "randomised", "rungs"), _INPUTS),
@@ -188,10 +191,10 @@ _NEVER_REFUSED = ("run", "task", "n", "out", "workers", "cluster")
 
 def _refuse_what_is_not_taken(options):
     """A setting that a kind of run would not look at is refused, so that nobody believes it was used."""
-    takes = _TAKES.get(options.task)
+    takes = _TAKES[options.task]
     for name, value in vars(options).items():
         unset = value is None or value is False
-        if takes is None or unset or name in (*takes, *_NEVER_REFUSED):
+        if unset or name in (*takes, *_NEVER_REFUSED):
             continue
         flags = ", ".join(f"--{n.replace('_', '-')}" for n in ("n", *takes)).replace("--rows", "--row")
         flag = "--row" if name == "rows" else f"--{name.replace('_', '-')}"

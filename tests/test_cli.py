@@ -217,24 +217,26 @@ class TestRecommend:
         assert "is a recommender" in refused(capsys, "explain", REVIEW, "--model", "pocket-bert4rec")
 
 
-KINDS = ("planted", "readings", "randomised", "rungs", "discovery")
-TAKEN_BY = {  # flag and value -> the kinds of run, of these, that look at it
-    ("--row", "icd"): {"discovery"},
-    ("--method", "icd"): {"discovery"},
-    ("--n-samples", "50"): {"discovery"},
-    ("--alpha", "0.05"): {*KINDS} - {"planted"},
-    ("--seed", "0"): {*KINDS} - {"planted"},
-    ("--model", "pocket-sentiment"): {"readings", "randomised", "rungs"},
-    ("--data", "examples"): {"readings", "randomised", "rungs"},
-    ("--from-file", "mine.csv"): {"readings", "randomised", "rungs"},
-    ("--accept-licence",): {"readings", "randomised", "rungs"},
-    ("--films", "9"): {"readings", "randomised", "rungs"},
-    ("--head", "0"): set(),
-    ("--words", "all"): set(),
-    ("--max-size", "2"): set(),
-    ("--max-calls", "9"): set(),
-    ("--device", "cpu"): set(),
-    ("--threshold", "0"): set(),
+INSIDE = {"readings", "randomised", "rungs"}
+RUNS = {"sentiment", "recommend"}
+KINDS = ("planted", "discovery", *sorted(INSIDE | RUNS))
+TAKEN_BY = {  # flag and value -> the kinds of run that look at it
+    ("--row", "icd"): {"discovery", *RUNS},
+    ("--method", "icd"): {"discovery", *RUNS},
+    ("--n-samples", "50"): {"discovery", *RUNS},
+    ("--alpha", "0.05"): {"discovery", *INSIDE, *RUNS},
+    ("--seed", "0"): {"discovery", *INSIDE, *RUNS},
+    ("--model", "pocket-sentiment"): INSIDE | RUNS,
+    ("--data", "examples"): INSIDE | RUNS,
+    ("--from-file", "mine.csv"): INSIDE | RUNS,
+    ("--accept-licence",): INSIDE | RUNS,
+    ("--films", "9"): INSIDE | {"recommend"},
+    ("--threshold", "0"): {"sentiment"},
+    ("--head", "0"): RUNS,
+    ("--words", "all"): RUNS,
+    ("--max-size", "2"): RUNS,
+    ("--max-calls", "9"): RUNS,
+    ("--device", "cpu"): RUNS,
 }
 
 
@@ -242,6 +244,7 @@ class TestEvaluate:
     @pytest.mark.parametrize(
         ("arguments", "sentence"),
         [
+            (["rungs", "--films", "9"], "films are those of a history, for a recommender: pocket-sentiment"),
             (["discovery", "--n", "1", "--head", "0"], "unknown setting --head of"),
             (["discovery", "--n", "1", "--model", "pocket-gpt"], "unknown setting --model of"),
             (["discovery", "--n", "1", "--alpha", "7"], "alpha must be between 0 and 1"),
@@ -271,9 +274,11 @@ class TestEvaluate:
 
         monkeypatch.setattr("cleann_lite.evaluation.inside.look_inside", kept)
         monkeypatch.setattr("cleann_lite.evaluation.learners.benchmark", kept)
+        monkeypatch.setattr("cleann_lite.evaluation.experiment.evaluate", kept)
         told = refused(capsys, "evaluate", kind, *flag)
         if kind in TAKEN_BY[flag]:
-            name = {"--row": "methods", "--method": "methods"}.get(flag[0], flag[0][2:].replace("-", "_"))
+            renamed = {"--row": "methods", "--method": "methods", "--head": "heads"}
+            name = renamed.get(flag[0], flag[0][2:].replace("-", "_"))
             assert told == "cleann-lite: it ran\n" and seen[name] is not None
         else:
             flag = flag[0].replace("--method", "--row")

@@ -36,6 +36,8 @@ def look_inside(
     name = model or "pocket-sentiment"
     loaded = load(name)
     recommends = loaded.task == "recommendation"
+    if films is not None and not recommends:
+        raise ValueError(f"films are those of a history, for a recommender: {name} reads texts")
     kind, known = ("recommend", "movielens-1m") if recommends else ("sentiment", "sst2")
     items = draw_inputs(
         kind, data or known, 100 if n is None else n, model=loaded if recommends else None, seed=seed or 0,
