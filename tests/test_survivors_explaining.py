@@ -18,10 +18,11 @@ from cleann_lite.attention import identifiability as ident
 from cleann_lite.attention.sem import planted_sem, words_attention
 from cleann_lite.attention.words import group_pieces, split_words
 from cleann_lite.explaining.certificate import certify
-from cleann_lite.explaining.head_graphs import HeadGraphs, candidates
+from cleann_lite.explaining.head_graphs import HeadGraphs, candidates, maskable, paid
 from cleann_lite.explaining.interventions import Interventions
 from cleann_lite.explaining.settings import LONG, FoundBy, Stopped
 from cleann_lite.explaining.stages import all_sets, beam, by_effect, parts
+from cleann_lite.models.protocol import Encoded
 from tests.linear_model import LinearModel
 from tests.test_pds import by_definition, random_marks
 
@@ -376,6 +377,18 @@ def test_a_pass_of_the_model_to_read_it_is_counted():
     assert tries.read(lambda model, encoded: model.attention(encoded)).shape == (3, 3, 3)
     tries.read(lambda model, encoded: 0)
     assert (tries.passes, tries.calls) == (3, 1)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_what_the_outcome_pays_is_summed_over_a_units_tokens_and_averaged_over_its_own(seed):
+    rng = np.random.default_rng(seed)
+    outcome, tokens = (0, 3), ((1,), (2, 5), (3,), (4, 6, 7))  # the third unit is part of the outcome
+    encoded = Encoded(("a", "b", "c", "d"), tokens, outcome, "yes", 1, None)
+    attention = rng.random((3, 8, 8))
+    by_hand = [[sum(a[o, t] for o in outcome for t in own) / 2 for own in tokens] for a in attention]
+    np.testing.assert_allclose(paid(attention, encoded), by_hand)
+    np.testing.assert_allclose(paid(attention.mean(axis=0), encoded), np.mean(by_hand, axis=0))
+    assert maskable(encoded) == [0, 1, 3]
 
 
 # -- settings --------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import numpy as np
 from ..causal.graphs import PAG, Mark
 from ..explaining.baselines import gradient_scores
 from ..explaining.explanation import Explanation
-from ..explaining.head_graphs import candidates, learn_graphs
+from ..explaining.head_graphs import candidates, learn_graphs, paid
 from ..explaining.interventions import Interventions
 from ..explaining.search import explain
 from ..models.protocol import Encoded, altered
@@ -97,9 +97,7 @@ class Case:
     @cached_property
     def attention(self) -> np.ndarray:
         """Attention that the outcome pays to each unit, (heads of the model, units)."""
-        rows = np.asarray(self.model.attention(self.encoded, -1))[:, list(self.encoded.outcome_tokens)]
-        rows = rows.mean(axis=1)
-        return np.stack([rows[:, list(p)].sum(axis=1) for p in self.encoded.tokens], axis=1)
+        return paid(np.asarray(self.model.attention(self.encoded, -1)), self.encoded)
 
     @cached_property
     def gradients(self) -> np.ndarray:

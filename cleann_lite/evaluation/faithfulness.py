@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..attention.former import formerly
+from ..explaining.head_graphs import maskable
 
 # DeYoung et al. 2020 average over these shares of the most important tokens.
 SHARES = (0.01, 0.05, 0.1, 0.2, 0.5)
@@ -42,8 +43,8 @@ def sufficiency(model, encoded, positions: Sequence[int]) -> float:
 
 def others(encoded, positions: Sequence[int]) -> tuple[int, ...]:
     """Positions of the maskable units outside a set; the outcome's own unit is never masked."""
-    chosen, outcome = set(positions), set(encoded.outcome_tokens)
-    return tuple(u for u, own in enumerate(encoded.tokens) if u not in chosen and not outcome & set(own))
+    chosen = set(positions)
+    return tuple(u for u in maskable(encoded) if u not in chosen)
 
 
 def averaged_faithfulness(model, encoded, scores, shares=SHARES) -> tuple[float, float]:

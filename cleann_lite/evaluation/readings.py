@@ -25,6 +25,7 @@ from ..causal.discovery import learn_pag
 from ..causal.graphs import PAG
 from ..causal.independence import PartialCorrelation
 from ..causal.pds import pds_sets
+from ..explaining.head_graphs import maskable, paid
 from ..models.protocol import Encoded, Model
 from .probes import opened
 from .statistics import bootstrap_mean
@@ -97,18 +98,15 @@ def _sets(n):
 
 def choose_nodes(encoded: Encoded, attention, most: int = 14, content: bool = True) -> tuple[int, ...]:
     """Content words (or all units), and of many those that the outcome attends to most (mean over heads)."""
-    outcome = set(encoded.outcome_tokens)
-    units = [u for u, p in enumerate(encoded.tokens) if not outcome & set(p)]
+    units = maskable(encoded)
     nodes = [u for u in units if is_content_word(encoded.units[u])] if content else units
-    row = attention[:, list(encoded.outcome_tokens)].mean(axis=(0, 1))
-    weight = {u: row[list(encoded.tokens[u])].sum() for u in units}
+    weight = paid(attention.mean(axis=0), encoded)
     return tuple(sorted(sorted(nodes or units, key=lambda u: (-weight[u], u))[:most]))
 
 
 def between_words(encoded: Encoded, attention, nodes: Sequence[int]) -> np.ndarray:
     """Correlation between nodes and, last, the outcome, other words latent: (heads, nodes + 1, nodes + 1)."""
-    outcome = set(encoded.outcome_tokens)
-    units = [u for u, p in enumerate(encoded.tokens) if not outcome & set(p)]
+    units = maskable(encoded)
     groups = [encoded.tokens[u] for u in units] + [encoded.outcome_tokens]
     variables = [units.index(u) for u in nodes] + [len(units)]
     words = (words_attention(head, groups) for head in attention)
@@ -216,8 +214,7 @@ def read_input(
     nodes = choose_nodes(encoded, attention, most, content)
     tried = Tried.of(model, encoded, nodes)
     renamed = [tried.renamed(rng.permutation(len(nodes)).tolist()) for _ in range(permutations)]
-    rows = np.array([[a[list(encoded.outcome_tokens)].mean(axis=0)[list(encoded.tokens[u])].sum()
-                      for u in nodes] for a in attention])  # fmt: skip
+    rows = paid(attention, encoded)[:, list(nodes)]
     effects = {"leave-one-out": by_sum(tried.effects, tried)}
     ranks = [{"attention": by_sum(row, tried)} | effects for row in [*rows, rows.mean(axis=0)]]
     tiers, found = [list(range(len(nodes))), [len(nodes)]], {}

@@ -22,6 +22,7 @@ from ..attention.residual import read_attention
 from ..causal.discovery import learn_pag
 from ..causal.graphs import PAG
 from ..causal.independence import PartialCorrelation
+from ..explaining.head_graphs import paid
 from .probes import bert_of, opened
 from .readings import Tried, allowed_sets, between_words, choose_nodes
 from .statistics import bootstrap_mean
@@ -177,8 +178,7 @@ class Climber:
         attention, rng = model.attention(encoded), np.random.default_rng((0, item["input"]))
         tried = Tried.of(model, encoded, choose_nodes(encoded, attention, content=not films))
         words = [list(encoded.tokens[u]) for u in tried.nodes]
-        row = attention[:, list(encoded.outcome_tokens)].mean(axis=1)
-        paid = np.array([[r[w].sum() for w in words] for r in row])
+        weight = paid(attention, encoded)[:, list(tried.nodes)]
         in_head, everywhere = self._effects(model, encoded, words, len(attention))
         mixing = None if encoded.mixing is None else encoded.mixing()
         k, lines = len(tried.nodes), []
@@ -191,8 +191,8 @@ class Climber:
             line |= _prefixed("own head", falsification(pags[0], tests[0], rng))
             if len(pags) > 1:
                 line |= _prefixed("other head", falsification(pags[0], tests[1], rng))
-            line |= _prefixed("head", matched(kept.ravel(), paid.ravel(), in_head.ravel()))
-            line |= _prefixed("everywhere", matched(kept.any(axis=0), paid.mean(axis=0), everywhere))
+            line |= _prefixed("head", matched(kept.ravel(), weight.ravel(), in_head.ravel()))
+            line |= _prefixed("everywhere", matched(kept.any(axis=0), weight.mean(axis=0), everywhere))
             lines.append(line | self._polarity(pags, tried))
         return {"input": item["input"], "lines": lines}
 

@@ -15,7 +15,7 @@ import numpy as np
 from ..attention.former import formerly
 from ..models.protocol import Encoded, HasGradients, Model
 from .explanation import Explanation
-from .head_graphs import maskable
+from .head_graphs import maskable, paid
 from .interventions import Interventions
 from .search import recorded_input
 from .settings import FoundBy, Stopped, check_count, name_of
@@ -23,9 +23,7 @@ from .settings import FoundBy, Stopped, check_count, name_of
 
 def attention_scores(model: Model, encoded: Encoded, layer: int = -1) -> np.ndarray:
     """Attention that the outcome pays to each unit, mean over heads, (units,)."""
-    attention = np.asarray(model.attention(encoded, layer)).mean(axis=0)
-    row = attention[list(encoded.outcome_tokens)].mean(axis=0)
-    return np.array([row[list(p)].sum() for p in encoded.tokens])
+    return paid(np.asarray(model.attention(encoded, layer)).mean(axis=0), encoded)
 
 
 def gradient_scores(model: Model, encoded: Encoded) -> np.ndarray:

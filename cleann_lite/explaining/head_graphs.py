@@ -137,12 +137,18 @@ def maskable(encoded: Encoded) -> list[int]:
     return [u for u, p in enumerate(encoded.tokens) if not outcome & set(p)]
 
 
+def paid(attention: np.ndarray, encoded: Encoded) -> np.ndarray:
+    """Attention that the outcome pays to each unit: (…, tokens, tokens) -> (…, units)."""
+    row = attention[..., list(encoded.outcome_tokens), :].mean(axis=-2)
+    return np.moveaxis(np.array([row[..., list(own)].sum(axis=-1) for own in encoded.tokens]), 0, -1)
+
+
 def _in_graph(
     encoded: Encoded, settings: GraphSettings, attention: np.ndarray
 ) -> tuple[tuple[int, ...], tuple[str, ...]]:
     """Units of the graph, and the notes to tell."""
     allowed = range(len(encoded.units)) if encoded.eligible is None else encoded.eligible
-    eligible = [u for u in allowed if not set(encoded.tokens[u]) & set(encoded.outcome_tokens)]
+    eligible = sorted(set(allowed) & set(maskable(encoded)))
     rule: Any = settings.words
     notes: list[str] = []
     if callable(rule):
@@ -159,8 +165,7 @@ def _in_graph(
     else:
         raise ValueError(f"words must be 'content', 'all', a function or a list of units: got {rule!r}")
     if len(chosen) > settings.max_nodes:
-        received = attention[:, list(encoded.outcome_tokens)].mean(axis=(0, 1))
-        weight = {u: received[list(encoded.tokens[u])].sum() for u in chosen}
+        weight = paid(attention.mean(axis=0), encoded)
         kept = sorted(chosen, key=lambda u: (-weight[u], u))[: settings.max_nodes]
         notes.append(
             f"{len(chosen)} units are too many for a graph: it holds the {settings.max_nodes} that the "

@@ -18,6 +18,7 @@ from ..drawing.html import percent
 from ..drawing.view import MOST_EDGES, NEAR_EDGES, View, moved, parse_key
 from ..models.protocol import Encoded
 from .all_heads import gallery_panel, links, shared_panel
+from .head_graphs import maskable
 from .settings import LONG, Stopped
 
 ALPHAS = (1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 3e-4, 0.001, 0.003, 0.01, 0.02, 0.05, 0.1, 0.2)
@@ -291,7 +292,7 @@ def explanation_view(asked: Asked, state: dict, noun: str, controls: tuple, titl
         positions=moved(places, pag.nodes, state["placed"]),
         title=f"Causal graph of head {head} around “{explanation.target}”",
     )
-    fixed = {u for u, p in enumerate(encoded.tokens) if set(p) & set(encoded.outcome_tokens)}
+    fixed = set(range(len(encoded.units))) - set(maskable(encoded))
     if encoded.predicted(outputs) == encoded.target:
         score = score_text(explanation, mask, flipped, replacement, noun)
     else:

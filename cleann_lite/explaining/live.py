@@ -9,6 +9,7 @@ from itertools import combinations
 from typing import Any
 
 from ..drawing.view import buttons, slider, store
+from .head_graphs import maskable
 from .interactive import ALPHAS, BEST, Asked, change_bars, explanation_view, score_text
 
 MOST_WORK = 60_000  # units that the model reads for the masks of one page
@@ -94,8 +95,7 @@ def _best(explanation: Any) -> int:
 def _masks(asked: Asked, input: Any, target: Any, sets: Sequence) -> tuple[list[tuple[int, ...]], bool]:
     """The masks to store, each once: none, singles, sets, then pairs, those of the strongest units first."""
     encoded = asked.encoded(input, target)
-    outcome = set(encoded.outcome_tokens)
-    free = [u for u, places in enumerate(encoded.tokens) if not set(places) & outcome]
+    free = maskable(encoded)
     singles = [(u,) for u in free]
     left = dict(zip(free, asked.predict(input, target, singles)[:, encoded.target], strict=True))
     strongest = sorted(free, key=left.__getitem__)

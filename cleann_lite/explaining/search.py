@@ -32,7 +32,7 @@ from ..attention.former import formerly
 from ..models.protocol import Encoded, Model
 from .certificate import certify
 from .explanation import Explanation, ExplanationSet
-from .head_graphs import HeadGraphs, graphs_of, maskable
+from .head_graphs import HeadGraphs, graphs_of, maskable, paid
 from .interventions import Interventions, Stop
 from .settings import FORMER, LONG, FoundBy, GraphSettings, SearchSettings, Stopped, split
 from .stages import (
@@ -223,9 +223,8 @@ class Recipe:
 
     def by_attention(self) -> list[int]:
         """All units by the attention that the outcome pays to them, mean over heads."""
-        row = self.attention.mean(axis=0)[list(self.tries.encoded.outcome_tokens)].mean(axis=0)
-        paid = {unit: row[list(self.tries.encoded.tokens[unit])].sum() for unit in self.units}
-        return sorted(self.units, key=lambda unit: -paid[unit])
+        weight = paid(self.attention.mean(axis=0), self.tries.encoded)
+        return sorted(self.units, key=lambda unit: -weight[unit])
 
     def certify(self) -> None:
         """Run every smaller set (step 6); in a full search what this finds comes first."""
