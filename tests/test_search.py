@@ -451,6 +451,8 @@ def test_what_was_not_tried_is_never_said_to_be():
     none = cl.explain(model, text, words=[], **alone)
     assert none.failures == ("no unit of the input is in the graph",)
     assert none.stopped is Stopped.NO_UNITS
+    former = none.to_json().replace("no unit is in the graph", "no unit to mask")  # as version 0.2 wrote it
+    assert former != none.to_json() and cl.Explanation.from_json(former) == none
     full = cl.explain(model, text, alpha=0.9)
     assert full.failures[0].endswith("not even all units together")
     model.bias = -8.5

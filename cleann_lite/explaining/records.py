@@ -90,8 +90,10 @@ def _mapping(place: str, value: Any) -> Any:
 
 def _one_of(kind: type[StrEnum]) -> Kind:
     def check(place: str, value: Any) -> Any:
-        known = [member.value for member in kind]
-        return kind(_need(value in known, place, f"one of {', '.join(known)}", value))
+        try:
+            return kind(value)  # a former wording too
+        except ValueError:
+            return _need(False, place, f"one of {', '.join(kind)}", value)
 
     return check
 

@@ -48,6 +48,11 @@ class Stopped(StrEnum):
     NO_UNITS = "no unit is in the graph"
     NOT_LINKED = "no unit is linked to the outcome"
 
+    @classmethod
+    def _missing_(cls, value: object) -> "Stopped | None":
+        """JSON of version 0.2 has a former wording."""
+        return cls.NO_UNITS if value == "no unit to mask" else None
+
 
 @dataclass(frozen=True)
 class GraphSettings:
