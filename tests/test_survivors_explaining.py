@@ -26,7 +26,7 @@ from cleann_lite.models.protocol import Encoded
 from tests.linear_model import LinearModel
 from tests.test_pds import by_definition, random_marks
 
-WORDS = [f"w{i}" for i in range(12)]
+WORDS = [f"w{i}" for i in range(40)]
 
 
 def run_of(weights, bias=0.0, **options):
@@ -285,12 +285,16 @@ def test_a_proof_over_ten_thousand_sets_holds_only_if_all_were_run(budget, holds
         assert len(tries.known_of_size(2)) <= budget // 4
 
 
-def test_a_beam_tries_the_strongest_units_and_leaves_room_to_prune():
+@pytest.mark.parametrize(("n", "weakest"), [(12, 1), (32, 1), (33, 25)])
+def test_a_beam_tries_all_units_of_a_sentence_and_the_strongest_of_more(n, weakest):
+    tries = run_of([0.01 + i / 1000 for i in range(n)], bias=-0.01, max_calls=200)
+    tries.run([(i,) for i in range(n)])
+    assert beam(tries, range(n), [(0,)], 2) == []
+    assert set(tries.known_of_size(2)) == {(0, i) for i in range(weakest, n)}
+
+
+def test_a_beam_leaves_room_to_prune():
     weights = [1.0 + i / 10 for i in range(12)]
-    tries = run_of(weights, bias=-0.1, max_calls=200)
-    tries.run([(i,) for i in range(12)])
-    assert beam(tries, range(12), [(0,)], 2) == []
-    assert set(tries.known_of_size(2)) == {(0, i) for i in range(4, 12)}  # the eight strongest beside it
     for cap, grows in ((13 + 24, False), (13 + 25, True)):
         tries = run_of(weights, bias=-0.1, max_calls=cap)
         tries.run([(i,) for i in range(12)])

@@ -16,7 +16,8 @@ from .interventions import Interventions
 
 Units = tuple[int, ...]
 
-WIDTH, BRANCH = 2, 8  # sets kept by the beam, and units tried on each, per step
+WIDTH, BRANCH = 2, 8  # sets kept by the beam, and units tried on each, per step; of a sentence all units
+SENTENCE = 32  # units
 MOST_GROUPED = 40  # units in a sentence of a long text
 POINTS = 4  # at which gradients are read to order all units of a long text; half as many after that
 
@@ -87,13 +88,14 @@ def beam(tries: Interventions, units: Sequence[int], start: Iterable[Units], lar
         The set that left least of the outcome, pruned: every unit of it is needed. Empty if none was found.
     """
     order = sorted(units, key=lambda unit: -tries.effect((unit,)))
+    most = BRANCH if len(order) > SENTENCE else None
     best = _best(tries, start) or [()]
     reserve = 2 * len(order)  # for the pruning, here or of all units
     while tries.room > reserve and len(best[0]) < min(largest, len(order)):
         grown = [
             tuple(sorted((*members, unit)))
             for members in best
-            for unit in [unit for unit in order if unit not in members][:BRANCH]
+            for unit in [unit for unit in order if unit not in members][:most]
         ]
         flips = tries.run(dict.fromkeys(grown))
         if flips:
