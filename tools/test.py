@@ -8,8 +8,9 @@ import subprocess
 import sys
 
 STAGES = (
-    ("unit, oracle and property tests, notebooks", ["-n", "2", "--dist", "worksteal", "-m", "not browser"]),
-    ("browser", ["-n", "2", "--dist", "worksteal", "-m", "browser"]),
+    ("unit, oracle and property tests", "not browser and not notebook"),
+    ("notebooks", "notebook"),  # apart: a process that forks must not talk to a kernel
+    ("browser", "browser"),
 )
 
 
@@ -27,8 +28,8 @@ def main(arguments):
     types = subprocess.Popen(
         [sys.executable, "-m", "mypy"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
-    for name, options in STAGES:
-        run(name, ["pytest", *options, *arguments])
+    for name, marked in STAGES:
+        run(name, ["pytest", "-n", "2", "--dist", "worksteal", "-m", marked, *arguments])
     print(f"\n── types ──\n{types.communicate()[0]}", flush=True)
     if types.returncode:
         failed.append("types")
