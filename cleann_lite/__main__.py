@@ -323,7 +323,7 @@ def _terminal(found):
     for one in found.sets[:10]:
         change = f"{found.prediction} {found.probability:.1%} → {one.replacement} {one.probability:.1%}"
         where = f"head {', '.join(map(str, one.heads))}" if one.within_graph else "outside the graph"
-        lines.append(f"  {' + '.join(one.units)}:  {change}  ({where})")
+        lines.append(f"  {' + '.join(found.named(one))}:  {change}  ({where})")
     if len(found.sets) > 10:
         lines.append(f"  … and {len(found.sets) - 10} more sets of this size")
     lines += [f"  note: {note}" for note in found.notes]

@@ -874,3 +874,13 @@ def test_every_damage_of_the_json_is_one_sentence_or_changes_nothing_that_is_wro
         assert cl.Explanation.from_json(read.to_json()) == read
         read.describe(), read._repr_html_()
     assert refused > 300
+
+
+def test_a_repeated_word_has_its_number_wherever_it_is_named():
+    model = LinearModel({"dull": 2.0}, bias=-1.0)
+    found = cl.explain(model, "so dull and dull", alpha=0.9, words="all")
+    assert found.named(found.sets[0]) == ["dull₁", "dull₂"] and found.sets[0].units == ("dull", "dull")
+    assert "With “dull₁” and “dull₂” masked" in found.describe()
+    assert "dull₁, dull₂" in found.to_html()
+    alone = cl.explain(LinearModel({"so": 2.0}, bias=-1.0), "so dull and dull", alpha=0.9, words="all")
+    assert "With “so” masked" in alone.describe()

@@ -109,7 +109,7 @@ def words_attention(attention: ArrayLike, groups: Iterable[Sequence[int]]) -> np
         (n, n) attention between word-pieces, rows sum to 1.
     groups
         The tokens of each word. Tokens in no group stay, each on its own, after the words: they count in
-         the covariance, and a graph over ``range(len(groups))`` treats them as latent.
+        the covariance, and a graph over ``range(len(groups))`` treats them as latent.
 
     Returns
     -------

@@ -8,6 +8,7 @@ Spirtes. Ancestral graph Markov models. Annals of Statistics 30, 2002, theorem 4
 ``PAG.describe``, the drawings and their legends.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from enum import IntEnum, StrEnum
 
@@ -98,11 +99,11 @@ def distinct(words: Iterable[str]) -> list[str]:
     ['the₁', 'plot', 'is', 'the₂', 'film']
     """
     words, labels = list(words), []
-    seen: dict[str, int] = {}
+    times, seen = Counter(words), Counter[str]()
     for word in words:
-        seen[word] = seen.get(word, 0) + 1
+        seen[word] += 1
         below = str(seen[word]).translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))
-        labels.append(f"{word}{below}" if words.count(word) > 1 else word)
+        labels.append(f"{word}{below}" if times[word] > 1 else word)
     return labels
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from ..causal.graphs import PAG
+from ..causal.marks import distinct
 from .records import fields_of, to_json
 from .settings import FoundBy, Stopped
 
@@ -180,6 +181,11 @@ class Explanation:
         if head not in self.pags:
             raise ValueError(f"there is a graph for the heads {sorted(self.pags)}: got {head!r}")
         return self.pags[head]
+
+    def named(self, one: ExplanationSet) -> list[str]:
+        """The units of a set; a word that the input repeats has its number, as in the pictures."""
+        names = distinct(self.units)
+        return [names[position] for position in one.positions]
 
     @property
     def node_groups(self) -> dict[str, list]:

@@ -14,7 +14,7 @@ import numpy as np
 from ..attention.sem import words_attention
 from ..causal.graphs import PAG, distinct
 from ..drawing.draw import Drawing, draw
-from ..drawing.html import percent
+from ..drawing.html import percent, quoted
 from ..drawing.view import MOST_EDGES, NEAR_EDGES, View, moved, parse_key
 from ..models.protocol import Encoded
 from .all_heads import gallery_panel, links, shared_panel
@@ -211,9 +211,9 @@ def score_text(explanation: Any, mask: Collection[int], flipped: bool, replaceme
 
 def sets_panel(explanation: Any, noun: str) -> dict:
     """The sets found as buttons that load them as the reader's mask."""
-    items, names = [], distinct(explanation.units)
+    items = []
     for number, one in enumerate(explanation.sets[:12]):
-        letter, units = chr(65 + number), ", ".join(names[p] for p in one.positions)
+        letter, units = chr(65 + number), ", ".join(explanation.named(one))
         said = f"Mask set {letter}: {units}; the model then says {one.replacement}"
         text = f"{letter}: {units} → {one.replacement} ({percent(one.probability)})"
         items.append({"id": number, "text": text, "label": said, "pressed": False})
@@ -234,7 +234,7 @@ def proof_text(explanation: Any, noun: str) -> str:
     if explanation.certified is True:
         return f"Proved: no set of fewer {noun}s changes the prediction."
     if explanation.certified is False:
-        smaller = ", ".join(explanation.smaller[0].units)
+        smaller = ", ".join(explanation.named(explanation.smaller[0]))
         return f"A smaller set outside the graph does it too: {smaller}."
     return f"Whether fewer {noun}s would do was not proved."
 
@@ -338,5 +338,5 @@ def _first_sentences(explanation: Any) -> str:
     text += f"“{explanation.prediction}” ({percent(explanation.probability)})."
     if explanation.sets:
         one = explanation.sets[0]
-        text += f" With {' and '.join(f'“{u}”' for u in one.units)} masked: “{one.replacement}”."
+        text += f" With {quoted(explanation.named(one))} masked: “{one.replacement}”."
     return text

@@ -35,7 +35,7 @@ def proof(explanation: Any) -> str:
     if e.certified is True:
         return f"no set of fewer {many} does so, every one was tried."
     if e.certified is False:
-        return f"but a smaller set does so too, {quoted(e.smaller[0].units)}."
+        return f"but a smaller set does so too, {quoted(e.named(e.smaller[0]))}."
     return f"whether fewer {many} would do was not proved."
 
 
@@ -48,7 +48,7 @@ def describe(explanation: Any) -> str:
         return " ".join([*lines, "No explanation was found:", "; ".join(e.failures) + "."])
     first = e.sets[0]
     lines.append(
-        f"With {quoted(first.units)} masked it {verb} “{first.replacement}” "
+        f"With {quoted(e.named(first))} masked it {verb} “{first.replacement}” "
         f"({percent(first.probability)}) instead."
     )
     if len(e.sets) > 1:
@@ -100,7 +100,12 @@ def _set_rows(explanation: Any) -> str:
     one = _nouns(explanation)[0]
     columns = (f"Masked {one}s", "The model then says", "Probability", "Found in head")
     rows = [
-        (", ".join(s.units), s.replacement, _bar(s.probability), ", ".join(map(str, s.heads)) or "none")
+        (
+            ", ".join(explanation.named(s)),
+            s.replacement,
+            _bar(s.probability),
+            ", ".join(map(str, s.heads)) or "none",
+        )
         for s in explanation.sets
     ]
     return html.table(columns, rows) if rows else ""

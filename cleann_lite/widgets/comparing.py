@@ -21,7 +21,7 @@ def differences(left, right):
     for name, told in (
         ("Model", lambda e: e.model),
         ("Prediction", lambda e: f"{e.prediction} ({percent(e.probability)})"),
-        ("First set found", lambda e: ", ".join(e.sets[0].units) if e.sets else "none found"),
+        ("First set found", lambda e: ", ".join(e.named(e.sets[0])) if e.sets else "none found"),
         ("With it masked", lambda e: e.sets[0].replacement if e.sets else "–"),
     ):
         rows.append((name, told(left), told(right)))
