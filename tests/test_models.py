@@ -31,10 +31,11 @@ KINDS = [
 def folder_of(tmp_path_factory):
     made = {}
 
-    def make(family, head):
-        if (family, head) not in made:
-            made[family, head] = tiny.make(family, head, tmp_path_factory.mktemp(f"{family}-{head}"))
-        return made[family, head]
+    def make(family, head, layers=2):
+        if (family, head, layers) not in made:
+            folder = tmp_path_factory.mktemp(f"{family}-{head}")
+            made[family, head, layers] = tiny.make(family, head, folder, layers=layers)
+        return made[family, head, layers]
 
     return make
 
@@ -116,6 +117,17 @@ def test_projecting_each_piece_at_a_place_once_changes_no_prediction(folder_of, 
         model.predict(encoded, masks)
         assert len(seen[-1]) == 2
     assert not any(part._forward_pre_hooks for part in model.model.modules())
+
+
+@pytest.mark.parametrize(("family", "head"), KINDS)
+def test_a_model_whose_first_layer_is_its_last_predicts_the_same(folder_of, family, head, monkeypatch):
+    model = load_double(folder_of(family, head, layers=1))
+    encoded = encode(model)
+    masks = [(), (1,), (7, 8), tuple(range(len(encoded.units)))]
+    saved = model.predict(encoded, masks)
+    monkeypatch.setattr(models, "same_pieces", lambda model, ids: nullcontext())
+    monkeypatch.setattr(models, "one_place", lambda model, place: nullcontext(False))
+    np.testing.assert_allclose(saved, model.predict(encoded, masks), atol=1e-10)
 
 
 @pytest.mark.parametrize(("family", "head"), KINDS)

@@ -77,7 +77,7 @@ FAMILIES = {
 }
 
 
-def make(family, head, folder, seed=0):
+def make(family, head, folder, seed=0, layers=2):
     """Save a random model of a family with one head ("SequenceClassification", "MaskedLM", "CausalLM")."""
     import torch
     import transformers
@@ -87,6 +87,7 @@ def make(family, head, folder, seed=0):
     tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=core, model_max_length=64, **names)
     special = {f"{kind}_token_id": getattr(tokenizer, f"{kind}_token_id") for kind in ("pad", "bos", "eos")}
     config = getattr(transformers, name)(vocab_size=len(tokenizer), num_labels=3, **sizes, **special)
+    config.num_hidden_layers = layers
     torch.manual_seed(seed)
     model = getattr(transformers, f"AutoModelFor{head}").from_config(config)
     with torch.no_grad():  # weights far enough from zero that predictions differ between inputs

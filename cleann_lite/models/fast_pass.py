@@ -86,12 +86,14 @@ def same_pieces(model, ids: np.ndarray):
     Parameters
     ----------
     model : transformers.PreTrainedModel
-        Of a class in ``ENCODERS``; any other is left as it is.
+        Of a class in ``ENCODERS``, with two layers or more; any other is left as it is.
     ids : array (batch, n)
         What the pass reads. Two rows with the same piece at a place have the same embedding there, so no
         piece may be padding, from which some families count their positions.
     """
-    if not (_known(model) and type(model).__name__ in ENCODERS) or (ids == model.config.pad_token_id).any():
+    encoder = _known(model) and type(model).__name__ in ENCODERS
+    # where the first layer is the last, `one_place` has its query
+    if not encoder or model.config.num_hidden_layers < 2 or (ids == model.config.pad_token_id).any():
         yield
         return
     places = np.arange(ids.shape[1]) + ids.astype(np.int64) * ids.shape[1]
