@@ -502,7 +502,10 @@ def test_names_of_classes_that_no_number_finds_are_told(tmp_path, names):
 def test_classes_that_are_named_alike_or_not_at_all_are_told_apart(made, tmp_path):
     names = {"0": "X", "1": "X", "2": " "}
     model = cl.load_model(with_settings(made("bert"), tmp_path / "m", id2label=names, label2id={"X": 7}))
-    assert model.labels == ["X (0)", "X (1)", "class (2)"]
+    assert model.labels == ["X (0)", "X (1)", "class 2"]
+    names = {"0": "X", "1": "X (0)", "2": "X"}
+    clash = cl.load_model(with_settings(made("bert"), tmp_path / "clash", id2label=names))
+    assert clash.labels == ["X (0)", "X (0) (1)", "X (2)"]
     assert [model.encode(TEXT, target=label).target for label in model.labels] == [0, 1, 2]
     numbers = cl.load_model(with_settings(made("bert"), tmp_path / "n", id2label={"0": 5, "1": 6, "2": 7}))
     assert numbers.labels == ["5", "6", "7"]
@@ -566,6 +569,22 @@ def test_padding_inside_a_text_moves_the_row_that_a_decoder_reads(made, text):
     whole = model._forward({"input_ids": encoded.data.ids}, output_attentions=True).attentions[-1][0].numpy()
     both = attention[:, n, :n] + attention[:, n, n:] * np.eye(n)[read[0]]
     np.testing.assert_allclose(both, whole[:, read[0]], atol=1e-6)
+
+
+def test_gradients_of_a_decoder_are_of_the_row_before_the_padding(made):
+    model = cl.load_model(made("llama", tokens="metaspace, open"))
+    network = model.model.double()
+    encoded = model.encode("the plot is <pad> <pad>")
+    embedded = network.get_input_embeddings()(torch.as_tensor(encoded.data.ids)).detach().requires_grad_()
+    read = max(i for i, piece in enumerate(encoded.data.ids) if piece != model.tokenizer.pad_token_id)
+    row = network.score(network.model(inputs_embeds=embedded[None]).last_hidden_state)[0, read].log_softmax(
+        -1
+    )
+    np.testing.assert_allclose(row.exp().detach(), model.predict(encoded, [()])[0], atol=1e-9)
+    pieces = (torch.autograd.grad(row[encoded.target], embedded)[0] * embedded).sum(-1).detach().numpy()
+    want = [pieces[list(tokens)].sum() for tokens in encoded.tokens]
+    assert read + 1 < len(encoded.data.ids) and np.abs(want).max() > 1e-3
+    np.testing.assert_allclose(model.attributions(encoded), want, atol=1e-9)
 
 
 def test_squeezebert_gives_its_attention_behind_the_soft_max(made):

@@ -24,6 +24,7 @@ from ..causal.graphs import PAG
 from ..causal.independence import PartialCorrelation
 from ..models.protocol import Encoded, Model, altered
 from .search import explain
+from .settings import FORMER
 
 
 @dataclass(frozen=True)
@@ -262,6 +263,7 @@ class ExplanationRobustness:
     graphs: dict[int, Robustness]
 
 
+@formerly(**FORMER)
 def explanation_robustness(
     model: Model, input: Any, corners: np.ndarray, reach: float = 1.0, known: Any = None, **settings: Any
 ) -> ExplanationRobustness:

@@ -122,9 +122,6 @@ class TextClassifier(TextModel):
             return self.labels[index]
         return f"not {self.labels[index - count]}" if index < 2 * count else "no label"
 
-    def _place_read(self, encoded):
-        return self.seen.reads
-
     def _log_probabilities(self, logits, encoded):
         """Soft-max over the classes; of labels that are on or off, the one in question and its absence."""
         if encoded.binary is None:
@@ -183,8 +180,8 @@ class TextClassifier(TextModel):
 
 
 def _told_apart(names):
-    """Names of classes; one that is blank, or another's too, gets its number."""
-    names = [name.strip() or "class" for name in names]
-    return [
-        f"{name} ({i})" if names.count(name) > 1 or name == "class" else name for i, name in enumerate(names)
-    ]
+    """Names of classes; one that is blank, or another's too, gets its number, and if need be all do."""
+    names = [name.strip() or f"class {i}" for i, name in enumerate(names)]
+    numbered = [f"{name} ({i})" for i, name in enumerate(names)]
+    told = [many if names.count(name) > 1 else name for name, many in zip(names, numbered, strict=True)]
+    return told if len(set(told)) == len(told) else numbered

@@ -56,13 +56,14 @@ def _check_counts(value, path, name=""):
     """Numbers of layers and the like that would be built for ever; ValueError names the first."""
     if isinstance(value, dict):
         for inner, one in value.items():
-            _check_counts(one, path, inner)
+            if inner not in ("label2id", "task_specific_params"):  # whose names are the user's
+                _check_counts(one, path, inner)
     elif isinstance(value, list):
         for one in value:
             _check_counts(one, path, name)
     elif is_whole(value) and not isinstance(value, bool):
         most = min((most for part, most in _MOST.items() if part in name), default=value)
-        if value > most or ("layer" in name and value < 0):
+        if value > most or (name.endswith(("layers", "n_layer")) and value < 0):
             raise ValueError(f"{name} in {path} must be 0 to {most}: got {value}")
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from ..attention.former import formerly
 from ..attention.residual import LayerMixing
 from .protocol import Encoded, is_whole
 from .titles import Catalogue
@@ -83,6 +84,7 @@ class Recommender(ABC):
     def mixing(self, row: Sequence[int]) -> Callable[[], tuple[LayerMixing, ...]] | None:
         """See ``Encoded.mixing``, of one row of tokens."""
 
+    @formerly(units="split_into")
     def encode(
         self,
         history: str | Iterable[str | int],

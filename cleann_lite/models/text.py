@@ -182,17 +182,21 @@ class TextModel:
         masked = range(len(encoded.units)) if masked is None else masked
         rows = torch.as_tensor(self._masked_ids(encoded, [(), tuple(masked)]), device=self.device)
         embed = self.model.get_input_embeddings()
-        others = {k: torch.as_tensor(v[None], device=self.device) for k, v in encoded.data.extras.items()}
-        others["attention_mask"] = torch.ones_like(rows[:1])
+        place, end = self._place_read(encoded), rows.shape[1]
+        if self.causal and place is not None:  # what follows changes nothing, and a head that passes over
+            end = place + 1  # padding sees none in embeddings: it would read the last row
+        extras = encoded.data.extras
+        others = {k: torch.as_tensor(v[None, :end], device=self.device) for k, v in extras.items()}
+        others["attention_mask"] = torch.ones_like(rows[:1, :end])
         with torch.no_grad():
             here, blank = embed(rows)
         start = torch.zeros_like(here) if kind == "gradient-x-input" else blank
         gradient = torch.zeros_like(here)
         for share in shares[kind]:
             point = (start + share * (here - start)).detach().requires_grad_(True)
-            logits = self.model(inputs_embeds=point[None], **others).logits
+            logits = self.model(inputs_embeds=point[None, :end], **others).logits
             if logits.ndim == 3:
-                logits = logits[:, self._place_read(encoded)]
+                logits = logits[:, place]
             score = self._log_probabilities(logits, encoded)[0, encoded.target]
             gradient += torch.autograd.grad(score, point)[0] / len(shares[kind])
         pieces = (gradient * (here - start)).sum(-1).cpu().double().numpy()
