@@ -70,10 +70,12 @@ def beam_and_prune(model, encoded):
     """The plain rival: add the word that lowers the outcome most until it changes, then spare what can be."""
     free = [u for u, p in enumerate(encoded.tokens) if not set(p) & set(encoded.outcome_tokens)]
     chosen = []
-    while free and not (chosen and flips(model, encoded, chosen)):
+    works = False
+    while free and not works:
         left = model.predict(encoded, [(*chosen, unit) for unit in free])[:, encoded.target]
         chosen.append(free.pop(int(left.argmin())))
-    if not flips(model, encoded, chosen):
+        works = flips(model, encoded, chosen)
+    if not works:
         return None
     for unit in list(chosen):
         rest = [other for other in chosen if other != unit]

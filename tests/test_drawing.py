@@ -305,6 +305,11 @@ def test_an_outcome_that_causes_nothing_stands_below_its_causes():
     assert draw(graph([(0, 1, 1, 3), (1, 3, 2, 3)], "abcd"), outcome=3).positions[3][1] < 60
 
 
+def test_a_node_in_two_groups_is_refused():
+    with pytest.raises(ValueError, match="each node belongs to one group: 'b' is in two"):
+        draw(nx.DiGraph([("a", "b"), ("b", "c")]), groups={"A": ["a", "b"], "B": ["b", "c"]})
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_groups_stand_on_grounds_of_their_own_with_their_names(seed):
     pag = random_graph(seed, k=12, labels=[*"abcdefghijk", "outcome"])

@@ -1,4 +1,4 @@
-"""Arguments that were renamed are still taken by their former names, and JSON is as it was."""
+"""Arguments that were renamed are still taken by their former names, and their JSON is read."""
 
 import json
 from dataclasses import replace
@@ -19,12 +19,14 @@ def same(one, other):
     return replace(one, seconds=0.0, again=None) == replace(other, seconds=0.0, again=None)
 
 
-@pytest.mark.parametrize("former, now", [({"nodes": "all"}, {"words": "all"}), ({"units": "words"}, {})])
+@pytest.mark.parametrize(
+    "former, now", [({"nodes": "all"}, {"words": "all"}), ({"units": "pieces"}, {"split_into": "pieces"})]
+)
 def test_explain_takes_former_names(former, now):
     old, new = cl.explain(MODEL, TEXT, alpha=0.5, **former), cl.explain(MODEL, TEXT, alpha=0.5, **now)
     assert same(old, new) and old.nodes == old.in_graph and old.success
     if "units" in former:
-        assert same(explain_by(MODEL, TEXT, **former), explain_by(MODEL, TEXT))
+        assert same(explain_by(MODEL, TEXT, **former), explain_by(MODEL, TEXT, **now))
     else:
         graphs = cl.GraphSettings(**former)
         assert graphs == cl.GraphSettings(**now)
@@ -44,7 +46,7 @@ def test_encoded_takes_former_names():
     assert (old.positions, old.outcome_positions) == (old.tokens, old.outcome_tokens)
 
 
-def test_json_is_as_it_was():
+def test_json_with_former_names_is_read():
     found = cl.explain(MODEL, TEXT, alpha=0.5, words="all")
     record = json.loads(found.to_json())
     assert record["nodes"] == list(found.in_graph) and "in_graph" not in record

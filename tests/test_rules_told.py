@@ -167,6 +167,15 @@ def test_a_rule_is_told_with_all_that_its_condition_names():
     assert set(met) == set(rules.RULES) and min(met.values()) >= 3, met
 
 
+@pytest.mark.parametrize("seed", [20, 21, 25, 35])
+def test_marks_are_gone_where_a_new_orientation_writes_none(seed):
+    rng, n = np.random.default_rng(seed), 30 if seed % 2 else 150
+    table = rng.normal(size=(n, 1)) + 0.9 * rng.normal(size=(n, 7)) * rng.uniform(0.3, 1.5, 7)
+    pag = learn_pag(PartialCorrelation.from_data(table, alpha=0.05), trace=True)
+    moments = stepping.frames(pag)
+    assert len(moments) == len(pag.trace) + 1 and (moments[-1].marks == pag.marks).all()
+
+
 @pytest.mark.parametrize("method", ["icd", "fci"])
 def test_rules_of_a_search_are_told_of_nodes_for_which_they_hold(method):
     """Searches with perfect and with real tests: no letter is left, and colliders are those confirmed."""

@@ -399,6 +399,15 @@ def test_a_set_above_the_largest_size_is_told_and_not_denied():
     assert ends == {(Stopped.CAPPED, False), (Stopped.CAPPED, True), (Stopped.NOTHING, True)}
 
 
+@pytest.mark.parametrize("cap", range(14, 34, 2))
+def test_a_cap_denies_no_set_of_a_long_text_that_was_run(cap):
+    weights = {f"s{s}w{w}": 1.0 if s == 4 else 0.0 for s in range(13) for w in range(10)}
+    text = " ".join(f"{word} ." * (word.endswith("w9")) or word for word in weights)
+    found = cl.explain(LinearModel(weights, bias=-0.5), text, max_calls=cap, words=["s0w0"])
+    assert len(found.units) > 120 and found.success == bool(found.sets)
+    assert found.sets or "together do" not in found.failures[0]
+
+
 @pytest.mark.parametrize("words", [[], ["w1"]])
 def test_a_full_search_ends_by_what_it_tried_not_by_its_graphs(words):
     class Alone(LinearModel):

@@ -253,6 +253,13 @@ def test_too_few_samples_are_no_matter_where_no_set_is_to_be_asked():
         assert (pag.complete, pag.notes, pag.adjacent(0, 1)) == (True, (), True)
 
 
+@pytest.mark.parametrize("n_samples", [4, np.int64(4)])
+def test_a_number_of_samples_is_said_as_it_is(n_samples):
+    dense = np.full((4, 4), 0.99) + 0.01 * np.eye(4)
+    pag = cl.learn_pag(cl.PartialCorrelation(dense, n_samples, alpha=0.5))
+    assert pag.notes == ("stopped before conditioning sets of 1: 4 samples are too few",)
+
+
 def test_tests_that_cannot_be_solved_are_counted_each_once():
     correlation = np.corrcoef(np.random.default_rng(0).normal(size=(5, 50)))
     np.fill_diagonal(correlation, 1)

@@ -42,7 +42,7 @@ def _checked_samples(n_samples: object) -> float:
         raise ValueError(f"n_samples must be above 3: got {n_samples!r}")
     if n_samples > 1e300:
         raise ValueError("n_samples must be below 1e300")
-    return n_samples if isinstance(n_samples, int) else float(n_samples)
+    return n_samples.item() if isinstance(n_samples, np.generic) else n_samples
 
 
 @runtime_checkable

@@ -29,7 +29,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from .bitsets import as_words, bits, from_words, join, packed, pairs, reachable, unpacked
+from .bitsets import as_words, bits, from_words, join, packed, pairs, reachable, rows_as_bits, unpacked
 from .marks import EDGE_TEXT
 from .relations import ARROW, CIRCLE, NONE, TAIL, Opened, Relations
 from .separators import Separators
@@ -114,8 +114,8 @@ def rule_4(g: Relations) -> Proposal:
     gammas = np.flatnonzero(g.circle.any(axis=1) & g.directed.any(axis=0)).tolist()
     if not gammas:
         return arrows, tails
-    circle, arrows_at, both = g.sets(g.circle), g.sets(g.arrows_at), g.sets(g.into & g.arrows_at)
-    parents, separable = g.sets(g.parents), g.sets(g.known & g.apart)
+    circle, arrows_at, both = g.sets(g.circle), g.sets(g.arrows_at), rows_as_bits(g.into & g.arrows_at)
+    parents, separable = g.sets(g.parents), rows_as_bits(g.known & g.apart)
     paths: list[tuple[int, int, int, Pair]] = []  # α, β, γ and the pair θ, γ, of possible colliders β
     for gamma in gammas:
         for alpha in bits(parents[gamma]):
@@ -375,6 +375,11 @@ def pag_of_mag(mag: np.ndarray, selection_bias: bool = True, rank: np.ndarray | 
         Apply R5–R7. No effect with a rank, which excludes selection.
     rank
         (k,) the tier of each node, where tiers are known.
+
+    Raises
+    ------
+    ValueError
+        A mark is a circle.
 
     Examples
     --------

@@ -262,9 +262,9 @@ class Search:
         new = np.flatnonzero(rows < 0)
         if new.size:
             x, y = x[new], y[new]
-            pairs, at = np.unique(np.minimum(x, y) * self.k + np.maximum(x, y), return_inverse=True)
+            distinct, at = np.unique(np.minimum(x, y) * self.k + np.maximum(x, y), return_inverse=True)
             rows[new] = self._row[x, y] = self._row[y, x] = len(self._looked) + at
-            blank = np.zeros((len(pairs), self._looked.shape[1]), dtype=np.uint64)
+            blank = np.zeros((len(distinct), self._looked.shape[1]), dtype=np.uint64)
             self._looked = np.concatenate([self._looked, blank])
             self._found = np.concatenate([self._found, blank])
         return rows

@@ -108,17 +108,16 @@ def stability(
     n, rng = len(table), np.random.default_rng(seed)
     first = learn_pag(test, **options)
     counts = np.zeros((len(Mark), len(first), len(first)))
-    together = max(1, _TOGETHER // test.n_variables)
+    samples, together = n // 2 if half else n, max(1, _TOGETHER // test.n_variables)
     for start in range(0, draws, together):
         drawn = []
         for _ in range(min(together, draws - start)):
             drawn.append(_correlation(table[rng.permutation(n)[: n // 2] if half else rng.integers(0, n, n)]))
-        samples = n // 2 if half else n
         marks = _learned(drawn, samples, first, {"alpha": alpha, "one_sided": one_sided}, options)
         for mark in Mark:
             counts[mark] += (marks == mark).sum(axis=0)
     shares = counts / draws
-    return Stability(first.nodes, first.labels, 1 - shares[Mark.NONE], shares, draws, n // 2 if half else n)
+    return Stability(first.nodes, first.labels, 1 - shares[Mark.NONE], shares, draws, samples)
 
 
 def _correlation(rows: np.ndarray) -> np.ndarray:

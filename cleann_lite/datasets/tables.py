@@ -141,9 +141,11 @@ def _checked(name, names, values, said):
 def _code_of_missing(column):
     """A number such as -9999 that comes more than once, far beyond all others; None without one."""
     for code in _CODES:
-        others = np.abs(column[(column != code) & ~np.isnan(column)])
-        if (column == code).sum() > 1 and len(others) and others.max() * 5 < abs(code):
-            return code
+        here = column == code
+        if np.count_nonzero(here) > 1:
+            others = np.abs(column[~here & ~np.isnan(column)])
+            if len(others) and others.max() * 5 < abs(code):
+                return code
     return None
 
 

@@ -193,7 +193,8 @@ def draw(
     Raises
     ------
     ValueError
-        For a node that the graph does not have, a share outside [0, 1], an unknown layout.
+        For a node that the graph does not have or that is in two groups, a share outside [0, 1], an unknown
+        layout.
 
     Examples
     --------
@@ -224,6 +225,10 @@ def draw(
     struck = {given.at(node) for node in masked}
     boxes = boxes_of(given, shown, root, sets, struck, fixed, whole=len(shown) == len(edges))
     groups = {str(name): tuple(map(given.at, nodes)) for name, nodes in (groups or {}).items()}
+    grouped = [i for group in groups.values() for i in group]
+    if len(set(grouped)) < len(grouped):
+        twice = next(i for i in grouped if grouped.count(i) > 1)
+        raise ValueError(f"each node belongs to one group: {given.labels[twice]!r} is in two")
     if set(boxes) <= set(fixed):
         at, lines, placed_by = fixed, routed(boxes, fixed, shown), "given"
     elif groups:

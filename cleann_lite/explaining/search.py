@@ -141,6 +141,7 @@ def _go_on(search: "Recipe") -> None:
             search.ask(FoundBy.BEAM, beam, tries.known_of_size(2, 1), largest)
     if not search.origin:
         search.ask(FoundBy.BEAM, everything)
+    search.keep_smallest()
     search.stopped, search.capped = None, tries.exhausted  # the graphs alone no longer decide
 
 
@@ -248,12 +249,16 @@ class Recipe:
                 "nothing is certified about words that the model cannot tell from other unknown ones"
             )
 
-    def interrupt(self) -> None:
-        """Keep what was found, or else the smallest set that was run and works."""
-        self.stopped, tries = Stopped.INTERRUPTED, self.tries
+    def keep_smallest(self) -> None:
+        """Where no stage came to its end with a set: the smallest sets that were run and work."""
         if not self.origin:
-            flips = tries.all_flipped()
+            flips = self.tries.all_flipped()
             self.add(units for units in flips if len(units) == len(flips[0]))
+
+    def interrupt(self) -> None:
+        """Keep what was found, or else the smallest sets that were run and work."""
+        self.stopped = Stopped.INTERRUPTED
+        self.keep_smallest()
         self.notes.append("the search was interrupted: this is what it had found so far")
 
     def result(self, input: Any, split_into: str, seconds: float, again: partial) -> Explanation:

@@ -84,6 +84,8 @@ def frames(pag):
     read: tuple[np.ndarray, ...] = ()
     rule, answer = None, [Frame(marks, None, {})]
     for step in pag.trace:
+        if step.kind == "level" and rule is None:  # oriented anew before it, and no rule wrote a mark
+            marks = np.where(marks > 0, int(Mark.CIRCLE), 0).astype(np.int8)
         if step.kind == "remove":
             marks, found, rule = marks.copy(), {**found, (step.x, step.y): step.given}, None
             marks[number[step.x], number[step.y]] = marks[number[step.y], number[step.x]] = 0
