@@ -1,4 +1,5 @@
 import math
+import sys
 from itertools import combinations
 
 import numpy as np
@@ -133,6 +134,25 @@ def test_distinct_questions_are_counted_like_a_set_of_them(n, tables):
     }
     assert small == {question for question in plain if len(question[2]) < 2}
     assert asked.unsolvable() == sum(len(z) > 1 and sum(z) % 3 == 0 for _, _, z in plain)
+
+
+def test_the_thousandth_question_costs_what_the_first_did():
+    """Counted in calls of Python functions, which no other process can change."""
+    test = PartialCorrelation(np.corrcoef(np.random.default_rng(0).normal(size=(60, 40)), rowvar=False), 10**4)
+    questions = [(x, y, (z,)) for x, y, z in combinations(range(40), 3)][:1100]
+
+    def calls(some):
+        counted = []
+        sys.setprofile(lambda frame, event, argument: counted.append(event) if event == "call" else None)
+        try:
+            for question in some:
+                test.p_value(*question)
+        finally:
+            sys.setprofile(None)
+        return len(counted)
+
+    first, _, last = calls(questions[:100]), calls(questions[100:1000]), calls(questions[1000:])
+    assert last <= 1.1 * first
 
 
 def test_singular_blocks_are_dependent_and_counted():

@@ -6,6 +6,7 @@ random word per variable, joined by exclusive or). That two of ten million quest
 one, has a chance of one in 400,000.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -30,6 +31,7 @@ class Asked:
         self.words = np.random.default_rng(0).integers(0, 2**64, (3, n), dtype=np.uint64)
         # size -> (numbers, whether the test could be solved): distinct ones first, then those of late
         self._numbers: dict[int, list[tuple[np.ndarray, np.ndarray]]] = {}
+        self._late: Counter[int] = Counter()  # size -> how many came of late
 
     def tick_pairs(self, x: np.ndarray, y: np.ndarray) -> None:
         """Note (x[i], y[i]) as asked."""
@@ -61,7 +63,8 @@ class Asked:
                 numbers ^= self.words[2][column]
         held = self._numbers.setdefault(size, [(np.empty(0, np.uint64), np.empty(0, bool))])
         held.append((numbers, solvable))
-        if sum(len(part) for part, _ in held[1:]) > max(len(held[0][0]), 100_000):
+        self._late[size] += len(numbers)
+        if self._late[size] > max(len(held[0][0]), 100_000):
             self._distinct(size)
 
     def _distinct(self, size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -69,6 +72,7 @@ class Asked:
         if len(held) > 1:
             numbers, first = np.unique(np.concatenate([part for part, _ in held]), return_index=True)
             held[:] = [(numbers, np.concatenate([solvable for _, solvable in held])[first])]
+            self._late[size] = 0
         return held[0]
 
     def _singles(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
