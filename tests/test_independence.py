@@ -138,7 +138,9 @@ def test_distinct_questions_are_counted_like_a_set_of_them(n, tables):
 
 def test_the_thousandth_question_costs_what_the_first_did():
     """Counted in calls of Python functions, which no other process can change."""
-    test = PartialCorrelation(np.corrcoef(np.random.default_rng(0).normal(size=(60, 40)), rowvar=False), 10**4)
+    test = PartialCorrelation(
+        np.corrcoef(np.random.default_rng(0).normal(size=(60, 40)), rowvar=False), 10**4
+    )
     questions = [(x, y, (z,)) for x, y, z in combinations(range(40), 3)][:1100]
 
     def calls(some):

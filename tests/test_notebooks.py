@@ -199,24 +199,48 @@ def test_cells_show_one_idea(source):
             assert max(map(len, lines)) <= 130, max(lines, key=len)
 
 
-@pytest.mark.notebook
-@each
-def test_runs_with_solutions(source):
-    notebook = build_notebooks.build(source, solved=True)
+# round a solution: the answers before it are there, and afterwards the student's names are back
+ENTER = "_before = dict(globals())\nglobals().update(_solved := globals().get('_solved', {}))"
+LEAVE = """_now = {n: v for n, v in globals().items() if n[0] != "_"}
+_solved.update({n: v for n, v in _now.items() if _before.get(n) is not v})
+for _name in _now.keys() - _before.keys():
+    del globals()[_name]
+globals().update({n: v for n, v in _before.items() if n[0] != "_"})"""
+
+
+def both_ways(source):
+    """The notebook as students get it, with each solution put in before its check and taken out after it."""
+    solved = build_notebooks.build(source, solved=True).cells
+    solutions = [cell for cell in solved if "solution" in cell.metadata.get("tags", [])]
+    judged = [cell for cell in solved if {"check", "question"} & set(cell.metadata.get("tags", []))]
+    notebook, cells = build_notebooks.build(source), []
+    for cell in notebook.cells:
+        tags = cell.metadata.get("tags", [])
+        if "check" in tags:
+            inside = [solutions.pop(0), judged.pop(0)]
+            cells += [nbformat.v4.new_code_cell(ENTER), *inside, nbformat.v4.new_code_cell(LEAVE)]
+        elif "question" in tags:
+            cells.append(judged.pop(0))
+        cells.append(cell)
+    assert not solutions and not judged
     if "01" <= source.stem[:2] <= "05":  # they need no deep learning, installed or not
         absent = 'import sys\n\nassert not {"torch", "transformers"} & set(sys.modules)'
-        notebook.cells.append(nbformat.v4.new_code_cell(absent, id="last"))
-    assert_readable(build_notebooks.execute(notebook))
+        cells.append(nbformat.v4.new_code_cell(absent))
+    for k, cell in enumerate(cells):
+        cell.id = f"cell-{k}"
+    notebook.cells = cells
+    return notebook
 
 
 @pytest.mark.notebook
 @each
-def test_runs_as_students_get_it(source):
-    notebook = build_notebooks.execute(build_notebooks.build(source))
+def test_runs_as_students_get_it_and_with_solutions(source):
+    notebook = build_notebooks.execute(both_ways(source))
     raised = [output.ename for output in outputs(notebook, "error")]
     text = source.read_text(encoding="utf-8")
     to_do = text.count("raise NotImplementedError") + text.count('tags=["question"')
     assert raised == ["NotImplementedError"] * to_do
+    assert_readable(notebook)
 
 
 def shown(notebook):
