@@ -196,9 +196,8 @@ def _refuse_what_is_not_taken(options):
         unset = value is None or value is False
         if unset or name in (*takes, *_NEVER_REFUSED):
             continue
-        flags = ", ".join(f"--{n.replace('_', '-')}" for n in ("n", *takes)).replace("--rows", "--row")
-        flag = "--row" if name == "rows" else f"--{name.replace('_', '-')}"
-        raise ValueError(f"unknown setting {flag} of evaluate {options.task}, which takes {flags}")
+        flag, *flags = ("--row" if n == "rows" else f"--{n.replace('_', '-')}" for n in (name, "n", *takes))
+        raise ValueError(f"unknown setting {flag} of evaluate {options.task}, which takes {', '.join(flags)}")
 
 
 def _evaluate(options):

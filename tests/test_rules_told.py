@@ -201,3 +201,18 @@ def test_rules_of_a_search_are_told_of_nodes_for_which_they_hold(method):
                 given = one.separating_sets[min(a, b), max(a, b)]
                 assert c not in given and not test.independent(a, b, tuple(sorted({c, *given})))
     assert {"R0", "R1", "R2"} <= set(met), met
+
+
+def test_a_collider_that_no_test_could_confirm_is_not_told():
+    """2 is the sum of 0 and 1: whether it is a collider between them, no partial correlation can say."""
+    free = np.array([[1, 0.05, -0.05], [0.05, 1, 0.9], [-0.05, 0.9, 1]])
+    mixing = np.array([[1, 0, 0], [0, 1, 0], [1, 1, 0], [0, 0, 1]])
+    covariance = mixing @ free @ mixing.T
+    test = PartialCorrelation(covariance / np.sqrt(np.outer(*[covariance.diagonal()] * 2)), 1000)
+    pag = learn_pag(test, trace=True)
+    said = [
+        rules.told(pag, one.step, one.read, one.separating_sets, test)
+        for one in stepping.frames(pag)
+        if one.step is not None and (one.step.rule, one.step.x, one.step.y) == ("R0", 0, 2)
+    ]
+    assert said and all("Sepset(0, 3) = {}" in text and "0 *—* 2 *—* 3" in text for text in said), said

@@ -46,6 +46,7 @@ __all__ = ["learn_pag"]
 
 # each edge with the roots of its PDS-trees, and the nodes that these may hold
 RootsAndPools = Iterable[tuple[Edge, Sequence[int], int]]
+Sep = Callable[[Search, np.ndarray], RootsAndPools]
 
 
 def learn_pag(
@@ -172,28 +173,19 @@ def fci(search: Search) -> None:
         _size_by_size(search, 1, lambda size: _subsets(search, size, pools))
 
 
-def icd(search: Search) -> None:
-    """ICD: one PAG, refined with conditioning sets of 0, 1, 2, … nodes."""
+def icd(search: Search, sep: Sep) -> None:
+    """ICD: one PAG, refined with conditioning sets of 0, 1, 2, … nodes; ``sep`` says where the sets lie."""
     search.delete_independent_pairs()
     if search.may_use(1):
         search.delete_separated_by_one(lambda x, y: neighbours_of_both(search, x, y))
-    _size_by_size(search, 2, _Trees(search, icd_sep).candidates)
+    _size_by_size(search, 2, _Trees(search, sep).candidates)
 
 
-def ordered_icd(search: Search) -> None:
-    """Ordered ICD: the same around the later node, among its predecessors."""
-    search.delete_independent_pairs()
-    if search.may_use(1):
-        search.delete_separated_by_one(lambda x, y: neighbours_of_both(search, x, y))
-    _size_by_size(search, 2, _Trees(search, ordered_icd_sep).candidates)
-
-
-def _order(search: Search) -> np.ndarray:
-    assert search.rank is not None  # checked where the order enters
-    return search.rank
-
-
-_METHODS = {"icd": icd, "fci": fci, "ordered-icd": ordered_icd}
+_METHODS: dict[str, Callable[[Search], None]] = {
+    "icd": lambda search: icd(search, icd_sep),
+    "fci": fci,
+    "ordered-icd": lambda search: icd(search, ordered_icd_sep),
+}
 
 
 def _size_by_size(search: Search, size: int, candidates_of: Callable[[int], Candidates]) -> bool:
@@ -271,7 +263,8 @@ def icd_sep(search: Search, marks: np.ndarray) -> RootsAndPools:
 
 def ordered_icd_sep(search: Search, marks: np.ndarray) -> RootsAndPools:
     """ICD-Sep sets from the PDS-tree of the later node, among its predecessors."""
-    ancestors, rank = _possible_ancestors(marks, False), _order(search)
+    ancestors, rank = _possible_ancestors(marks, False), search.rank
+    assert rank is not None  # checked where the order enters
     before = rows_as_bits(rank[None, :] < rank[:, None])
     for x, y in search.edges():
         later = x if rank[x] > rank[y] else y
@@ -304,8 +297,8 @@ class _Trees:
     While no edge is deleted larger sets grow from those of the last size.
     """
 
-    def __init__(self, search: Search, roots_and_pools: Callable[[Search, np.ndarray], RootsAndPools]):
-        self.search, self.roots_and_pools = search, roots_and_pools
+    def __init__(self, search: Search, sep: Sep):
+        self.search, self.sep = search, sep
         self.marks: np.ndarray | None = None
         self.graph: PDSGraph
         self.edges: dict[Edge, tuple[Sequence[int], int]]
@@ -315,8 +308,7 @@ class _Trees:
         marks = self.search.oriented()
         if marks is not self.marks:
             self.marks, self.graph = marks, PDSGraph(marks)
-            found = self.roots_and_pools(self.search, marks)
-            self.edges = {edge: (roots, pool) for edge, roots, pool in found}
+            self.edges = {edge: (roots, pool) for edge, roots, pool in self.sep(self.search, marks)}
         if self.search.order_independent:
             self._grow(size)
         return lambda x, y: self._nearest_first(x, y, size) if (x, y) in self.edges else []

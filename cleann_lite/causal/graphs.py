@@ -325,8 +325,7 @@ def _rounded(row: np.ndarray) -> list[float | None]:
     return [None if value != value else float(f"{value:.6g}") for value in row.tolist()]
 
 
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, default=lambda number: number.item())  # NumPy's
+_json = json.JSONEncoder(ensure_ascii=False, default=lambda number: number.item()).encode  # NumPy's numbers
 
 
 def _json_of_rows(rows: Iterable[list]) -> str:

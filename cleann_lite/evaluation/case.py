@@ -138,8 +138,8 @@ class Case:
         key = tuple(sorted(changes.items()))
         if key not in self._graphs:
             self._graphs[key] = self.learn(self.model, **changes)
-        pags, nodes = self._graphs[key]
-        return {head: pags[head] for head in (self.settings.heads if heads is None else heads)}, nodes
+        pags, units = self._graphs[key]
+        return {head: pags[head] for head in (self.settings.heads if heads is None else heads)}, units
 
     def learn(self, model, **changes):
         """As `graphs`, for all heads, read from another model's attention and not remembered."""
@@ -162,13 +162,13 @@ class Case:
             self._allowed[key] = self.sets_of(*self.graphs(**changes), among)
         return self._allowed[key]
 
-    def sets_of(self, pags: dict[int, PAG], nodes: Sequence[int], among="all") -> Sets:
+    def sets_of(self, pags: dict[int, PAG], units: Sequence[int], among="all") -> Sets:
         """As `allowed`, for given graphs."""
         pags = {head: restricted(pag, among) for head, pag in pags.items()}
         sizes, room = [], self.room
         effects: dict[int, float] = {}
         for size in range(1, self.settings.max_size + 1):
-            found = tuple(candidates(pags, nodes, size, self.settings.max_candidates, effects)[0])[:room]
+            found = tuple(candidates(pags, units, size, self.settings.max_candidates, effects)[0])[:room]
             if size == 1:  # the search knows these effects when it orders pairs
                 self.tries.run(found)
                 whole = self.tries.original[self.encoded.target]
@@ -247,13 +247,16 @@ def restricted(pag: PAG, among: str) -> PAG:
     A set is legal by paths inside the set and the outcome, so the legal sets of this graph are those of the
     whole one whose members are all such causes.
     """
-    if among == "all":
-        return pag
-    if among == "causes":
-        kept = pag.possible_ancestors[:, -1].copy()
-    elif among == "adjacent-causes":
-        kept = np.isin(pag.marks[-1], (Mark.CIRCLE, Mark.TAIL))  # joined, and no arrowhead at the unit
-    else:
-        raise ValueError(f"among must be all, causes or adjacent-causes: got {among!r}")
-    kept[-1] = True
+    kept = np.append(taken(pag, among), True)
     return PAG(np.where(np.outer(kept, kept), pag.marks, 0), pag.nodes, pag.labels)
+
+
+def taken(pag: PAG, among: str) -> np.ndarray:
+    """(nodes − 1,) bool: every node but the last, or those that ``among`` takes, as for `Case.allowed`."""
+    if among == "all":
+        return np.ones(len(pag) - 1, dtype=bool)
+    if among == "causes":
+        return pag.possible_ancestors[:-1, -1]
+    if among == "adjacent-causes":
+        return np.isin(pag.marks[-1, :-1], (Mark.CIRCLE, Mark.TAIL))  # joined, no arrowhead at the unit
+    raise ValueError(f"among must be all, causes or adjacent-causes: got {among!r}")

@@ -11,6 +11,7 @@ RecSys 2022; of comprehensiveness and sufficiency: DeYoung et al. ACL 2020.
 
 import hashlib
 from collections.abc import Callable, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -84,11 +85,6 @@ class Settings:
         for alpha in self.alphas if self.alpha is None else (self.alpha, *self.alphas):
             if not 0 < alpha < 1:
                 raise ValueError(f"alpha must lie between 0 and 1: got {alpha:g}")
-
-    @property
-    def cost(self) -> float:
-        """Size that a failure counts as."""
-        return self.max_size + 1 if self.failure_cost is None else self.failure_cost
 
 
 @formerly(nodes="words")
@@ -263,23 +259,20 @@ class Worker:
         return record | {"rows": {name: rows[name] for name in self.rows}}
 
 
-class _one_thread:
+@contextmanager
+def _one_thread():
     """One PyTorch thread for a worker, and as many as before afterwards."""
-
-    def __enter__(self):
-        try:
-            import torch
-        except ModuleNotFoundError:
-            self.before = None
-            return
-        self.before = torch.get_num_threads()
-        torch.set_num_threads(1)
-
-    def __exit__(self, *_):
-        if self.before is not None:
-            import torch
-
-            torch.set_num_threads(self.before)
+    try:
+        import torch
+    except ModuleNotFoundError:
+        yield
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _as_found(result) -> list[Found]:

@@ -15,7 +15,6 @@ from typing import ClassVar
 import numpy as np
 
 from ..attention.residual import read_attention
-from ..causal.discovery import learn_pag
 from ..causal.independence import PartialCorrelation
 from ..explaining.baselines import attention_scores
 from .inputs import load
@@ -25,11 +24,11 @@ from .readings import (
     Tried,
     allowed_sets,
     between_words,
-    choose_nodes,
     counted,
+    graph_of,
     random_counted,
 )
-from .statistics import bootstrap_mean
+from .statistics import bootstrap_mean, flat
 
 READINGS = (0.0, "norms", "values")
 FIGURES = (
@@ -103,22 +102,22 @@ class Randomiser:
 
     def __call__(self, item: dict) -> dict:
         trained, encoded = opened(self.model, item)
-        films = trained.task == "recommendation"
-        extra = {"seen": item["seen"]} if films else {}
-        attention = trained.attention(encoded)
-        tried = Tried.of(trained, encoded, choose_nodes(encoded, attention, content=not films))
+        extra = {"seen": item["seen"]} if trained.task == "recommendation" else {}
+        tried = Tried.of(trained, encoded, trained.attention(encoded))
         rng = np.random.default_rng((self.seed, item["input"]))
-        orders = [rng.permutation(len(tried.nodes)) for _ in range(_PERMUTATIONS)]
+        orders = [rng.permutation(len(tried.units)) for _ in range(_PERMUTATIONS)]
         row, lines = attention_scores(trained, encoded), []
         truth: dict[float | str, tuple[np.ndarray, np.ndarray]] = {}
         names = stages(bert_of(trained))
         for stage, name in enumerate(names):
             model = _randomised(self.model, stage, self.seed)
             own = model.encode(item["content"], target=encoded.outcome, **extra)
-            same_row = _rank_correlation(attention_scores(model, own), row, tried.nodes)
+            same_row = _rank_correlation(attention_scores(model, own), row, tried.units)
             for reading in self.readings:
                 read = read_attention(model.attention(own), reading, own.mixing())
-                graphs = [self._graph(c, trained.hidden_size) for c in between_words(own, read, tried.nodes)]
+                correlations, n_samples = between_words(own, read, tried.units), trained.hidden_size
+                tests = [PartialCorrelation(c, n_samples, alpha=self.alpha) for c in correlations]
+                graphs = [graph_of(test) for test in tests]
                 allowed = np.any([np.concatenate(allowed_sets(g, tried)["legal"]) for g in graphs], axis=0)
                 edges = np.array([g.marks != 0 for g in graphs])
                 before = truth.setdefault(reading, (edges, allowed))
@@ -127,11 +126,6 @@ class Randomiser:
                     | self._compared(edges, allowed, before, tried, orders)
                 )
         return {"input": item["input"], "lines": lines}
-
-    def _graph(self, correlation, n_samples):
-        k = len(correlation) - 1
-        test = PartialCorrelation(correlation, n_samples, alpha=self.alpha)
-        return learn_pag(test, tiers=[list(range(k)), [k]], max_tests=200_000)
 
     @staticmethod
     def _compared(edges, allowed, before, tried, orders):
@@ -162,10 +156,10 @@ class Randomiser:
         }  # fmt: skip
 
 
-def _rank_correlation(first, second, nodes):
-    """Spearman's correlation of two rows over some nodes; 0 where one has no spread."""
-    one, other = (np.argsort(np.argsort(np.asarray(v)[list(nodes)])) for v in (first, second))
-    return float(np.corrcoef(one, other)[0, 1]) if len(nodes) > 1 else 0.0
+def _rank_correlation(first, second, units):
+    """Spearman's correlation of two rows over some units; 0 where one has no spread."""
+    one, other = (np.argsort(np.argsort(np.asarray(v)[list(units)])) for v in (first, second))
+    return float(np.corrcoef(one, other)[0, 1]) if len(units) > 1 else 0.0
 
 
 def summary(records: Sequence[dict]) -> list[dict]:
@@ -174,9 +168,8 @@ def summary(records: Sequence[dict]) -> list[dict]:
     for place, first in enumerate(records[0]["lines"]):
         line = {"stage": first["stage"], "reading": first["reading"], "n": len(records)}
         for figure in FIGURES:
-            mean = bootstrap_mean([record["lines"][place][figure] for record in records])
-            line |= {figure: mean.estimate, f"{figure}_low": mean.low, f"{figure}_high": mean.high}
-        lines.append({k: round(float(v), 3) if isinstance(v, float) else v for k, v in line.items()})
+            line[figure] = bootstrap_mean([record["lines"][place][figure] for record in records])
+        lines.append(flat(line, 3))
     return lines
 
 

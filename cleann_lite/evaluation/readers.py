@@ -18,7 +18,6 @@ import torch
 
 from ..attention.residual import read_attention
 from ..attention.sem import attention_correlation
-from ..causal.discovery import learn_pag
 from ..causal.graphs import PAG
 from ..causal.independence import PartialCorrelation
 from ..causal.pds import pds_sets
@@ -26,8 +25,9 @@ from ..datasets.files import write_rows
 from ..models.mixing import how_it_mixes
 from .parallel import run_kept
 from .planted import LENGTH, RULES, Planted, examples, interchange_accuracy, masked, train, with_cls
+from .readings import READINGS, graph_of
+from .statistics import log_odds
 
-READINGS = (0.0, 0.5, "norms", "values", "rollout")
 OF_GRAPH = ("edge", "possible cause", "correlation", "partial correlation", "attention row")
 OF_MODEL = ("gradient", "leave-one-out")
 ALPHA, MAX_SIZE = 0.01, 3
@@ -69,9 +69,8 @@ def graphs(attention, alpha=ALPHA, n_samples=64) -> tuple[list[PAG], np.ndarray]
         (heads, words + 1, words + 1), the outcome's row first.
     """
     correlations = np.array([attention_correlation(head) for head in attention])[:, _NODES][:, :, _NODES]
-    tiers = [list(range(LENGTH)), [LENGTH]]
     tests = [PartialCorrelation(correlation, n_samples, alpha=alpha) for correlation in correlations]
-    return [learn_pag(test, tiers=tiers) for test in tests], correlations
+    return [graph_of(test) for test in tests], correlations
 
 
 def full_partial_correlation(correlation) -> np.ndarray:
@@ -101,13 +100,8 @@ def scores_of_model(planted: Planted, sentence: Sentence) -> dict[str, np.ndarra
     alone = np.array([sentence.probability[(place,)] for place in range(LENGTH)])
     return {
         "gradient": (gradient * embedded).sum(-1)[0, 1:].detach().abs().double().numpy(),
-        "leave-one-out": np.abs(_log_odds(sentence.probability[()]) - _log_odds(alone)),
+        "leave-one-out": np.abs(log_odds(sentence.probability[()]) - log_odds(alone)),
     }
-
-
-def _log_odds(probability):
-    p = np.clip(probability, 1e-9, 1 - 1e-9)
-    return np.log(p / (1 - p))
 
 
 def auc(scores, true) -> float:
@@ -241,9 +235,7 @@ def plant(
     sentences: int = 24,
     *,
     out: str | Path | None = None,
-    workers: int = 1,
-    cluster: str | None = None,
-    progress: bool = False,
+    **how,
 ) -> list[dict]:
     """Plant every rule in networks of several depths and seeds, and examine every reader of each.
 
@@ -256,8 +248,8 @@ def plant(
     out
         Folder of the journal (a run that was killed goes on from it), ``planted.csv`` and
         ``planted_networks.csv``; None keeps nothing.
-    workers, cluster, progress
-        As for ``evaluate``.
+    **how
+        workers, cluster, progress: as for ``evaluate``.
 
     Returns
     -------
@@ -282,7 +274,6 @@ def plant(
         for i, (seed, depth, rule) in enumerate(every)
     ]
     settings = {"rules": rules, "layers": layers, "seeds": seeds, "sentences": sentences}
-    how = {"workers": workers, "cluster": cluster, "progress": progress}
     records = run_kept("planted", run_one, items, settings, out, **how)
     if out is not None:
         write(Path(out), records)

@@ -26,53 +26,68 @@ from ..causal.graphs import PAG
 from ..causal.independence import PartialCorrelation
 from ..causal.pds import pds_sets
 from ..explaining.head_graphs import maskable, paid
+from ..explaining.settings import GraphSettings
 from ..models.protocol import Encoded, Model
+from .case import taken
 from .probes import opened
-from .statistics import bootstrap_mean
+from .statistics import bootstrap_mean, flat
 
 READINGS = (0.0, 0.5, "norms", "values", "rollout")
 ALPHAS = (0.01, 0.1, 0.3)
-CANDIDATES = ("legal", "possible causes", "adjacent possible causes")
+# kind of candidates -> `Case.allowed` calls it
+CANDIDATES = {"legal": "all", "possible causes": "causes", "adjacent possible causes": "adjacent-causes"}
 CONTROLS = ("random", "permuted", "attention", "leave-one-out")
 MAX_SIZE = 3
 FAILURE = MAX_SIZE + 1
+MOST = 14  # units: of so many every set can be run
 
 
 @dataclass(frozen=True)
 class Tried:
-    """One input, every set of up to three of its nodes masked once.
+    """One input, every set of up to three of its units masked once.
 
     Attributes
     ----------
-    nodes
-        Units that were chosen to be masked, by `choose_nodes` 14 at most.
+    units
+        Positions of the units in the graphs, all that are masked: 14 at most.
     flips
         Per size, (sets,) bool: whether a set changes the prediction, in the order of ``sets``.
     effects
-        (nodes,): how much masking each alone lowered the outcome.
+        (units,): how much masking each alone lowered the outcome.
     """
 
-    nodes: tuple[int, ...]
+    units: tuple[int, ...]
     flips: tuple[np.ndarray, ...]
     effects: np.ndarray
 
     @classmethod
-    def of(cls, model: Model, encoded: Encoded, nodes: Sequence[int]) -> "Tried":
-        """Run the model on all of them."""
+    def of(cls, model: Model, encoded: Encoded, attention) -> "Tried":
+        """Choose content words, or films, of many those attended to most (mean over heads), and run all sets.
+
+        Parameters
+        ----------
+        attention
+            Of the outcome's layer, (heads, tokens, tokens).
+        """
+        usable = maskable(encoded)
+        content = [u for u in usable if is_content_word(encoded.units[u])]
+        usable = content if content and model.task != "recommendation" else usable
+        weight = paid(attention.mean(axis=0), encoded)
+        units = tuple(sorted(sorted(usable, key=lambda u: (-weight[u], u))[:MOST]))
         whole = model.predict(encoded, [()])[0]
-        flips, effects = [], np.zeros(len(nodes))
-        for size, sets in enumerate(_sets(len(nodes)), 1):
-            rows = model.predict(encoded, [[nodes[i] for i in s] for s in sets]) if sets else np.zeros((0, 1))
+        flips, effects = [], np.zeros(len(units))
+        for size, sets in enumerate(_sets(len(units)), 1):
+            rows = model.predict(encoded, [[units[i] for i in s] for s in sets]) if sets else np.zeros((0, 1))
             if size == 1:
                 effects = whole[encoded.target] - rows[:, encoded.target]
             said = [encoded.predicted(row) for row in rows] if sets else []
             flips.append(np.array(said, dtype=int) != encoded.target)
-        return cls(tuple(nodes), tuple(flips), effects)
+        return cls(units, tuple(flips), effects)
 
     @cached_property
     def sets(self) -> tuple[list[tuple[int, ...]], ...]:
-        """Per size, all sets of node numbers."""
-        return _sets(len(self.nodes))
+        """Per size, all sets of places in ``units``."""
+        return _sets(len(self.units))
 
     @cached_property
     def members(self) -> tuple[np.ndarray, ...]:
@@ -85,7 +100,7 @@ class Tried:
         return {s: i for sets in self.sets for i, s in enumerate(sets)}
 
     def renamed(self, order: Sequence[int]) -> tuple[np.ndarray, ...]:
-        """Per size, where each set goes when node i is called ``order[i]``."""
+        """Per size, where each set goes when unit i is called ``order[i]``."""
         return tuple(
             np.array([self.number[tuple(sorted(order[i] for i in s))] for s in sets], dtype=int)
             for sets in self.sets
@@ -96,21 +111,19 @@ def _sets(n):
     return tuple(list(combinations(range(n), size)) for size in range(1, MAX_SIZE + 1))
 
 
-def choose_nodes(encoded: Encoded, attention, most: int = 14, content: bool = True) -> tuple[int, ...]:
-    """Content words (or all units), and of many those that the outcome attends to most (mean over heads)."""
-    units = maskable(encoded)
-    nodes = [u for u in units if is_content_word(encoded.units[u])] if content else units
-    weight = paid(attention.mean(axis=0), encoded)
-    return tuple(sorted(sorted(nodes or units, key=lambda u: (-weight[u], u))[:most]))
-
-
-def between_words(encoded: Encoded, attention, nodes: Sequence[int]) -> np.ndarray:
-    """Correlation between nodes and, last, the outcome, other words latent: (heads, nodes + 1, nodes + 1)."""
-    units = maskable(encoded)
-    groups = [encoded.tokens[u] for u in units] + [encoded.outcome_tokens]
-    variables = [units.index(u) for u in nodes] + [len(units)]
+def between_words(encoded: Encoded, attention, units: Sequence[int]) -> np.ndarray:
+    """Correlation between units and, last, the outcome, other words latent: (heads, units + 1, units + 1)."""
+    usable = maskable(encoded)
+    groups = [encoded.tokens[u] for u in usable] + [encoded.outcome_tokens]
+    variables = [usable.index(u) for u in units] + [len(usable)]
     words = (words_attention(head, groups) for head in attention)
     return np.array([attention_correlation(w)[np.ix_(variables, variables)] for w in words])
+
+
+def graph_of(test: PartialCorrelation) -> PAG:
+    """The PAG over the variables of a test, the last of which is the outcome and causes no other."""
+    outcome = test.n_variables - 1
+    return learn_pag(test, tiers=[range(outcome), [outcome]], max_tests=GraphSettings.max_tests)
 
 
 def allowed_sets(pag: PAG, tried: Tried) -> dict[str, tuple[np.ndarray, ...]]:
@@ -121,18 +134,9 @@ def allowed_sets(pag: PAG, tried: Tried) -> dict[str, tuple[np.ndarray, ...]]:
         mask[[tried.number[tuple(sorted(members))] for members, _ in pds_sets(pag.marks, outcome, size)]] = (
             True
         )
-    causes = pag.possible_ancestors[:outcome, outcome]
-    adjacent = causes & (pag.marks[outcome, :outcome] != 0)
-    fits = {
-        "legal": np.ones(outcome, dtype=bool),
-        "possible causes": causes,
-        "adjacent possible causes": adjacent,
-    }
     return {
-        kind: tuple(
-            mask & fit[members].all(axis=1) for mask, members in zip(legal, tried.members, strict=True)
-        )
-        for kind, fit in fits.items()
+        kind: tuple(mask & fits[some].all(axis=1) for mask, some in zip(legal, tried.members, strict=True))
+        for kind, fits in ((kind, taken(pag, among)) for kind, among in CANDIDATES.items())
     }
 
 
@@ -199,8 +203,8 @@ def compare(allowed, tried: Tried, ranks: dict[str, list[np.ndarray]], renamed) 
 
 
 def read_input(
-    model: Model, encoded: Encoded, rng, *, content=True, readings=READINGS, alphas=ALPHAS, permutations=20,
-    heads=("together", "apart"), most=14,
+    model: Model, encoded: Encoded, rng, *, readings=READINGS, alphas=ALPHAS, permutations=20,
+    heads=("together", "apart"),
 ) -> dict[str, dict]:  # fmt: skip
     """All readings, levels and candidates on one input: "reading, alpha, candidates, heads" -> `compare`.
 
@@ -211,18 +215,17 @@ def read_input(
     """
     attention = np.asarray(model.attention(encoded), dtype=np.float64)
     mixing = encoded.mixing() if encoded.mixing is not None else None
-    nodes = choose_nodes(encoded, attention, most, content)
-    tried = Tried.of(model, encoded, nodes)
-    renamed = [tried.renamed(rng.permutation(len(nodes)).tolist()) for _ in range(permutations)]
-    rows = paid(attention, encoded)[:, list(nodes)]
+    tried = Tried.of(model, encoded, attention)
+    units, found = tried.units, dict[str, dict]()
+    renamed = [tried.renamed(rng.permutation(len(units)).tolist()) for _ in range(permutations)]
+    rows = paid(attention, encoded)[:, list(units)]
     effects = {"leave-one-out": by_sum(tried.effects, tried)}
     ranks = [{"attention": by_sum(row, tried)} | effects for row in [*rows, rows.mean(axis=0)]]
-    tiers, found = [list(range(len(nodes))), [len(nodes)]], {}
     for reading in readings:
-        correlations = between_words(encoded, read_attention(attention, reading, mixing), nodes)
+        correlations = between_words(encoded, read_attention(attention, reading, mixing), units)
         for alpha in alphas:
             tests = [PartialCorrelation(c, model.hidden_size, alpha=alpha) for c in correlations]
-            by_head = [allowed_sets(learn_pag(test, tiers=tiers, max_tests=200_000), tried) for test in tests]
+            by_head = [allowed_sets(graph_of(test), tried) for test in tests]
             for kind in CANDIDATES:
                 sets, name = [one[kind] for one in by_head], f"{reading}, {alpha:g}, {kind}"
                 if "together" in heads:
@@ -254,8 +257,8 @@ class Reader:
     def __call__(self, item: dict) -> dict:
         model, encoded = opened(self.model, item)
         options = {"readings": self.readings, "alphas": self.alphas, "heads": self.heads}
-        rng, content = np.random.default_rng((0, item["input"])), model.task != "recommendation"
-        return {"input": item["input"], "rows": read_input(model, encoded, rng, content=content, **options)}
+        rng = np.random.default_rng((0, item["input"]))
+        return {"input": item["input"], "rows": read_input(model, encoded, rng, **options)}
 
 
 def summary(records: Sequence[dict]) -> list[dict]:
@@ -288,7 +291,7 @@ def summary(records: Sequence[dict]) -> list[dict]:
                 f"high_{control}": size.high,
             }
             line[f"success_{control}"] = (graph[:, 1] - other[:, 1]).mean()
-        lines.append({k: round(float(v), 3) if isinstance(v, float) else v for k, v in line.items()})
+        lines.append(flat(line, 3))
     return lines
 
 

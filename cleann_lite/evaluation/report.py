@@ -9,9 +9,9 @@ from ..datasets.files import write_rows, write_whole
 from ..drawing.html import escape, markdown, table
 from ..drawing.html import page as whole_page
 from .journal import versions
-from .results import FEW, FEWEST, JUDGED
-from .rows import JUDGED as VARIANTS
-from .statistics import Interval
+from .results import FEW, FEWEST, JUDGED, MEASURED
+from .rows import VARIANTS
+from .statistics import flat
 
 _BLUE, _ORANGE = "#0072B2", "#D55E00"
 _STYLE = """
@@ -23,10 +23,7 @@ _STYLE = """
 td.better{background:var(--cl-chosen)} td.worse{background:var(--cl-inset)} .better,.worse{font-weight:bold}
 small{font-weight:normal} figure svg{max-width:100%;height:auto}
 """
-_SUMMARY = (
-    "success", "size", "counted_size", "rank", "calls", "comprehensiveness", "sufficiency", "minimal",
-    "errors",
-)  # fmt: skip
+_SUMMARY = ("success", *MEASURED, "minimal", "errors")
 
 
 # --- verdicts --------------------------------------------------------------------------------------------
@@ -66,12 +63,10 @@ def cell(verdict) -> tuple[str, str]:
         return "same for any set", ""
     if not i.n:
         return verdict.word.value, "no common success"
-    style = "+.1f" if abs(i.estimate) >= 5 else "+.2f"
-    numbers = f"{i.estimate:{style}} [{i.low:{style}}, {i.high:{style}}]"
     few = f" (only {i.n} input{'s' * (i.n != 1)})" if i.n < FEWEST else ""
     if not few and verdict.differ < FEWEST and i.low * i.high > 0:
         few = f" ({verdict.differ} inputs differ)"
-    return verdict.word.value, numbers.replace("-", "−") + few
+    return verdict.word.value, i.signed().replace("-", "−") + few
 
 
 def verdict_rows(run, ours="cleann", rivals=None) -> list[tuple[str, list[tuple[str, str]]]]:
@@ -278,20 +273,9 @@ def save(run, folder) -> Path:
     """Write table.csv, summary.csv and report.html of an `Evaluation`; returns the report's path."""
     folder = Path(folder)
     write_rows(folder / "table.csv", run.table)
-    write_rows(folder / "summary.csv", [_flat(row) for row in run.summary()])
+    write_rows(folder / "summary.csv", [flat(row, 5) for row in run.summary()])
     write_whole(folder / "report.html", page(run))
     return folder / "report.html"
-
-
-def _flat(row):
-    """A row of the summary with its intervals spread over three columns."""
-    flat: dict = {}
-    for name, value in row.items():
-        if isinstance(value, Interval):
-            flat |= {name: value.estimate, f"{name}_low": value.low, f"{name}_high": value.high}
-        else:
-            flat[name] = value
-    return {name: round(v, 5) if isinstance(v, float) else v for name, v in flat.items()}
 
 
 def save_benchmark(run, folder) -> Path:
@@ -324,7 +308,9 @@ def discovery_page(run) -> str:
         f"{s['latent_share']:.0%} of the parentless nodes with two or more children latent, {s['n_samples']} "
         f"samples, α = {s['alpha']:g}. The truth is what FCI learns from d-separation; for ordered ICD, the "
         "PAG under the known order. Right marks: over both ends of the edges that are in both graphs.</p>",
-        _sentences(run.verdicts()),
+        "<h2>Verdicts</h2><ul>",
+        *(f"<li>{escape(verdict)}</li>" for verdict in run.verdicts()),
+        "</ul>",
         table(head, rows),
         _figure(_tests_plot(run), "Tests by size of the conditioning set."),
     ]
@@ -334,10 +320,6 @@ def discovery_page(run) -> str:
 def _whole(title, parts, settings):
     again = ["<h2>To reproduce</h2>", _mapping(settings), _mapping(versions())]
     return whole_page(title, "".join([*parts, *again]), css=_STYLE)
-
-
-def _sentences(sentences):
-    return f"<h2>Verdicts</h2><ul>{''.join(f'<li>{escape(s)}</li>' for s in sentences)}</ul>"
 
 
 def _figure(figure, caption):

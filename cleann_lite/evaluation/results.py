@@ -66,9 +66,7 @@ class Verdict:
         unit, i = {"success": " points"}.get(self.column, ""), self.interval
         if not i.n:
             return f"{self.ours} against {self.rival}, {name}: not decided (no input was explained by both)"
-        style = "+.1f" if abs(i.estimate) >= 5 else "+.2f"
-        span = f"{i.estimate:{style}}{unit} [{i.low:{style}}, {i.high:{style}}]"
-        return f"{self.ours} against {self.rival}, {name}: {self.word.value}, {span}, {i.n} inputs"
+        return f"{self.ours} against {self.rival}, {name}: {self.word.value}, {i.signed(unit)}, {i.n} inputs"
 
 
 @dataclass(frozen=True)

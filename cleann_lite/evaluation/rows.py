@@ -219,7 +219,7 @@ def cleann_equivalent_attention(case):
 # --- names to functions ----------------------------------------------------------------------------------
 
 # variants with separate controls in a report
-JUDGED = ("cleann-causes", "cleann-adjacent-causes", "cleann-residual-half", "cleann-residual-norms")
+VARIANTS = ("cleann-causes", "cleann-adjacent-causes", "cleann-residual-half", "cleann-residual-norms")
 # each of these stands for several rows
 FAMILIES = {
     "cleann-heads": lambda s: [f"cleann-head-{h}" for h in s.heads],
@@ -227,13 +227,13 @@ FAMILIES = {
     "cleann-alphas": lambda s: [f"cleann-alpha-{a:g}" for a in s.alphas if a != s.alpha],
     "at-equal-sizes": lambda s: [f"{kind}-at-equal-sizes" for kind in KINDS],
     "variants-at-equal-sizes": lambda s: [
-        f"{kind}-at-equal-sizes-of-{row}" for row in JUDGED for kind in KINDS[:3]
+        f"{kind}-at-equal-sizes-of-{row}" for row in VARIANTS for kind in KINDS[:3]
     ],
 }
 DEFAULT = (
-    "cleann", *JUDGED, "at-equal-sizes", "variants-at-equal-sizes", "attention", "leave-one-out", "gradient",
-    "random", "beam", "exhaustive", "cleann-one-sided", "cleann-fci", "cleann-alphas", "cleann-heads",
-    "attention-heads",
+    "cleann", *VARIANTS, "at-equal-sizes", "variants-at-equal-sizes", "attention", "leave-one-out",
+    "gradient", "random", "beam", "exhaustive", "cleann-one-sided", "cleann-fci", "cleann-alphas",
+    "cleann-heads", "attention-heads",
 )  # fmt: skip
 
 

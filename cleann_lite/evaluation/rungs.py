@@ -19,13 +19,12 @@ from typing import ClassVar
 import numpy as np
 
 from ..attention.residual import read_attention
-from ..causal.discovery import learn_pag
 from ..causal.graphs import PAG
 from ..causal.independence import PartialCorrelation
 from ..explaining.head_graphs import paid
 from .probes import bert_of, opened
-from .readings import Tried, allowed_sets, between_words, choose_nodes
-from .statistics import bootstrap_mean
+from .readings import Tried, allowed_sets, between_words, graph_of
+from .statistics import bootstrap_mean, log_odds
 
 READINGS = (0.0, "norms", "values")
 _PERMUTATIONS, _CALIPER, _AT_ONCE = 40, 1.25, 4
@@ -118,12 +117,7 @@ def knocked_out(model, encoded, blocked, layers: Sequence[int]) -> np.ndarray:
         with without_attention(network, layers, part):
             found += model.predict(encoded, [()] * len(part))[:, encoded.target].tolist()
     whole = model.predict(encoded, [()])[0, encoded.target]
-    return np.abs(_log_odds(np.array(found)) - _log_odds(whole))
-
-
-def _log_odds(probability):
-    p = np.clip(probability, 1e-9, 1 - 1e-9)
-    return np.log(p / (1 - p))
+    return np.abs(log_odds(found) - log_odds(whole))
 
 
 def matched(kept, attention, effect) -> dict | None:
@@ -174,18 +168,16 @@ class Climber:
 
     def __call__(self, item: dict) -> dict:
         model, encoded = opened(self.model, item)
-        films = model.task == "recommendation"
         attention, rng = model.attention(encoded), np.random.default_rng((0, item["input"]))
-        tried = Tried.of(model, encoded, choose_nodes(encoded, attention, content=not films))
-        words = [list(encoded.tokens[u]) for u in tried.nodes]
-        weight = paid(attention, encoded)[:, list(tried.nodes)]
-        in_head, everywhere = self._effects(model, encoded, words, len(attention))
+        tried, lines = Tried.of(model, encoded, attention), []
+        words = [list(encoded.tokens[u]) for u in tried.units]
+        weight = paid(attention, encoded)[:, list(tried.units)]
+        in_head, everywhere = self._effects(model, encoded, words, attention.shape)
         mixing = None if encoded.mixing is None else encoded.mixing()
-        k, lines = len(tried.nodes), []
         for reading in self.readings:
-            correlations = between_words(encoded, read_attention(attention, reading, mixing), tried.nodes)
+            correlations = between_words(encoded, read_attention(attention, reading, mixing), tried.units)
             tests = [PartialCorrelation(c, model.hidden_size, alpha=self.alpha) for c in correlations]
-            pags = [learn_pag(test, tiers=[list(range(k)), [k]], max_tests=200_000) for test in tests]
+            pags = [graph_of(test) for test in tests]
             kept = np.array([pag.marks[-1, :-1] != 0 for pag in pags])
             line = {"reading": str(reading)}
             line |= _prefixed("own head", falsification(pags[0], tests[0], rng))
@@ -197,9 +189,9 @@ class Climber:
         return {"input": item["input"], "lines": lines}
 
     @staticmethod
-    def _effects(model, encoded, words, heads):
+    def _effects(model, encoded, words, shape):
         """Effect of each knock-out: (heads, words) in one head of the last layer, (words,) everywhere."""
-        n, outcome = model.attention(encoded).shape[-1], list(encoded.outcome_tokens)
+        (heads, n, _), outcome = shape, list(encoded.outcome_tokens)
         depth = len(bert_of(model).base_model.encoder.layer)
         one_head = np.zeros((heads * len(words), heads, n, n), dtype=bool)
         every = np.zeros((len(words), 1, n, n), dtype=bool)

@@ -29,6 +29,11 @@ class Interval:
             return "–"
         return f"{self.estimate:.3g} [{self.low:.3g}, {self.high:.3g}]"
 
+    def signed(self, unit="") -> str:
+        """As a difference: "+0.25 points [-0.10, +0.60]"."""
+        style = "+.1f" if abs(self.estimate) >= 5 else "+.2f"
+        return f"{self.estimate:{style}}{unit} [{self.low:{style}}, {self.high:{style}}]"
+
 
 # --- intervals and tests over inputs ---------------------------------------------------------------------
 
@@ -55,6 +60,29 @@ def _resampled(n, resamples, seed):
     """How often each of n values is drawn, (resamples, n)."""
     drawn = np.random.default_rng(seed).integers(0, n, (resamples, n))
     return np.stack([np.bincount(row, minlength=n) for row in drawn]).astype(float)
+
+
+def flat(row: dict, digits: int) -> dict:
+    """A row of a table, rounded, each interval spread over three columns.
+
+    Examples
+    --------
+    >>> flat({"size": Interval(1.26, 1, 1.5, 9), "n": 9}, 1)
+    {'size': 1.3, 'size_low': 1.0, 'size_high': 1.5, 'n': 9}
+    """
+    spread: dict = {}
+    for name, value in row.items():
+        if isinstance(value, Interval):
+            spread |= {name: value.estimate, f"{name}_low": value.low, f"{name}_high": value.high}
+        else:
+            spread[name] = value
+    return {name: round(float(v), digits) if isinstance(v, float) else v for name, v in spread.items()}
+
+
+def log_odds(probability: ArrayLike) -> np.ndarray:
+    """log p / (1 − p), finite for p of 0 and 1 too."""
+    p = np.clip(probability, 1e-9, 1 - 1e-9)
+    return np.log(p / (1 - p))
 
 
 def wilson(successes: int, n: int, level=0.95) -> Interval:

@@ -77,11 +77,12 @@ def graphs_of(
         if settings.learner is not None:
             pags[head] = _checked_pag(settings.learner(words, [*units, outcome], labels), labels)
             continue
+        assert settings.method is not None  # a model has one
         ordered = settings.method == "ordered-icd"
         earlier = sorted(units if settings.outcome_last else [*units, outcome])
         pags[head] = learn_pag(
             settings.test_of(words),
-            method="icd" if settings.method is None else settings.method,
+            method=settings.method,
             nodes=[*units, outcome],
             labels=labels,
             order=[*earlier, *[outcome] * settings.outcome_last] if ordered else None,

@@ -9,6 +9,7 @@ from itertools import combinations
 
 import numpy as np
 
+from ..causal.batched import as_batched
 from ..causal.bitsets import as_bits, bits, packed, unpacked
 from ..causal.graphs import Mark
 from ..causal.orientation import ARROWHEAD_RULES, SELECTION_RULES, TAIL_RULES, rule_0
@@ -65,13 +66,15 @@ def told(pag, step, graphs, separating_sets, test=None):
     separators = Separators.of(len(pag), sets)
 
     def opened(alpha, beta, colliders):
-        kept = unpacked(colliders, len(pag)).copy()
+        asked, kept = as_batched(test), unpacked(colliders, len(pag)).copy()
         for i, node in np.argwhere(kept).tolist():
-            a, b = int(alpha[i]), int(beta[i])
-            given = bits(sets[min(a, b), max(a, b)] | 1 << node)
-            kept[i, node] = not test.independent(
-                *(pag.nodes[z] for z in (a, b)), tuple(pag.nodes[z] for z in given)
-            )
+            a, b = sorted((int(alpha[i]), int(beta[i])))
+            given = np.sort([pag.nodes[z] for z in bits(sets[a, b] | 1 << node)])
+            kept[i, node] = False  # as long as no test can tell
+            if asked.too_few_samples(len(given)) is None:
+                x, y = np.array([[pag.nodes[a]], [pag.nodes[b]]])
+                independent, solvable = asked.answer_each(x, y, given[None])
+                kept[i, node] = solvable[0] and not independent[0]
         return packed(kept)
 
     asked = step.rule, step.mark, place[step.x], place[step.y]
