@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..attention.former import formerly
-from ..models.protocol import Encoded, HasGradients, Model
+from ..models.protocol import Encoded, HasGradients, Model, encoded_by
 from .explanation import Explanation
 from .head_graphs import maskable, paid
 from .interventions import Interventions
@@ -100,7 +100,7 @@ def explain_by(
     check_count("max_calls", max_calls)
     if max_size is not None:
         check_count("max_size", max_size)
-    encoded = model.encode(input, target, split_into)
+    encoded = encoded_by(model, input, target, split_into)
     tries = Interventions(model, encoded, max_calls)
     usable = maskable(encoded)
     largest = min(max_size or (4 if by == "exhaustive" else len(usable)), len(usable))
@@ -109,7 +109,7 @@ def explain_by(
         failures.append(encoded.nothing)
         stopped = Stopped.NO_OUTCOME
     elif tries.prediction != encoded.target:
-        failures.append(f"the model predicts {model.label(tries.prediction)!r}, not {encoded.outcome!r}")
+        failures.append(f"the model predicts {tries.label(tries.prediction)!r}, not {encoded.outcome!r}")
         stopped = Stopped.OTHER_PREDICTION
     elif by == "exhaustive":
         sets = _smallest(tries, usable, largest)
@@ -129,7 +129,7 @@ def explain_by(
         input=recorded_input(input, encoded),
         task=model.task,
         model=model.name,
-        prediction=model.label(tries.prediction),
+        prediction=tries.label(tries.prediction),
         probability=float(tries.original[tries.prediction]),
         target=encoded.outcome,
         success=bool(sets),

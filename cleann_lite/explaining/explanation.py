@@ -99,7 +99,8 @@ class Explanation:
     groups
         Per unit, which text of a pair it is in; None for one text.
     again
-        ``explain`` with its arguments, which runs the search once more; None for one read from JSON.
+        ``explain`` with its arguments, which runs the search once more; None for one read from JSON or found
+        by a baseline.
     """
 
     input: str | tuple[str, ...]
@@ -202,7 +203,7 @@ class Explanation:
         Raises
         ------
         ValueError
-            Live, and the explanation was read from JSON: there is no model to ask.
+            Live, and the explanation was read from JSON, or is a baseline's: there is no search to run again.
         """
         from .live import states
         from .pages import page

@@ -53,6 +53,8 @@ def learn_graphs(
     if settings is not None and fields:
         raise ValueError(f"settings are given whole or by name: got both, and {', '.join(fields)} by name")
     settings = GraphSettings(**fields) if settings is None else settings
+    if not isinstance(encoded, Encoded):
+        raise ValueError(f"learn_graphs takes what model.encode gives: got {type(encoded).__name__}")
     return graphs_of(settings.read(model, encoded), model, encoded, settings)
 
 

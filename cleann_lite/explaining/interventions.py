@@ -66,6 +66,7 @@ class Interventions:
         self._memory: dict[tuple[int, ...], Answer] = {} if memory is None else memory
         self._asked: dict[tuple[int, ...], Answer] = {}
         self.report, self.passes, self.saved, self.exhausted = report, 1, 0.0, False
+        self.outputs: int | None = None
         self.original = self._predict([()])[0]
         self._asked[()] = self._answer(self.original, 0.0)
 
@@ -132,22 +133,33 @@ class Interventions:
 
     def _predict(self, masks: Sequence[Sequence[int]]) -> np.ndarray:
         """Rows of probabilities, or one sentence on what the model gave instead."""
-        rows, name = self.model.predict(self.encoded, masks), self.model.name
-        if not isinstance(rows, np.ndarray):
-            raise ValueError(f"{name} must predict a numpy array: got {type(rows).__name__}")
+        given: Any = self.model.predict(self.encoded, masks)
+        rows, name = given, self.model.name
+        if type(rows) is not np.ndarray or rows.dtype.kind not in "fiub":
+            of = f" of {rows.dtype}" if isinstance(rows, np.ndarray) else ""
+            raise ValueError(f"{name} must predict a numpy array: got {type(rows).__name__}{of}")
         if rows.ndim != 2 or len(rows) != len(masks):
             raise ValueError(
                 f"{name} must predict (masks, outputs), here ({len(masks)}, …): got shape {rows.shape}"
             )
+        if self.outputs not in (None, rows.shape[1]):
+            raise ValueError(f"{name} must predict {self.outputs} outputs again: got {rows.shape[1]}")
+        self.outputs = rows.shape[1]
+        largest = max(self.encoded.target, *(self.encoded.binary or (0,))[:2])
+        if largest >= self.outputs:
+            raise ValueError(
+                f"{name} predicts {self.outputs} outputs, and the input asks for number {largest}"
+            )
         rows = rows.astype(np.float64, copy=False)
         if not np.isfinite(rows).all():
             raise ValueError(f"{name} predicts numbers that are not finite: are its weights sound?")
-        if rows.min() < -1e-6 or rows.max() > 1 + 1e-6:
+        low, high = rows.min(), rows.max()
+        if low < -1e-6 or high > 1 + 1e-6:
             raise ValueError(
-                f"{name} must predict probabilities, between 0 and 1: got {rows.min():.3g} … "
-                f"{rows.max():.3g}; are these logits?"
+                f"{name} must predict probabilities, between 0 and 1: got {low:.3g} … {high:.3g}; "
+                f"are these logits?"
             )
-        return rows
+        return rows if low >= 0 and high <= 1 else rows.clip(0, 1)
 
     def flipped(self, masks: Iterable[tuple[int, ...]]) -> list[tuple[int, ...]]:
         """Those of some (sorted) sets that were run and change the prediction."""
@@ -156,6 +168,13 @@ class Interventions:
     def all_flipped(self) -> list[tuple[int, ...]]:
         """Every set that was run and changes the prediction, the smallest first."""
         return sorted(self.flipped(self._asked), key=len)
+
+    def label(self, output: int) -> str:
+        """Name of an output."""
+        name = self.model.label(output)
+        if not isinstance(name, str):
+            raise ValueError(f"label of {self.model.name} must give text: got {type(name).__name__} {name!r}")
+        return name
 
     def known_of_size(self, *sizes: int) -> list[tuple[int, ...]]:
         """The sets of some sizes that were run."""
@@ -183,17 +202,21 @@ class Interventions:
         """The record of a set that was run; ``origin`` says what found it."""
         mask = tuple(sorted(mask))
         answer = self._asked[mask]
-        masked = self.model.masked_input(self.encoded, mask)
+        seen = self.model.masked_input(self.encoded, mask)
+        masked = seen if isinstance(seen, str) or not isinstance(seen, Iterable) else tuple(seen)
+        if not isinstance(masked, str | tuple) or not all(isinstance(part, str) for part in masked):
+            name = self.model.name
+            raise ValueError(f"masked_input of {name} must give a text or a list of texts: got {seen!r:.60}")
         ids = self.model.masked_ids(self.encoded, mask) if isinstance(self.model, ReadsIds) else None
         rank = int((self.original > self.original[answer.top]).sum()) + 1
         return ExplanationSet(
             units=tuple(self.encoded.units[u] for u in mask),
             positions=mask,
-            replacement=self.model.label(answer.top),
+            replacement=self.label(answer.top),
             probability=answer.probability,
             rank=rank if self.encoded.binary is None else 2,
             target_probability=answer.remaining,
-            masked=masked if isinstance(masked, str) else tuple(masked),
+            masked=masked,
             masked_ids=None if ids is None else tuple(map(int, ids)),
             **origin,
         )

@@ -33,16 +33,22 @@ def states(explanation: Any) -> dict:
     Raises
     ------
     ValueError
-        The explanation was read from JSON: there is no model to ask.
+        The explanation was read from JSON, or is a baseline's: there is no search to run again.
     """
     if explanation.again is None:
-        raise ValueError("this explanation was read from JSON: explain the input again to make a live page")
+        raise ValueError(
+            "this explanation has no search to run again (it was read from JSON, or is a baseline's): "
+            "explain the input to make a live page"
+        )
     settings = dict(explanation.again.keywords)
     target, prove = settings.pop("target", None), bool(settings.pop("certify", True))
     settings.pop("alpha", None)
     settings["search"] = "cleann"  # what moves with α is what the graph proposes
     asked = Asked(explanation.again.func, explanation.again.args[0], **settings)
-    input, noun = explanation.input, _noun(explanation)
+    given, noun = explanation.again.args[1], _noun(explanation)
+    if not isinstance(given, str | list | tuple):
+        raise ValueError(f"a live page is made of a text or a list: got {type(given).__name__}")
+    input = given if isinstance(given, str) else tuple(given)
     many, alpha = len(explanation.units) > MANY_UNITS, float(explanation.settings["alpha"])
     prove = prove and not many
     state = {
@@ -97,12 +103,12 @@ def _masks(asked: Asked, input: Any, target: Any, sets: Sequence) -> tuple[list[
     encoded = asked.encoded(input, target)
     free = maskable(encoded)
     singles = [(u,) for u in free]
-    left = dict(zip(free, asked.predict(input, target, singles)[:, encoded.target], strict=True))
+    left = dict(zip(free, asked.predict(input, target, [(), *singles])[1:, encoded.target], strict=True))
     strongest = sorted(free, key=left.__getitem__)
     places = sorted(combinations(range(len(strongest)), 2), key=lambda pair: (pair[1], pair[0]))
     pairs = [tuple(sorted((strongest[a], strongest[b]))) for a, b in places]
     masks = list(dict.fromkeys([(), *singles, *(tuple(s.positions) for s in sets), *pairs]))
-    most = max(MOST_WORK // len(encoded.units), len(masks) - len(pairs))
+    most = max(MOST_WORK // max(1, len(encoded.units)), len(masks) - len(pairs))
     return masks[:most], len(masks) <= most
 
 

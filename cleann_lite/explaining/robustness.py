@@ -22,7 +22,7 @@ from ..attention.sem import attention_correlation
 from ..causal.discovery import learn_pag
 from ..causal.graphs import PAG
 from ..causal.independence import PartialCorrelation
-from ..models.protocol import Encoded, Model, altered
+from ..models.protocol import Encoded, Model, altered, encoded_by
 from .search import explain
 from .settings import FORMER
 
@@ -295,7 +295,7 @@ def explanation_robustness(
         If reach is not in (0, 1], corners do not fit, or `explain` refuses the input.
     """
     settings = {"certify": False, "search": "cleann", **settings}
-    encoded = model.encode(input, settings.get("target"), settings.get("split_into", "words"))
+    encoded = encoded_by(model, input, settings.get("target"), settings.get("split_into", "words"))
     attention = model.attention(encoded, settings.get("layer", -1))
     if corners.shape[1:] != attention.shape:
         raise ValueError(f"corners must be (samples, *{attention.shape}): got shape {corners.shape}")

@@ -23,13 +23,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from os import PathLike
 from typing import Any
 
 import numpy as np
 
 from ..attention.former import formerly
-from ..models.protocol import Encoded, Model
+from ..models.protocol import Encoded, Model, encoded_by
 from .certificate import certify
 from .explanation import Explanation, ExplanationSet
 from .head_graphs import HeadGraphs, graphs_of, maskable, paid
@@ -101,10 +100,8 @@ def explain(
     ('dull', 'boring')
     """
     start = time.perf_counter()
-    if isinstance(model, str | PathLike):
-        raise ValueError(f"explain takes a model, not its name: load_model({str(model)!r}) gives one")
     graph_settings, search_settings = split(settings)
-    encoded = model.encode(input, target, split_into)
+    encoded = encoded_by(model, input, target, split_into)
     with reported(progress) as report:
         tries = Interventions(model, encoded, search_settings.max_calls, memory=memory, report=report)
         search = Recipe(tries, graph_settings.of(model), search_settings)
@@ -286,7 +283,7 @@ class Recipe:
             input=recorded_input(input, tries.encoded),
             task=tries.model.task,
             model=tries.model.name,
-            prediction=tries.model.label(tries.prediction),
+            prediction=tries.label(tries.prediction),
             probability=float(tries.original[tries.prediction]),
             target=tries.encoded.outcome,
             success=bool(sets),
@@ -319,11 +316,9 @@ class Recipe:
 
     def _failure(self, stopped: Stopped) -> str:
         """Why nothing was found, as a sentence."""
-        tries, count = self.tries, len(self.graphs.pags)
+        tries, count, chosen = self.tries, len(self.graphs.pags), self.graph_settings
         if stopped is Stopped.OTHER_PREDICTION:
-            return (
-                f"the model predicts {tries.model.label(tries.prediction)!r}, not {tries.encoded.outcome!r}"
-            )
+            return f"the model predicts {tries.label(tries.prediction)!r}, not {tries.encoded.outcome!r}"
         if stopped is Stopped.NO_OUTCOME:
             return tries.encoded.nothing or ""
         if stopped is Stopped.INTERRUPTED:
@@ -341,7 +336,8 @@ class Recipe:
         if stopped is Stopped.NO_UNITS:
             return "no unit of the input is in the graph"
         if stopped is Stopped.NOT_LINKED:
-            return "no unit is linked to the outcome in any graph: a larger alpha keeps more edges"
+            more = "" if chosen.test or chosen.learner else ": a larger alpha keeps more edges"
+            return f"no unit is linked to the outcome in any graph{more}"
         where = f"no set in the graph{'s' * (count > 1)} of {count} head{'s' * (count > 1)}"
         if not self.tried:
             return f"{where} that was tried changes the prediction"

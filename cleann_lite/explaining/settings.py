@@ -158,8 +158,8 @@ class GraphSettings:
     def read(self, model: Model, encoded: Encoded) -> np.ndarray:
         """The attention that the graphs are learned from, (heads, tokens, tokens) float64."""
         read = model.attention(encoded, self.layer) if self.reading is None else self.reading(model, encoded)
-        attention = np.asarray(read, dtype=np.float64)
-        if attention.ndim != 3 or attention.shape[1] != attention.shape[2]:
+        attention = _numbers(read)
+        if attention.ndim != 3 or attention.shape[1] != attention.shape[2] or not len(attention):
             raise ValueError(f"attention must be (heads, tokens, tokens): got shape {attention.shape}")
         if self.reading is not None:
             sums = attention.sum(axis=-1, keepdims=True)
@@ -269,6 +269,17 @@ def split(settings: dict) -> tuple[GraphSettings, SearchSettings]:
         GraphSettings(**{k: v for k, v in settings.items() if k not in search}),
         SearchSettings(**{k: v for k, v in settings.items() if k in search}),
     )
+
+
+def _numbers(read: Any) -> np.ndarray:
+    """What a model gave as attention, float64."""
+    try:
+        given = np.asarray(read)
+    except (TypeError, ValueError, RuntimeError):  # ragged lists; tensors that NumPy cannot hold
+        given = np.empty(0, dtype=object)
+    if given.dtype.kind not in "fiub":
+        raise ValueError(f"attention must be a numpy array of numbers: got {type(read).__name__}")
+    return given.astype(np.float64, copy=False)
 
 
 def check_count(name: str, value: Any, least: int = 1) -> None:

@@ -4,10 +4,11 @@ Anything that names its *units* (what may be masked), gives the *attention* of a
 place, and *predicts* a batch of masked inputs can be explained. A new kind of model is one small class.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass, field
-from numbers import Integral
+from numbers import Integral, Real
+from os import PathLike
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -53,6 +54,11 @@ class Encoded:
         largest is predicted.
     nothing
         Why there is nothing to explain, in one sentence. None: there is.
+
+    Raises
+    ------
+    ValueError
+        A field that is not as above, in one sentence.
     """
 
     units: tuple[str, ...]
@@ -68,6 +74,36 @@ class Encoded:
     unknown: tuple[int, ...] = ()
     binary: tuple[int, int, float] | None = None
     nothing: str | None = None
+
+    def __post_init__(self) -> None:
+        units = tuple(_text("units", unit) for unit in _listed("units", self.units))
+        n, tokens = len(units), _listed("tokens", self.tokens)
+        if len(tokens) != n:
+            raise ValueError(f"tokens must be given for each of {n} units: got {len(tokens)}")
+        checked: dict[str, Any] = {
+            "units": units,
+            "tokens": tuple(_numbers("tokens of a unit", own, least=1) for own in tokens),
+            "outcome_tokens": _numbers("outcome_tokens", self.outcome_tokens, least=1),
+            "outcome": _text("outcome", self.outcome),
+            "target": _numbers("target", [self.target])[0],
+            "notes": tuple(_text("notes", note) for note in _listed("notes", self.notes)),
+            "unknown": _numbers("unknown", self.unknown, below=n),
+        }
+        if self.eligible is not None:
+            checked["eligible"] = _numbers("eligible", self.eligible, below=n)
+        if self.groups is not None:
+            checked["groups"] = _numbers("groups", self.groups)
+            if len(checked["groups"]) != n:
+                raise ValueError(f"groups must be given for each of {n} units: got {self.groups!r}")
+        if self.binary is not None:
+            *both, threshold = _listed("binary", self.binary)
+            if len(both) != 2 or not (isinstance(threshold, Real) and 0 <= float(threshold) <= 1):
+                raise ValueError(f"binary must be (on, off, threshold in 0 … 1): got {self.binary!r}")
+            checked["binary"] = (*_numbers("binary", both), float(threshold))
+        if self.nothing is not None:
+            _text("nothing", self.nothing)
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
 
     @property
     def positions(self) -> tuple[tuple[int, ...], ...]:
@@ -85,6 +121,30 @@ class Encoded:
             return int(np.argmax(row))
         on, off, threshold = self.binary
         return on if row[on] >= threshold else off
+
+
+def _listed(name: str, values: Any) -> tuple:
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise ValueError(f"{name} must be a list or tuple: got {values!r}")
+    return tuple(values)
+
+
+def _text(name: str, value: Any) -> Any:
+    if not isinstance(value, str):
+        raise ValueError(f"{name} must be text: got {type(value).__name__} {value!r}")
+    return value
+
+
+def _numbers(name: str, values: Any, below: float = float("inf"), least: int = 0) -> tuple[int, ...]:
+    """Whole numbers in 0 … below − 1, ``least`` of them or more."""
+    numbers = _listed(name, values)
+    if len(numbers) < least:
+        raise ValueError(f"{name} must name at least {least}: got none")
+    for number in numbers:
+        if not is_whole(number) or isinstance(number, bool) or not 0 <= number < below:
+            most = "" if below == float("inf") else f" below {below}"
+            raise ValueError(f"{name} must be whole numbers from 0 on{most}: got {number!r}")
+    return tuple(map(int, numbers))
 
 
 _FORMER = formerly(positions="tokens", outcome_positions="outcome_tokens")
@@ -165,6 +225,29 @@ class HasGradients(Protocol):
         (None: all of them) to the input itself.
         """
         ...
+
+
+def encoded_by(model: Any, input: Any, target: Any = None, split_into: str = "words") -> Encoded:
+    """What a model reads in an input.
+
+    Raises
+    ------
+    ValueError
+        Something that is not a model, or a model that gives something else.
+    """
+    if isinstance(model, str | PathLike):
+        raise ValueError(f"a model is needed, not its name: load_model({str(model)!r}) gives one")
+    if isinstance(model, type) or not isinstance(model, Model):
+        got = model.__name__ if isinstance(model, type) else type(model).__name__
+        raise ValueError(
+            f"a model must have name, task, hidden_size, causal, encode, attention, predict, label and "
+            f"masked_input (see cleann_lite.Model): got {'the class ' * isinstance(model, type)}{got}"
+        )
+    _text("name of a model", model.name), _text("task of a model", model.task)
+    encoded = model.encode(input, target, _text("split_into", split_into))
+    if not isinstance(encoded, Encoded):
+        raise ValueError(f"encode of {model.name} must give an Encoded: got {type(encoded).__name__}")
+    return encoded
 
 
 def is_whole(value: object) -> bool:
