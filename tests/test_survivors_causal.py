@@ -194,6 +194,7 @@ def test_pairs_and_many_sets_are_answered_as_one_alone_is(one_sided):
     test = cl.PartialCorrelation(rho, 20, alpha=0.2, one_sided=one_sided)
     variables = np.array([7, 2, 5, 0])
     independent, p = test.independent_pairs(variables)
+    assert np.isnan(p.diagonal()).all()
     sets = np.array([[1, 3], [3, 4], [4, 6]])
     for i, j in combinations(range(4), 2):
         a, b = variables[i], variables[j]
@@ -214,6 +215,26 @@ def test_a_discriminating_path_is_found_past_a_branch_that_ends():
     for last, name in ((edges, "d"), (edges.replace("d", "A"), "A")):
         said = one_step(rule_4, last, {"gt": "aeb" + name})
         assert said == last.replace("e o-> g", "e --> g")
+
+
+@pytest.mark.parametrize("one_sided", [False, True])
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_two_that_repeat_each_other_depend_however_they_are_asked(sign, one_sided):
+    """r = ±1 exactly, given a third that has nothing to do with either."""
+    rho = np.eye(4)
+    rho[0, 1] = rho[1, 0] = sign
+    test = cl.PartialCorrelation(rho, 50, alpha=0.1, one_sided=one_sided)
+    x, y, near = np.array([0]), np.array([1]), np.array([[False, False, True, True]])
+    for given in ((), (2,), (2, 3)):
+        assert test.p_value(0, 1, given) == 0 and not test.independent(0, 1, given)
+        assert test.first_separating([(0, 1, [as_bits(given)])]) == ([None], [0.0])
+        if given:
+            assert not test.answer_each(x, y, np.array([given]))[0][0]
+    for some in (near, near & (np.arange(4) == 2), np.tile(near, (9, 1))):
+        ends = np.repeat(x, len(some)), np.repeat(y, len(some))
+        found, p = test.separating_singles(*ends, some, np.arange(4))
+        assert (found == -1).all() and (p == 0).all()
+    assert not test.independent_pairs(np.arange(2))[0][0, 1]
 
 
 # -- what is refused -------------------------------------------------------------------------------------
@@ -238,12 +259,46 @@ def test_sizes_and_diagonals_that_are_none():
     assert cl.PartialCorrelation(nearly / nearly[0, 0], 100).independent(0, 1)
 
 
-def test_columns_of_one_name_are_refused_and_others_are_kept():
-    pandas = pytest.importorskip("pandas")
+class Frame:
+    """A table with named columns, as pandas has them."""
+
+    def __init__(self, values, columns):
+        self.values, self.columns = np.array(values), columns
+
+    def to_numpy(self):
+        return self.values
+
+
+def test_columns_are_called_by_their_names():
     values = np.random.default_rng(0).normal(size=(30, 3))
-    assert cl.PartialCorrelation.from_data(pandas.DataFrame(values, columns=list("abc"))).n_variables == 3
-    with pytest.raises(ValueError, match="column names must differ: got a, b, a"):
-        cl.PartialCorrelation.from_data(pandas.DataFrame(values, columns=list("aba")))
+    flat, odd = values * [1, 0, 0], np.where(np.arange(3) == 1, np.nan, values)
+    test = cl.PartialCorrelation.from_data(Frame(values, ["a", 5, "c"]), alpha=0.2, one_sided=True)
+    assert (test.names, test.n_samples, test.alpha, test.one_sided) == (("a", "5", "c"), 30, 0.2, True)
+    assert cl.PartialCorrelation.from_data(values).names is None
+    for data, told in (
+        (Frame(values, list("aba")), "column names must differ: got a, b, a"),
+        (Frame(flat, list("abc")), "column b is constant"),
+        (flat, "column 1 is constant"),
+        (Frame(odd, list("abc")), r"got \(30, 3\), 30 of them not finite in column b"),
+        (odd, r"got \(30, 3\), 30 of them not finite in column 1"),
+        (values[0], r"got \(3,\)$"),
+        (values[:0], "n_samples must be above 3: got 0"),
+        (values[:3], "n_samples must be above 3: got 3"),
+        (values[:, :0], r"got shape \(0, 0\)"),
+        ([["a"]], "data must be a table of numbers"),
+    ):
+        with pytest.raises(ValueError, match=told):
+            cl.PartialCorrelation.from_data(data)
+
+
+@pytest.mark.parametrize(
+    ("observed", "selection"), [("aa", ""), ("ab", "b"), ("a", "bb"), ("ax", ""), ("a", "x"), ("aab", "x")]
+)
+def test_a_node_named_twice_or_unknown_is_refused(observed, selection):
+    dag = nx.DiGraph([("a", "b"), ("b", "c")])
+    with pytest.raises(ValueError, match="must be different nodes of the graph: got"):
+        cl.DSeparation(dag, list(observed), list(selection))
+    assert cl.DSeparation(dag, ["a", "c"], ["b"]).independent(0, 1)
 
 
 def test_too_few_samples_are_no_matter_where_no_set_is_to_be_asked():

@@ -20,7 +20,8 @@ from cleann_lite.attention.words import group_pieces, split_words
 from cleann_lite.explaining.certificate import certify
 from cleann_lite.explaining.head_graphs import HeadGraphs, candidates, maskable, paid
 from cleann_lite.explaining.interventions import Interventions
-from cleann_lite.explaining.settings import LONG, FoundBy, Stopped
+from cleann_lite.explaining.search import Recipe
+from cleann_lite.explaining.settings import LONG, FoundBy, GraphSettings, SearchSettings, Stopped
 from cleann_lite.explaining.stages import all_sets, beam, by_effect, parts
 from cleann_lite.models.protocol import Encoded
 from tests.linear_model import LinearModel
@@ -254,6 +255,34 @@ def test_a_proof_runs_all_smaller_sets_or_those_of_the_likeliest_units(budget, k
     assert proof.holds is (True if whole else None) and whole == (possible and budget > 0)
 
 
+@pytest.mark.parametrize("seed", range(40))
+def test_a_proof_says_what_was_run_whatever_was_run_before(seed):
+    rng, n = np.random.default_rng(seed), 7
+    tries = run_of(rng.normal(0.5, 1, n + 3), bias=rng.normal(-0.5, 1), batch_size=int(rng.integers(1, 9)))
+    units = sorted(rng.choice(n + 3, n, replace=False).tolist())  # some of the others were run too
+    every = [m for k in range(1, n) for m in combinations(range(n + 3), k)]
+    tries.run([m for m in every if rng.random() < 0.1 * (seed % 4)])
+    size, budget, before = int(rng.integers(1, 5)), int(rng.integers(0, 80)), tries.calls
+    smaller = [m for k in range(1, size) for m in combinations(units, k)]
+    left = [m for m in smaller if not tries.known(m)]
+    proof = certify(tries, units, size, budget)
+    assert proof.needed == len(smaller) and tries.calls <= before + budget
+    asked = [m for m in smaller if tries.known(m)]
+    flips = [m for m in asked if tries.flipped([m])]
+    if proof.holds is None:
+        assert not proof.smaller and (not budget or len(asked) < len(smaller))
+        assert not budget or set(flips) <= {m for m in smaller if m not in left}
+    else:
+        assert proof.holds is not bool(flips)
+        if proof.holds:
+            assert asked == smaller and not proof.smaller
+        else:
+            assert set(proof.smaller) <= set(flips)
+            assert {len(m) for m in proof.smaller} == {min(map(len, flips))}
+    if budget >= len(left) and budget:
+        assert proof.holds is not None
+
+
 def test_a_proof_that_is_not_possible_costs_little_whatever_its_budget():
     tries = run_of([1.0] * 12, bias=-0.1)
     assert certify(tries, range(12), 10, 3_000).holds is None
@@ -393,6 +422,43 @@ def test_what_the_outcome_pays_is_summed_over_a_units_tokens_and_averaged_over_i
     np.testing.assert_allclose(paid(attention, encoded), by_hand)
     np.testing.assert_allclose(paid(attention.mean(axis=0), encoded), np.mean(by_hand, axis=0))
     assert maskable(encoded) == [0, 1, 3]
+
+
+@pytest.mark.parametrize("heads", [1, 2, 5, 16, 20])
+@pytest.mark.parametrize(("units", "search"), [(LONG, "full"), (LONG + 1, "full"), (LONG + 1, "cleann")])
+def test_of_a_long_text_a_full_search_asks_the_graphs_for_few_units(units, search, heads):
+    nodes = tuple(range(3, 43))  # each an arrow into the outcome, in the graph of one head
+    pags = {}
+    for head in range(heads):
+        marks = np.zeros((41, 41), int)
+        own = [i for i in range(40) if i % heads == head]
+        marks[own, 40], marks[40, own] = 2, 3
+        pags[head] = cl.PAG(marks)
+    model = LinearModel({}, bias=1.0)
+    tries = Interventions(model, model.encode(" ".join(f"x{i}" for i in range(units))), 5000)
+    recipe = Recipe(tries, GraphSettings(), SearchSettings(search=search, max_candidates=9, max_size=2))
+    recipe.graphs = HeadGraphs(pags, nodes)
+    recipe.try_legal_sets()
+    few = units > LONG and search == "full"
+    each = max(1, min(9, 16 // heads)) if few else 9
+    want = {(nodes[i],) for i in range(40) if i // heads < each}
+    assert set(tries.known_of_size(1)) == want
+    pairs = len(tries.known_of_size(2))
+    assert pairs == (0 if few else sum(min(9, comb(len(range(h, 40, heads)), 2)) for h in range(heads)))
+    cut = [f"only the 9 nearest sets of size {size} per head were tried" for size in (1, 2)]
+    assert recipe.notes == ([] if search == "full" else cut if heads < 4 else cut[1:] if heads < 10 else [])
+
+
+def test_a_cap_leaves_units_that_may_be_spared_unless_a_proof_has_run_all_smaller_sets():
+    model, noted = LinearModel(dict.fromkeys(WORDS[:8], 1.0), bias=-3.5), 0  # any five of eight
+    for cap in range(9, 46, 4):
+        for proof in (0, 400):
+            found = cl.explain(model, " ".join(WORDS[:8]), max_calls=cap, certify=proof, words="all")
+            told = any("units may be left that are not needed" in note for note in found.notes)
+            noted += told
+            assert not (told and proof) and found.certified is (True if found.sets and proof else None)
+            assert told or all(len(one.positions) == 5 for one in found.sets)
+    assert noted > 2
 
 
 # -- settings --------------------------------------------------------------------------------------------

@@ -37,7 +37,7 @@ EQUAL = ROOT / "tests" / "data" / "equal_mutants.txt"
 # module -> the test files that may decide
 GRAPHS = (
     "discovery discovery_exact orientation pag_cases pds independence separation mags legality tiers graphs "
-    "exchange stability survivors_causal doctests"
+    "exchange stability survivors_causal plain_discovery doctests"
 )
 ATTENTION = "sem words residual identifiability search survivors_explaining doctests"
 EXPLAINING = (
@@ -183,12 +183,15 @@ def _head(node):
 
 
 def mutants_of(module, folder):
-    """Every mutant of a module: key in words, line, path and number."""
+    """Every mutant of a module: key in words (numbered if a function has several), line, path, number."""
     source = (folder / "cleann_lite" / f"{module}.py").read_text(encoding="utf-8")
     sites = Sites()
     sites.visit(ast.parse(source))
+    met = Counter()
     for path, number, line, words in sites.found:
-        yield {"key": f"{module} {words}", "module": module, "line": line, "path": path, "number": number}
+        met[words] += 1
+        key = f"{module} {words}" + f" (no. {met[words]})" * (met[words] > 1)
+        yield {"key": key, "module": module, "line": line, "path": path, "number": number}
 
 
 # -- tests -----------------------------------------------------------------------------------------------

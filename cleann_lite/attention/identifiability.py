@@ -129,11 +129,10 @@ def joint_null_space_dimension(values: ArrayLike, combine: str = "concat") -> in
     if combine != "add":
         raise ValueError(f'combine must be "concat" or "add": got {combine!r}')
     heads, n, d = values.shape
-    resolution = resolution_of(values.dtype, (heads * n, d + heads))
-    values = values.astype(np.float64)
     row_sums = np.repeat(np.eye(heads), n, axis=0)
-    stacked = np.column_stack([_unit_scale(values.reshape(heads * n, d)), row_sums])
-    return heads * n - int(np.sum(_left_singular(stacked, resolution)[1]))
+    stacked = np.column_stack([_unit_scale(values.astype(np.float64).reshape(-1, d)), row_sums])
+    _, kept = _left_singular(stacked, resolution_of(values.dtype, stacked.shape))
+    return len(stacked) - int(kept.sum())
 
 
 def effective_attention(attention: ArrayLike, value: ArrayLike, tolerance: float | None = None) -> np.ndarray:
@@ -303,8 +302,6 @@ def _corner(
     for _ in range(3):  # the solver stops at 1e-10: solve for the support, drop what turns negative
         support = np.flatnonzero(x > 1e-12)
         x[support] += np.linalg.lstsq(basis[support].T, target - basis.T @ x, rcond=None)[0]
-        if x.min() >= 0:
-            break
         x = np.maximum(x, 0.0)
     return x
 

@@ -267,8 +267,8 @@ def ordered_icd_sep(search: Search, marks: np.ndarray) -> RootsAndPools:
     assert rank is not None  # checked where the order enters
     before = rows_as_bits(rank[None, :] < rank[:, None])
     for x, y in search.edges():
-        later = x if rank[x] > rank[y] else y
-        yield (x, y), (later,), (ancestors[x] | ancestors[y]) & before[later] & ~(1 << x | 1 << y)
+        earlier, later = sorted((x, y), key=rank.__getitem__)
+        yield (x, y), (later,), (ancestors[x] | ancestors[y]) & before[later] & ~(1 << earlier)
 
 
 def _possible_ancestors(marks: np.ndarray, selection_bias: bool) -> list[int]:
@@ -333,11 +333,11 @@ class _Trees:
         if not self.search.order_independent:
             self._forget_deleted_edges()
         roots, pool = self.edges[x, y]
-        everything, nearest = (1 << len(self.graph.neighbors)) - 1, dict[int, int]()
+        nearest = dict[int, int]()
         for root in roots:
             sets = list(self.graph.legal_sets(root, size, pool, self.search.max_tests))
             if sets:
-                avoiding = everything & ~(1 << (y if root == x else x))
+                avoiding = ~(1 << (y if root == x else x))
                 for members, total in zip(sets, self.graph.distance_sums(root, avoiding, sets), strict=True):
                     nearest[members] = min(total, nearest.get(members, total))
         return self.search.by_strength(x, y, list(nearest), list(nearest.values()))

@@ -313,8 +313,7 @@ def pds_distances(marks: ArrayLike, root: int, exclude: Collection[int] = ()) ->
     {1: 1, 2: 2}
     """
     marks = _checked(marks, root)
-    allowed = (1 << len(marks)) - 1 & ~as_bits(exclude)
-    return dict(sorted(PDSGraph(marks).distances(root, allowed).items()))
+    return dict(sorted(PDSGraph(marks).distances(root, ~as_bits(exclude)).items()))
 
 
 def pds_sets(
@@ -349,7 +348,7 @@ def pds_sets(
     """
     marks = _checked(marks, root)
     graph = PDSGraph(marks)
-    allowed = (1 << len(marks)) - 1 & ~as_bits(exclude) & ~(1 << root)
+    allowed = ~as_bits([root, *exclude])
     distance = graph.distances(root, allowed)
     # (the least sum that the finished set can have, the sum so far, members)
     heap = [(size, 0, 0)]

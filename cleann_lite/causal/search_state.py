@@ -133,7 +133,7 @@ class Search:
             if self._stop_for_samples(1):
                 return
             found[c], p = self.test.separating_singles(x[c], y[c], candidates, self.variables)
-            self._keep_p(x[c], y[c], p, found[c] >= 0)
+            self._keep_p(x[c], y[c], p)
             if not self.order_independent and found[c][0] >= 0:
                 self.remove(x[c], y[c], self._single(found[c]))
         if self.order_independent:
@@ -196,14 +196,12 @@ class Search:
         x, y = np.array([query[:2] for query in queries]).T
         some = [i for i, first in enumerate(found) if first is not None]
         sets = [query[2][first] for query, first in zip(queries, found, strict=True) if first is not None]
-        separated = np.zeros(len(queries), dtype=bool)
-        separated[some] = True
-        self._keep_p(x, y, np.array(p), separated)
+        self._keep_p(x, y, np.array(p))
         self.remove(x[some], y[some], as_words(sets, self.k))
 
-    def _keep_p(self, x: np.ndarray, y: np.ndarray, p: np.ndarray, separated: np.ndarray) -> None:
-        p = np.where(separated, p, np.fmax(p, self.p_values[x, y]))
-        self.p_values[x, y] = self.p_values[y, x] = p
+    def _keep_p(self, x: np.ndarray, y: np.ndarray, p: np.ndarray) -> None:
+        # a separating set has the largest p-value: all before it said "dependent"
+        self.p_values[x, y] = self.p_values[y, x] = np.fmax(p, self.p_values[x, y])
 
     def opened(self, x: np.ndarray, y: np.ndarray, nodes: np.ndarray) -> np.ndarray:
         """Of nodes[i], (m, words): those that added to their separating set make x[i] and y[i] dependent.

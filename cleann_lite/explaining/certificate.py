@@ -27,8 +27,8 @@ class Certificate:
     """
 
     holds: bool | None
-    smaller: tuple[tuple[int, ...], ...] = ()
-    needed: int = 0
+    smaller: tuple[tuple[int, ...], ...]
+    needed: int
 
 
 def certify(tries: Interventions, units: Sequence[int], size: int, budget: int) -> Certificate:
@@ -44,7 +44,7 @@ def certify(tries: Interventions, units: Sequence[int], size: int, budget: int) 
     """
     needed = sum(comb(len(units), smaller) for smaller in range(1, size))
     if not budget:
-        return Certificate(None, needed=needed)
+        return Certificate(None, (), needed)
     fresh = {smaller: comb(len(units), smaller) - tries.count(smaller) for smaller in range(1, size)}
     if sum(fresh.values()) > budget:
         budget = min(budget, HOPELESS) // 4
@@ -56,11 +56,11 @@ def certify(tries: Interventions, units: Sequence[int], size: int, budget: int) 
         if flips:
             return Certificate(False, tuple(flips), needed)
         if not whole or tries.exhausted:
-            return Certificate(None, needed=needed)
-    return Certificate(True, needed=needed)
+            return Certificate(None, (), needed)
+    return Certificate(True, (), needed)
 
 
 def _likeliest(tries: Interventions, units: Sequence[int], size: int, most: float) -> list[int]:
-    """The units that lowered the outcome most alone: as many as have at most ``most`` sets of a size."""
-    count = max(k for k in range(len(units) + 1) if comb(k, size) <= most)
+    """The units that lowered the outcome most alone: some, that have at most ``most`` sets of a size."""
+    count = max(k for k in range(len(units)) if comb(k, size) <= most)
     return sorted(sorted(units, key=lambda unit: -tries.effect((unit,)))[:count])

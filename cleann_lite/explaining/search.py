@@ -213,7 +213,7 @@ class Recipe:
         )
         most = self.settings.max_candidates
         if long:
-            most = max(1, min(most, QUICK_LONG // max(1, len(self.graphs.pags))))
+            most = max(1, min(most, QUICK_LONG // len(self.graphs.pags)))
         flips, self.tried, cut = legal_sets(self.tries, self.graphs, range(1, largest + 1), most)
         self.add(flips)
         if not self.full:
