@@ -20,9 +20,10 @@ from cleann_lite.attention.words import group_pieces, split_words
 from cleann_lite.explaining.certificate import certify
 from cleann_lite.explaining.head_graphs import HeadGraphs, candidates, maskable, paid
 from cleann_lite.explaining.interventions import Interventions
+from cleann_lite.explaining.long_texts import parts
 from cleann_lite.explaining.search import Recipe
 from cleann_lite.explaining.settings import LONG, FoundBy, GraphSettings, SearchSettings, Stopped
-from cleann_lite.explaining.stages import all_sets, beam, by_effect, parts
+from cleann_lite.explaining.stages import all_sets, beam, by_effect
 from cleann_lite.models.protocol import Encoded
 from tests.linear_model import LinearModel
 from tests.test_pds import by_definition, random_marks

@@ -717,7 +717,7 @@ def test_every_explorer_leaves_a_picture_and_its_words_without_widgets(monkeypat
     monkeypatch.setitem(__import__("sys").modules, "anywidget", None)
     from cleann_lite.widgets import explorer as module
 
-    module._live_class.cache_clear()
+    module._widget_class.cache_clear()
     for one in everything():
         bundle = one._repr_mimebundle_()
         assert set(bundle) == {"text/html", "text/plain"}
@@ -731,7 +731,7 @@ def test_every_explorer_leaves_a_picture_and_its_words_without_widgets(monkeypat
         said = Texts(bundle["text/html"]).text
         assert one.view.words and all(sentence in said for sentence in one.view.words)
         assert one.view.words_title in said
-    module._live_class.cache_clear()
+    module._widget_class.cache_clear()
 
 
 def test_page_weight_at_128_tokens_is_below_a_megabyte():

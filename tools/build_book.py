@@ -25,7 +25,7 @@ from nbconvert import HTMLExporter
 from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 
 from cleann_lite.course.checks import reading
-from cleann_lite.drawing.view import stored_script
+from cleann_lite.drawing.live import stored_script
 
 ROOT = Path(__file__).resolve().parent.parent
 STATIC = Path(__file__).resolve().parent / "book"

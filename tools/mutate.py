@@ -48,7 +48,7 @@ MODULES = [
     for room, names in {
         "causal": "orientation pds discovery search_state independence partial separation mags legality",
         "attention": "sem words head_reach identifiability",
-        "explaining": "search stages certificate settings interventions head_graphs",
+        "explaining": "search stages long_texts certificate settings interventions head_graphs",
     }.items()
     for name in names.split()
 ]

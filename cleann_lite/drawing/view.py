@@ -1,21 +1,17 @@
 """What an explorer shows in one state: picture, controls and panels, as plain values for one browser script.
 
-The same script (``static/explorer.js``) draws a `View` in a notebook, where Python answers, and in a page
-on its own, where ``static/stored.js`` answers from states that were computed beforehand.
+The same script (``static/explorer.js``) draws a `View` in a notebook, where Python answers, and in a live
+page (`drawing.live`).
 """
 
-import base64
-import json
-import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from .draw import Drawing
-from .html import Html, theme
+from .html import theme
 
 MOST_EDGES = 160  # in one picture: more cannot be read, and would weigh too much for a page
 NEAR_EDGES = 25  # around a word
-MOST_UNPACKED = 250_000  # characters of stored states that a page holds as they are
 STATIC = Path(__file__).resolve().parent / "static"
 
 
@@ -169,57 +165,3 @@ def script() -> str:
 def css() -> str:
     """The style of that picture, in both themes."""
     return theme() + (STATIC / "explorer.css").read_text(encoding="utf-8")
-
-
-def store(spec, keys, found, **more) -> dict:
-    """Views as one page holds them: what many share is written once.
-
-    Parameters
-    ----------
-    spec : dict
-        ``title`` and ``hint``.
-    keys : dict
-        What may be moved in the page: name -> its values.
-    found : dict
-        Places in ``keys`` (a tuple) -> message of the view there; the first is shown first.
-    **more
-        Kept as it is.
-    """
-    shared: dict[str, list] = {"svgs": [], "panels": [], "controls": []}
-
-    def place(kind, value):
-        if value not in shared[kind]:
-            shared[kind].append(value)
-        return shared[kind].index(value)
-
-    views = []
-    for message in found.values():
-        controls = [{**one, "value": None} if one["name"] in keys else one for one in message["controls"]]
-        views.append(
-            {
-                **message,
-                "svg": place("svgs", message["svg"]),
-                "panels": [place("panels", panel) for panel in message["panels"]],
-                "controls": [place("controls", one) for one in controls],
-            }
-        )
-    start = {name: keys[name][i] for name, i in zip(keys, next(iter(found)), strict=True)}
-    at = {",".join(map(str, places)): i for i, places in enumerate(found)}
-    spec = {**spec, "still": True}  # nobody routes the edges anew
-    return {"spec": spec, "keys": keys, "state": start, "at": at, "views": views, **shared, **more}
-
-
-def stored(data) -> Html:
-    """A place in a page for stored states, which `stored_script` brings to life; packed if there are many."""
-    text, kind = json.dumps(data, ensure_ascii=False, separators=(",", ":")), "application/json"
-    if len(text) > MOST_UNPACKED:
-        packed = zlib.compress(text.encode(), 9, -zlib.MAX_WBITS)
-        text, kind = base64.b64encode(packed).decode(), "application/deflate"
-    text = text.replace("<", "\\u003c")
-    return Html(f'<div class="cl-stored"><script type="{kind}">{text}</script></div>')
-
-
-def stored_script() -> Html:
-    """What a page with `stored` states needs once, after them: style and script, nothing fetched."""
-    code = script() + (STATIC / "stored.js").read_text(encoding="utf-8")
-    return Html(f'<style>{css()}</style><script type="module">{code}</script>')

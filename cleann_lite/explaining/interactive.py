@@ -1,7 +1,7 @@
 """An explanation that can be played with: the graph around the outcome, the sets, and the reader's mask.
 
 `Asked` puts questions to a model and remembers the answers; `explanation_view` turns the answers of one state
-into a `View`. The explorers show it live, `live` stores its states in a page.
+into a `View`. An explorer shows one state after the other, `live` stores them in a page.
 """
 
 from collections.abc import Callable, Collection, Sequence

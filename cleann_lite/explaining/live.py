@@ -1,14 +1,15 @@
-"""An explanation whose states are stored in its page: it answers without Python, from what was computed.
+"""The states of an explanation in a live page (`drawing.live`).
 
 Stored are the graph and the sets at every level α, and what the model says with each word masked, with each
-pair and with each set that was found. The browser's side is ``drawing/static/stored.js``.
+pair and with each set that was found.
 """
 
 from collections.abc import Sequence
 from itertools import combinations
 from typing import Any
 
-from ..drawing.view import buttons, slider, store
+from ..drawing.live import store
+from ..drawing.view import buttons, slider
 from .head_graphs import maskable
 from .interactive import ALPHAS, BEST, Asked, change_bars, explanation_view, score_text
 
@@ -27,7 +28,7 @@ def states(explanation: Any) -> dict:
     Returns
     -------
     dict
-        See `cleann_lite.drawing.view.store`, with a view per level α; ``masks`` by positions; ``scores`` by
+        See `cleann_lite.drawing.live.store`, with a view per level α; ``masks`` by positions; ``scores`` by
         size; ``unstored`` is said of any other mask.
 
     Raises

@@ -7,7 +7,7 @@ from typing import Any
 from ..drawing import html
 from ..drawing.draw import Drawing, draw
 from ..drawing.html import Html, escape, folded, percent, quoted
-from ..drawing.view import stored, stored_script
+from ..drawing.live import stored, stored_script
 from .settings import FoundBy
 
 

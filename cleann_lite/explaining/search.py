@@ -11,8 +11,8 @@
 
 ``search="cleann"`` does this and no more. ``search="full"`` asks the graph for small sets only, then tries
 all single units, pairs of them for half the inputs that are left, a beam over all units, and all units at
-once; for long texts the units in the order of their gradients, or of their sentences. Each set says what
-found it and whether a graph allows it.
+once; for long texts the units in the order of their gradients, or of their sentences (``long_texts``). Each
+set says what found it and whether a graph allows it.
 
 Source: Rohekar, Gurwicz, Nisimov. Causal Interpretation of Self-Attention in Pre-Trained Transformers.
 NeurIPS 2023; Nisimov et al. CLEAR. CONSEQUENCES at RecSys 2022.
@@ -31,20 +31,14 @@ from ..attention.former import formerly
 from ..models.protocol import Encoded, Model, encoded_by
 from .certificate import certify
 from .explanation import Explanation, ExplanationSet
-from .head_graphs import HeadGraphs, graphs_of, maskable, paid
+from .head_graphs import HeadGraphs, graphs_of, maskable
 from .interventions import Interventions, Stop
+from .long_texts import QUICK, along_an_order
 from .settings import FORMER, LONG, FoundBy, GraphSettings, SearchSettings, Stopped, split
-from .stages import (
-    Units,
-    all_sets,
-    beam,
-    everything,
-    legal_sets,
-    long_text,
-)
+from .stages import Units, all_sets, beam, everything, legal_sets
 
 CLEANN_SIZE = 5  # the largest legal set that "cleann" tries
-QUICK_SIZE, QUICK_LONG = 2, 16  # what "full" asks the graph for: the size; of long texts, single units
+QUICK_SIZE = 2  # the largest legal set that "full" asks the graphs for
 
 
 @formerly(**FORMER)
@@ -127,9 +121,9 @@ def _recipe(search: "Recipe") -> None:
 
 def _go_on(search: "Recipe") -> None:
     """The stages of a full search, each only where those before it leave a question."""
-    tries, units, largest = search.tries, search.units, search.largest
-    if len(units) > LONG:
-        search.ask(FoundBy.BEAM, long_text, search.by_attention())
+    tries, largest = search.tries, search.largest
+    if search.long:
+        search.ask(FoundBy.BEAM, along_an_order, search.attention)
     else:
         for size in (1, 2):
             if size < search.smallest:
@@ -171,6 +165,11 @@ class Recipe:
         return maskable(self.tries.encoded)
 
     @property
+    def long(self) -> bool:
+        """Whether a full search goes along an order (`long_texts`)."""
+        return self.full and len(self.units) > LONG
+
+    @property
     def largest(self) -> int:
         """Size of the largest set that is looked for."""
         return min(self.settings.max_size or (len(self.units) if self.full else CLEANN_SIZE), len(self.units))
@@ -207,29 +206,22 @@ class Recipe:
 
     def try_legal_sets(self) -> None:
         """Legal sets by size until one succeeds (steps 4 and 5); a full search asks for small ones only."""
-        long = self.full and len(self.units) > LONG
-        largest = min(
-            self.largest, self.graphs.reach, (1 if long else QUICK_SIZE) if self.full else self.largest
-        )
-        most = self.settings.max_candidates
-        if long:
-            most = max(1, min(most, QUICK_LONG // len(self.graphs.pags)))
+        largest, most = min(self.largest, self.graphs.reach), self.settings.max_candidates
+        if self.full:
+            largest = min(largest, 1 if self.long else QUICK_SIZE)
+        if self.long:
+            most = max(1, min(most, QUICK // len(self.graphs.pags)))
         flips, self.tried, cut = legal_sets(self.tries, self.graphs, range(1, largest + 1), most)
         self.add(flips)
         if not self.full:
             self.notes += [f"only the {most} nearest sets of size {size} per head were tried" for size in cut]
-
-    def by_attention(self) -> list[int]:
-        """All units by the attention that the outcome pays to them, mean over heads."""
-        weight = paid(self.attention.mean(axis=0), self.tries.encoded)
-        return sorted(self.units, key=lambda unit: -weight[unit])
 
     def certify(self) -> None:
         """Run every smaller set (step 6); in a full search what this finds comes first."""
         budget = self.settings.proof(len(self.tries.encoded.units))
         if not self.origin or not budget:
             return
-        hopeless = self.full and len(self.units) > LONG and self.smallest > 1
+        hopeless = self.long and self.smallest > 1
         proof = certify(self.tries, self.units, self.smallest, 0 if hopeless else budget)
         if proof.holds is None:
             exist = f"{proof.needed:,}" if proof.needed < 10**9 else f"about 10^{len(str(proof.needed)) - 1}"

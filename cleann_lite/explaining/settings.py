@@ -22,7 +22,7 @@ from ..models.protocol import Encoded, Model
 # chosen on validation inputs, for the smallest sets: films are few and far apart, so more edges may stay
 ALPHA = {"recommendation": 0.1}
 ANY_ALPHA = 0.01
-LONG = 120  # units: more are searched along an order, not set by set
+LONG = 120  # units: more are searched along an order, not set by set (``long_texts``)
 PROOF = 28_000  # units in all the inputs of a proof
 
 

@@ -9,8 +9,6 @@ Software Engineering 28, 2002.
 from collections.abc import Callable, Iterable, Sequence
 from itertools import combinations
 
-from ..attention.words import group_sentences
-from ..models.protocol import HasGradients
 from .head_graphs import HeadGraphs, candidates
 from .interventions import Interventions
 
@@ -18,8 +16,6 @@ Units = tuple[int, ...]
 
 WIDTH, BRANCH = 2, 8  # sets kept by the beam, and units tried on each, per step; of a sentence all units
 SENTENCE = 32  # units
-MOST_GROUPED = 40  # units in a sentence of a long text
-POINTS = 4  # at which gradients are read to order all units of a long text; half as many after that
 
 
 def legal_sets(
@@ -146,70 +142,6 @@ def everything(tries: Interventions, units: Sequence[int]) -> list[Units]:
     """Mask every unit; if that changes the prediction, what is needed of it."""
     order = sorted(units, key=lambda unit: -tries.effect((unit,)))
     return [pruned(tries, (shortest_start(tries, order) or order)[::-1]) for _ in tries.run([units])]
-
-
-# --- long texts ---------------------------------------------------------------------------------------
-
-
-def parts(labels: Sequence[str], units: Sequence[int]) -> list[list[int]]:
-    """Units as sentences, long ones cut: what a long text is searched by where gradients lead nowhere.
-
-    Examples
-    --------
-    >>> parts(["Good", "cast", ".", "Bad", "plot"], range(5))
-    [[0, 1, 2], [3, 4]]
-    """
-    sentences = [[units[i] for i in part] for part in group_sentences([labels[unit] for unit in units])]
-    return [part[i : i + MOST_GROUPED] for part in sentences for i in range(0, len(part), MOST_GROUPED)]
-
-
-def long_text(tries: Interventions, units: Sequence[int], attended: Sequence[int]) -> list[Units]:
-    """The shortest beginning of an order of the units that changes the prediction, pruned.
-
-    The order is that of integrated gradients, where the model has gradients; else, or where that leads
-    nowhere, sentences by effect and in each the units that the outcome attends to most.
-
-    Parameters
-    ----------
-    attended
-        The units by the attention that the outcome pays to them, most first.
-
-    Returns
-    -------
-    list of tuple of int
-        One set, of which every unit is needed; empty if no beginning changes the prediction.
-    """
-    model = tries.model
-    start = by_gradients(tries, units, model) if isinstance(model, HasGradients) else ()
-    start = start or by_sentences(tries, units, attended)
-    return [pruned(tries, start[::-1])] if start else []
-
-
-def by_gradients(tries: Interventions, units: Sequence[int], model: HasGradients) -> Sequence[int]:
-    """Units by integrated gradients on the way to all of them masked, cut to the shortest start that works.
-
-    From there on the way leads to that start masked, as long as it gets much shorter.
-    """
-
-    def ordered(masked: Sequence[int], points: int) -> list[int]:
-        scores = tries.read(
-            lambda _, e: model.attributions(e, "integrated-gradients", points, masked), points
-        )
-        return sorted(masked, key=lambda unit: -scores[unit])
-
-    start, longer = shortest_start(tries, ordered(units, POINTS)), units
-    while len(start) < 0.9 * len(longer) and len(start) > 1:
-        order, longer = ordered(start, POINTS // 2), start
-        start = order[: least(lambda count: bool(tries.run([order[:count]])), 0, len(order))]  # noqa: B023
-    return start
-
-
-def by_sentences(tries: Interventions, units: Sequence[int], attended: Sequence[int]) -> Sequence[int]:
-    """Units by the effect of their sentence, cut to the shortest start that works."""
-    sentences = parts(tries.encoded.units, units)
-    tries.run(sentences)
-    effect = {unit: tries.effect(sentence) for sentence in sentences for unit in sentence}
-    return shortest_start(tries, sorted(attended, key=lambda unit: -effect[unit]))  # within one as they are
 
 
 def shortest_start(tries: Interventions, order: Sequence[int]) -> Sequence[int]:

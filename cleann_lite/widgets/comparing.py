@@ -5,6 +5,7 @@ import numpy as np
 from ..causal.graphs import distinct
 from ..drawing.html import percent, style, table
 from .explaining import ExplanationExplorer
+from .explorer import with_widget
 
 
 def edges_of(explanation):
@@ -92,5 +93,4 @@ class ExplanationComparison:
             side.widget.layout = {"flex": "1 1 420px", "min_width": "0"}
         self._told = HTML(self._table())
         row = Box([side.widget for side in self.sides], layout={"display": "flex", "flex_flow": "row wrap"})
-        live = VBox([self._told, row])._repr_mimebundle_()
-        return {**(live[0] if isinstance(live, tuple) else live), **bundle}
+        return with_widget(VBox([self._told, row]), bundle)

@@ -16,8 +16,8 @@ from typing import ClassVar
 from ..datasets.files import write_whole
 from ..drawing.draw import svg_image, words_html
 from ..drawing.html import escape, style
-from ..drawing.view import css, script, standing, stored
-from .stored import grid, stored_states
+from ..drawing.live import grid, stored, stored_states
+from ..drawing.view import css, script, standing
 
 OLD = "What is shown below belongs to the last input that worked."
 
@@ -39,9 +39,9 @@ class Explorer:
     name = "explorer"
     title = ""
     hint = ""
-    page_hint = ""  # in a page without Python, where it differs
-    kept: ClassVar[dict] = {}  # control -> how many values a page without Python has; the most telling first
-    in_page = False  # set on the class: outputs are for such a page
+    page_hint = ""  # in a live page, where it differs
+    kept: ClassVar[dict] = {}  # control -> how many values a live page has; the most telling first
+    in_page = False  # set on the class: outputs are for a live page
 
     def __init__(self, **state):
         self._widget, self._stopped, self._turn, self._told = None, Event(), Lock(), 0.0
@@ -185,7 +185,7 @@ class Explorer:
         if self._widget is not None:
             self._widget.view = self.view.message(self.name, sequence)
 
-    # --- a page without Python ---
+    # --- a live page, which has no Python ---
 
     def states_of_page(self):
         """The states to store in a page, the present one first: all that ``kept`` can be moved to."""
@@ -196,11 +196,11 @@ class Explorer:
         return self.render(state)
 
     def stored_states(self):
-        """This explorer for a page without Python, as ``drawing.view.stored`` takes it."""
+        """This explorer for a live page, as ``drawing.live.stored`` takes it."""
         return stored_states(self)
 
     def live_html(self):
-        """The explorer as it answers in a page that has ``drawing.view.stored_script``."""
+        """The explorer as it answers in a live page, which has ``drawing.live.stored_script``."""
         if self.view.error:
             return self.static_html()
         return f"{stored(self.stored_states())}<noscript>{self.static_html()}</noscript>"
@@ -209,10 +209,10 @@ class Explorer:
 
     @property
     def widget(self):
-        """The live widget, made at its first use; needs anywidget."""
+        """What Jupyter shows, made at its first use; needs anywidget."""
         if self._widget is None:
             spec = {"title": self.title, "hint": self.hint}
-            self._widget = _live_class()(spec=spec, view=self.view.message(self.name, 0))
+            self._widget = _widget_class()(spec=spec, view=self.view.message(self.name, 0))
             self._widget.on_msg(lambda _widget, content, _buffers: self.receive(content))
         return self._widget
 
@@ -232,10 +232,15 @@ class Explorer:
         if self.in_page:
             return bundle
         try:
-            live = self.widget._repr_mimebundle_()
+            return with_widget(self.widget, bundle)
         except ImportError:
             return bundle
-        return {**(live[0] if isinstance(live, tuple) else live), **bundle}
+
+
+def with_widget(widget, bundle):
+    """A bundle of MIME types with the widget beside the still picture."""
+    shown = widget._repr_mimebundle_()
+    return {**(shown[0] if isinstance(shown, tuple) else shown), **bundle}
 
 
 def place(state, event):
@@ -262,11 +267,11 @@ def _panel_texts(panels):
 
 
 @lru_cache
-def _live_class():
+def _widget_class():
     import anywidget
     import traitlets
 
-    class Live(anywidget.AnyWidget):
+    class Widget(anywidget.AnyWidget):
         """The browser's side of an explorer."""
 
         _esm = script()
@@ -274,4 +279,4 @@ def _live_class():
         spec = traitlets.Dict().tag(sync=True)
         view = traitlets.Dict().tag(sync=True)
 
-    return Live
+    return Widget

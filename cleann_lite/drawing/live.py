@@ -1,16 +1,82 @@
-"""An explorer in a page without Python: its states are rendered beforehand and stored.
+"""A live page answers without Python: states that were rendered beforehand are stored in it.
 
-Which states those are is the explorer's to say (`Explorer.states_of_page`); the rules stay in its ``reduce``
-and ``changed``, whose results are stored with each view. The browser's side is ``drawing/static/stored.js``.
+`stored` puts the states of an explorer (`stored_states`) or of an explanation (`explaining.live`) into a
+page, and ``static/live.js`` answers from them. Which states those are an explorer says
+(`Explorer.states_of_page`); the rules stay in its ``reduce`` and ``changed``, whose results are stored with
+each view.
 """
 
+import base64
 import json
+import zlib
 from itertools import product
 from math import prod
 
-from ..drawing.view import store
+from .html import Html
+from .view import STATIC, css, script
 
+MOST_UNPACKED = 250_000  # characters of stored states that a page holds as they are
 MOST_SHOWN = 3_500_000  # characters of views, before they are packed to about an eighth
+
+
+# --- what a page holds ---------------------------------------------------------------------------
+
+
+def store(spec, keys, found, **more) -> dict:
+    """Views as one page holds them: what many share is written once.
+
+    Parameters
+    ----------
+    spec : dict
+        ``title`` and ``hint``.
+    keys : dict
+        What may be moved in the page: name -> its values.
+    found : dict
+        Places in ``keys`` (a tuple) -> message of the view there; the first is shown first.
+    **more
+        Kept as it is.
+    """
+    shared: dict[str, list] = {"svgs": [], "panels": [], "controls": []}
+
+    def place(kind, value):
+        if value not in shared[kind]:
+            shared[kind].append(value)
+        return shared[kind].index(value)
+
+    views = []
+    for message in found.values():
+        controls = [{**one, "value": None} if one["name"] in keys else one for one in message["controls"]]
+        views.append(
+            {
+                **message,
+                "svg": place("svgs", message["svg"]),
+                "panels": [place("panels", panel) for panel in message["panels"]],
+                "controls": [place("controls", one) for one in controls],
+            }
+        )
+    start = {name: keys[name][i] for name, i in zip(keys, next(iter(found)), strict=True)}
+    at = {",".join(map(str, places)): i for i, places in enumerate(found)}
+    spec = {**spec, "still": True}  # nobody routes the edges anew
+    return {"spec": spec, "keys": keys, "state": start, "at": at, "views": views, **shared, **more}
+
+
+def stored(data) -> Html:
+    """A place in a page for stored states, which `stored_script` brings to life; packed if there are many."""
+    text, kind = json.dumps(data, ensure_ascii=False, separators=(",", ":")), "application/json"
+    if len(text) > MOST_UNPACKED:
+        packed = zlib.compress(text.encode(), 9, -zlib.MAX_WBITS)
+        text, kind = base64.b64encode(packed).decode(), "application/deflate"
+    text = text.replace("<", "\\u003c")
+    return Html(f'<div class="cl-stored"><script type="{kind}">{text}</script></div>')
+
+
+def stored_script() -> Html:
+    """What a page with `stored` states needs once, after them: style and script, nothing fetched."""
+    code = script() + (STATIC / "live.js").read_text(encoding="utf-8")
+    return Html(f'<style>{css()}</style><script type="module">{code}</script>')
+
+
+# --- the states of an explorer -------------------------------------------------------------------
 
 
 def grid(explorer):
@@ -45,7 +111,7 @@ def _size(explorer, state):
 def stored_states(explorer) -> dict:
     """States of an explorer as plain values for a page, the one that is shown first.
 
-    See `cleann_lite.drawing.view.store`; each view has its ``moves``, what its buttons change, and
+    See `store`; each view has its ``moves``, what its buttons change, and
     ``resets`` says what else changes when a control is moved.
     """
     found = {}
