@@ -67,7 +67,7 @@ def flat(row: dict, digits: int) -> dict:
 
     Examples
     --------
-    >>> flat({"size": Interval(1.26, 1, 1.5, 9), "n": 9}, 1)
+    >>> flat({"size": Interval(1.26, 1.0, 1.5, 9), "n": 9}, 1)
     {'size': 1.3, 'size_low': 1.0, 'size_high': 1.5, 'n': 9}
     """
     spread: dict = {}
