@@ -181,6 +181,22 @@ def pds_lengths(m, root, inside):
     return found
 
 
+def pds_walks(m, root, inside):
+    """The same of walks, which may meet a node twice."""
+    found, seen, steps, new = {}, set(), 0, {(root, node) for node in inside if m[root, node]}
+    while new:
+        seen, steps = seen | new, steps + 1
+        for _, node in new:
+            found.setdefault(node, steps)
+        new = {
+            (v, w)
+            for u, v in new
+            for w in inside
+            if w != u and m[v, w] and (m[u, w] or m[u, v] == m[w, v] == 2)
+        } - seen
+    return found
+
+
 class PlainSearch:
     """One search; ``asked`` holds of each size the questions in order, then the second looks in any order."""
 

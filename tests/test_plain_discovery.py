@@ -4,11 +4,12 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from plain_discovery import PlainSearch, Rules
+from plain_discovery import PlainSearch, Rules, pds_lengths, pds_walks
 
 import cleann_lite as cl
 from cleann_lite.causal import orientation
 from cleann_lite.causal.bitsets import as_bits, as_words, bits, from_words
+from cleann_lite.causal.pds import PDSGraph
 from cleann_lite.causal.relations import Relations
 from cleann_lite.causal.separators import Separators
 
@@ -135,3 +136,27 @@ def test_a_search_asks_what_the_papers_say_in_their_order(method, together):
         larger += sum(len(given) > 1 for asked, _ in plain.asked for *_, given in asked)
         deleted += sum(len(given) > 1 for given in plain.sets.values())
     assert larger > 60 and deleted > 5
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_what_pds_paths_reach_by_listing_them(seed):
+    rng, n = np.random.default_rng(seed), 7
+    for _ in range(300):
+        edges = np.triu(rng.random((n, n)) < rng.choice([0.3, 0.45, 0.6]), 1)
+        marks = np.where(edges | edges.T, rng.choice([1, 2, 2, 3], (n, n)), 0)
+        root, *others = rng.permutation(n).tolist()
+        inside = [v for v in others if rng.random() < 0.75]
+        some = {v for v in others if rng.random() < 0.5}
+        graph, allowed, wanted = PDSGraph(marks), as_bits(inside), as_bits(some)
+        lengths = pds_walks(marks, root, inside)
+        assert set(pds_lengths(marks, root, inside)) <= set(lengths)
+        want = {v for v in others if v in pds_walks(marks, root, {*inside, v})}
+        early = set(bits(graph.reached(root, allowed, wanted)))  # may end once these are reached
+        assert early <= want and (some <= early if some <= want else early == want)
+        for _ in range(2):
+            assert set(bits(graph.reached(root, allowed))) == want
+        assert set(bits(graph.reached(root, allowed, wanted))) == want  # known by now
+        assert graph.distances(root, allowed) == lengths
+        early = graph.distances(root, allowed, wanted & allowed)
+        assert early.items() <= lengths.items() and some & set(lengths) <= set(early)
+        assert graph.legal(root, allowed) == (set(lengths) == set(inside))

@@ -194,7 +194,7 @@ def test_pairs_and_many_sets_are_answered_as_one_alone_is(one_sided):
     test = cl.PartialCorrelation(rho, 20, alpha=0.2, one_sided=one_sided)
     variables = np.array([7, 2, 5, 0])
     independent, p = test.independent_pairs(variables)
-    assert np.isnan(p.diagonal()).all()
+    assert np.isnan(p.diagonal()).all() and test.tests_by_size() == [6]
     sets = np.array([[1, 3], [3, 4], [4, 6]])
     for i, j in combinations(range(4), 2):
         a, b = variables[i], variables[j]
@@ -207,6 +207,24 @@ def test_pairs_and_many_sets_are_answered_as_one_alone_is(one_sided):
             said, _ = level.answer_each(np.full(3, min(a, b)), np.full(3, max(a, b)), sets)
             assert said.tolist() == [level.independent(a, b, s) for s in sets]
             assert not said[sets.tolist().index(given.tolist())]
+
+
+@pytest.mark.parametrize("one_sided", [False, True])
+@pytest.mark.parametrize("share", [1.0, 0.3, 0.08])
+def test_of_single_nodes_as_strong_the_first_that_separates_is_taken(share, one_sided):
+    rng, n = np.random.default_rng(0), 12
+    rho = np.triu(rng.integers(-4, 5, (n, n)) / 8, 1)  # a few strengths, so most are tied
+    rho = rho + rho.T + np.eye(n)
+    x, y = np.array([*combinations(range(n), 2)] * 3).T
+    near = rng.random((len(x), n)) < share
+    near[np.arange(len(x)), x] = near[np.arange(len(x)), y] = False
+    test = cl.PartialCorrelation(rho, 40, alpha=0.3, one_sided=one_sided)
+    found, _ = test.separating_singles(x, y, near, np.arange(n))
+    for a, b, of_pair, z in zip(x, y, near, found, strict=True):
+        separating = [c for c in np.flatnonzero(of_pair) if test.independent(a, b, [c])]
+        strength = np.minimum(abs(rho[a]), abs(rho[b]))
+        assert z == max(separating, key=lambda c: (strength[c], -c), default=-1)
+    assert len(set(found)) > 8
 
 
 def test_a_discriminating_path_is_found_past_a_branch_that_ends():

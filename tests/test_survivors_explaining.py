@@ -122,6 +122,35 @@ def test_the_corner_farthest_in_a_direction(seed):
         assert goal @ found == pytest.approx(-best.fun, abs=1e-6)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_a_row_moves_where_it_can_by_more_than_the_smallest_and_its_output_stays(seed):
+    rng = np.random.default_rng(seed)
+    attention, value = rng.dirichlet(np.ones(12), 1), rng.normal(size=(12, 4))
+    other = ident.equivalent_attention(attention, value)
+    moved = ident.attention_distance(attention, other)[0]
+    assert np.abs((other - attention) @ value).max() < 1e-13 and other.sum() == pytest.approx(1, abs=1e-14)
+    assert ident.equivalent_attention(attention, value, smallest=1.001 * moved) is None
+    assert np.array_equal(ident.equivalent_attention(attention, value, smallest=0.999 * moved), other)
+
+
+def test_a_row_is_pulled_back_as_far_as_its_output_demands():
+    row, found, value = np.array([0.5, 0.5]), np.array([0.0, 1.0]), np.array([[0.0, 3.0], [1.0, 3.0]])
+    for tolerance, want in ((0.1, 0.6), (0.4, 0.9), (0.5, 1.0), (2.0, 1.0)):
+        pulled = ident._pulled_back(row, found, value, tolerance)
+        assert pulled == pytest.approx([1 - want, want])
+
+
+def test_row_sums_that_the_values_fix_stay():
+    rng = np.random.default_rng(0)
+    attention = rng.dirichlet(np.ones(20), 5).astype(np.float32).astype(np.float64)
+    value = rng.dirichlet(np.ones(5), 20)  # sums to 1, so an output says what its row sums to
+    other = ident.equivalent_attention(attention, value)
+    assert np.abs(attention.sum(axis=1) - 1).max() > 1e-9
+    np.testing.assert_allclose(other.sum(axis=1), attention.sum(axis=1), atol=1e-13)
+    np.testing.assert_allclose(other @ value, attention @ value, atol=1e-13)
+    assert (ident.attention_distance(attention, other) > 0.1).all()
+
+
 def test_values_of_zero_leave_every_attention_free():
     attention = np.full((4, 4), 0.25)
     assert ident.null_space_dimension(np.zeros((4, 2))) == 4
@@ -483,6 +512,30 @@ def test_nothing_is_certified_about_a_set_of_unknown_words_and_only_about_those(
     found = cl.explain(Reads({"a": 2.0}, bias=-1.0), "a b c d", alpha=0.9, words="all")
     assert [one.positions for one in found.sets] == [(0,)]
     assert found.certified is (None if unknown == (0,) else True)
+
+
+@pytest.mark.parametrize("own", ["nothing", "learner", "test"])
+def test_a_larger_alpha_is_advised_only_to_whom_it_is_open(own):
+    class Never:
+        def __init__(self, words):
+            self.n_variables = len(words)
+
+        def independent(self, x, y, given=()):
+            return True
+
+    def learner(words, variables, labels):
+        return cl.PAG(np.zeros((len(labels),) * 2, int))
+
+    given = {
+        "nothing": {"correlation": lambda words: np.eye(len(words))},
+        "learner": {"learner": learner},
+        "test": {"test": Never},
+    }[own]
+    model = LinearModel({"a": 2.0, "b": 1.0}, bias=-1.0)
+    found = cl.explain(model, "a b c", search="cleann", words="all", **given)
+    assert found.stopped is Stopped.NOT_LINKED
+    advice = ": a larger alpha keeps more edges" * (own == "nothing")
+    assert found.failures == (f"no unit is linked to the outcome in any graph{advice}",)
 
 
 def test_no_stage_follows_where_none_could_find_a_smaller_set():

@@ -310,10 +310,11 @@ def tests_of(mutant, known, limit):
     seconds = known["seconds"]
     covering = known["lines"].get(mutant["module"], {}).get(str(mutant["line"]), [])
     covering = [test for test in covering if test in seconds]
-    if not covering:  # run on import, or new: the tests of the nearest line above
+    if not covering:  # run on import, or new: the tests of the nearest lines above and below
         lines = known["lines"].get(mutant["module"], {})
-        above = [int(line) for line, tests in lines.items() if tests and int(line) < mutant["line"]]
-        covering = [t for t in lines[str(max(above))] if t in seconds] if above else list(seconds)
+        run = sorted((int(line) for line, tests in lines.items() if tests))
+        near = [*[n for n in run if n < mutant["line"]][-1:], *[n for n in run if n > mutant["line"]][:1]]
+        covering = {t for n in near for t in lines[str(n)] if t in seconds} or list(seconds)
     doctest = [t for t in seconds if t.endswith(f"[cleann_lite.{mutant['module'].replace('/', '.')}]")]
     chosen, total, met = [], 0.0, Counter()
     order = {}

@@ -264,7 +264,6 @@ def _far_corner(
     target: np.ndarray,
     allowed: np.ndarray,
     goal: np.ndarray | None,
-    climbs: int = 4,
 ) -> np.ndarray | None:
     """A corner of {x >= 0 on allowed, basisᵀx = target}: farthest along goal, or far from row."""
     columns = np.flatnonzero(allowed)
@@ -272,9 +271,9 @@ def _far_corner(
     # a row with zeros may itself be the corner of least overlap: then as much as possible goes to its zeros
     starts = (row, -(row <= 0.0).astype(float)) if goal is None else (-goal,)
     for cost in starts:
-        for _ in range(climbs if goal is None else 1):
+        for _ in range(4 if goal is None else 1):
             x = _corner(cost, basis, target, columns)
-            if x is None or np.abs(x - row).sum() <= max(distance * (1 + 1e-6), 1e-9):
+            if x is None or np.abs(x - row).sum() <= distance + 1e-9:
                 break
             best, distance = x, np.abs(x - row).sum()
             cost = -np.sign(x - row)
@@ -336,7 +335,7 @@ def _unit_scale(value: np.ndarray) -> np.ndarray:
 
 def _left_singular(matrix: np.ndarray, tolerance: float) -> tuple[np.ndarray, np.ndarray]:
     left, sizes, _ = np.linalg.svd(matrix, full_matrices=False)
-    return left, sizes > tolerance * sizes[0] if sizes[0] > 0 else np.zeros(len(sizes), dtype=bool)
+    return left, sizes > tolerance * sizes.max()
 
 
 def _column_space(value: np.ndarray, tolerance: float, sum_to_one: bool = False) -> np.ndarray:

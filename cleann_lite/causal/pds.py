@@ -5,9 +5,10 @@ neighbours on it (Spirtes, Glymour, Scheines: Possible-D-Sep). ICD searches for 
 whose every member has a PDS-path from the root *inside* Z, so that nearer nodes come first [1]_; CLEANN
 searches for explanations in the same way, rooted at the outcome [2]_.
 
-Whether Z is legal is decided exactly: the states of the search are (previous node, current node), because
+The states of the search are (previous node, current node), because
 whether a path may go on depends on how it arrived. Z is legal when the states reachable inside {root} ∪ Z
-arrive at all of Z.
+arrive at all of Z. A walk that meets a node twice counts as a path: in a few graphs that makes a set legal
+which no simple path does, one more to try; none is missed.
 
 References
 ----------

@@ -42,14 +42,15 @@ def certify(tries: Interventions, units: Sequence[int], size: int, budget: int) 
         Inputs that may be run, beyond the cap of the search. What was run before costs nothing. Where they
         are too few for all sets, a quarter of them may still refute that a set is smallest.
     """
-    needed = sum(comb(len(units), smaller) for smaller in range(1, size))
+    sizes = range(1, size)
+    needed = sum(comb(len(units), smaller) for smaller in sizes)
     if not budget:
         return Certificate(None, (), needed)
-    fresh = {smaller: comb(len(units), smaller) - tries.count(smaller) for smaller in range(1, size)}
+    fresh = {smaller: comb(len(units), smaller) - tries.count(smaller) for smaller in sizes}
     if sum(fresh.values()) > budget:
         budget = min(budget, HOPELESS) // 4
     tries.exhausted, tries.max_calls = False, tries.calls + budget
-    for smaller in range(1, size):
+    for smaller in sizes:
         whole = fresh[smaller] <= tries.room
         pool = units if whole else _likeliest(tries, units, smaller, tries.room)
         flips = tries.run(by_effect(tries, combinations(pool, smaller)), until_first=True)
