@@ -11,7 +11,9 @@ barycentres); E. Gansner, Y. Koren, S. North, Graph drawing by stress majorizati
 import unicodedata
 from importlib import import_module
 
+import networkx as nx
 import numpy as np
+from scipy.sparse.csgraph import minimum_spanning_tree
 
 FONT_SIZE = 13
 LINE = 16  # px from one line of a label to the next
@@ -83,19 +85,11 @@ def box_size(label, bold=False):
 
 
 def distances_from(root, n, pairs):
-    """Number of edges from ``root`` to each of n nodes (n if it cannot be reached): breadth-first search."""
-    near: list[list[int]] = [[] for _ in range(n)]
-    for a, b in pairs:
-        near[a].append(b)
-        near[b].append(a)
-    distance, ring, steps = [n] * n, [root], 0
-    distance[root] = 0
-    while ring:
-        steps += 1
-        ring = [v for v in dict.fromkeys(v for u in ring for v in near[u]) if distance[v] == n]
-        for v in ring:
-            distance[v] = steps
-    return distance
+    """Number of edges from ``root`` to each of n nodes (n if it cannot be reached)."""
+    graph = nx.Graph(pairs)
+    graph.add_node(root)
+    far = nx.single_source_shortest_path_length(graph, root)
+    return [far.get(node, n) for node in range(n)]
 
 
 def parents_from(root, pairs):
@@ -227,7 +221,7 @@ def spread(sizes, pairs, weights=None, aspect=1.7, max_width=820, top=None, uppe
 def _graph_distances(n, pairs, weights):
     length = np.full((n, n), np.inf)
     np.fill_diagonal(length, 0)
-    for a, b in _spanning_tree(n, weights):
+    for a, b in _spanning_tree(weights):
         length[a, b] = length[b, a] = 1.4
     for a, b in pairs:
         length[a, b] = length[b, a] = 1.0
@@ -238,19 +232,12 @@ def _graph_distances(n, pairs, weights):
     return length
 
 
-def _spanning_tree(n, weights):
-    """The heaviest tree that connects all nodes (Prim)."""
+def _spanning_tree(weights):
+    """The heaviest tree that connects all nodes."""
     if weights is None:
         return []
-    weights = np.asarray(weights, dtype=float)
-    outside, best, link, tree = set(range(1, n)), weights[0].copy(), np.zeros(n, dtype=int), []
-    while outside:
-        v = max(outside, key=lambda v: (best[v], -v))
-        tree.append((int(link[v]), v))
-        outside.remove(v)
-        closer = weights[v] > best
-        best[closer], link[closer] = weights[v][closer], v
-    return tree
+    dear = 1 + np.max(weights) - np.asarray(weights, dtype=float)  # no weight is 0, which would mean no link
+    return np.argwhere(minimum_spanning_tree(dear).toarray()).tolist()
 
 
 def _turn_flat(place):

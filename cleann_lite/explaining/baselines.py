@@ -17,7 +17,6 @@ from ..models.protocol import Encoded, HasGradients, Model, encoded_by
 from .explanation import Explanation
 from .head_graphs import maskable, paid
 from .interventions import Interventions
-from .search import recorded_input
 from .settings import FoundBy, Stopped, check_count, name_of
 
 
@@ -105,12 +104,9 @@ def explain_by(
     usable = maskable(encoded)
     largest = min(max_size or (4 if by == "exhaustive" else len(usable)), len(usable))
     sets, failures, notes, stopped = [], [], list(encoded.notes), Stopped.NOTHING
-    if encoded.nothing is not None:
-        failures.append(encoded.nothing)
-        stopped = Stopped.NO_OUTCOME
-    elif tries.prediction != encoded.target:
-        failures.append(f"the model predicts {tries.label(tries.prediction)!r}, not {encoded.outcome!r}")
-        stopped = Stopped.OTHER_PREDICTION
+    if tries.refused:
+        stopped, failure = tries.refused
+        failures.append(failure)
     elif by == "exhaustive":
         sets = _smallest(tries, usable, largest)
     else:
@@ -125,21 +121,13 @@ def explain_by(
     proved = by == "exhaustive" and bool(sets)
     origin: dict[str, Any] = {"head": None, "within_graph": False}
     origin["found_by"] = FoundBy.EXHAUSTIVE if by == "exhaustive" else FoundBy.RANKING
-    return Explanation(
-        input=recorded_input(input, encoded),
-        task=model.task,
-        model=model.name,
-        prediction=tries.label(tries.prediction),
-        probability=float(tries.original[tries.prediction]),
-        target=encoded.outcome,
-        success=bool(sets),
+    return tries.record(
+        input,
+        [tries.found(s, **origin) for s in sets],
         certified=True if proved else None,
-        sets=tuple(tries.found(s, **origin) for s in sets),
-        units=encoded.units,
         in_graph=(),
         pags={},
         distances={},
-        model_calls=tries.calls + tries.passes,
         seconds=time.perf_counter() - start,
         stopped=Stopped.FOUND if sets else stopped,
         failures=tuple(failures),
@@ -148,7 +136,6 @@ def explain_by(
             "by": by if isinstance(by, str) else name_of(by),
             **{"split_into": split_into, "max_size": max_size, "max_calls": max_calls, "seed": seed},
         },
-        groups=encoded.groups,
     )
 
 

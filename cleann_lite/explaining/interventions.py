@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..models.protocol import Encoded, Model, ReadsIds
-from .explanation import ExplanationSet
+from .explanation import Explanation, ExplanationSet
+from .settings import Stopped
 
 _BATCH, _WORK = 64, 4096  # inputs and units in a batch: what is asked between two reports of progress
 
@@ -78,6 +79,16 @@ class Interventions:
     def prediction(self) -> int:
         """Index of the untouched prediction."""
         return self.encoded.predicted(self.original)
+
+    @property
+    def refused(self) -> tuple[Stopped, str] | None:
+        """Why there is nothing to explain, and that in words; None where the outcome is the prediction."""
+        if self.encoded.nothing is not None:
+            return Stopped.NO_OUTCOME, self.encoded.nothing
+        if self.prediction != self.encoded.target:
+            told = f"the model predicts {self.label(self.prediction)!r}, not {self.encoded.outcome!r}"
+            return Stopped.OTHER_PREDICTION, told
+        return None
 
     @property
     def room(self) -> float:
@@ -219,4 +230,23 @@ class Interventions:
             masked=masked,
             masked_ids=None if ids is None else tuple(map(int, ids)),
             **origin,
+        )
+
+    def record(self, input: Any, sets: Sequence[ExplanationSet], **fields: Any) -> Explanation:
+        """The record of a search: the sets that it found, and ``fields`` that say how."""
+        encoded = self.encoded
+        held = tuple(map(str, input)) if isinstance(input, list | tuple) else encoded.units
+        return Explanation(
+            input=input if isinstance(input, str) else held,
+            task=self.model.task,
+            model=self.model.name,
+            prediction=self.label(self.prediction),
+            probability=float(self.original[self.prediction]),
+            target=encoded.outcome,
+            success=bool(sets),
+            sets=tuple(sets),
+            units=encoded.units,
+            model_calls=self.calls + self.passes,
+            groups=encoded.groups,
+            **fields,
         )

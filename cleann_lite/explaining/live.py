@@ -46,7 +46,7 @@ def states(explanation: Any) -> dict:
     settings.pop("alpha", None)
     settings["search"] = "cleann"  # what moves with α is what the graph proposes
     asked = Asked(explanation.again.func, explanation.again.args[0], **settings)
-    given, noun = explanation.again.args[1], _noun(explanation)
+    given, noun = explanation.again.args[1], "film" if explanation.task == "recommendation" else "word"
     if not isinstance(given, str | list | tuple):
         raise ValueError(f"a live page is made of a text or a list: got {type(given).__name__}")
     input = given if isinstance(given, str) else tuple(given)
@@ -89,10 +89,6 @@ def states(explanation: Any) -> dict:
     }
     unstored = f"You masked {{count}} {noun}s: that state is not stored in this page, only in Python."
     return store(spec, {"alpha": levels}, views, masks=answers, names=names, scores=scores, unstored=unstored)
-
-
-def _noun(explanation: Any) -> str:
-    return "film" if explanation.task == "recommendation" else "word"
 
 
 def _best(explanation: Any) -> int:

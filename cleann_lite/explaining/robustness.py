@@ -144,10 +144,12 @@ def equivalent_corners(
     return np.array(found).reshape(len(found), *attention.shape)
 
 
-def _checked_reach(reach: float) -> float:
+def _towards(corners: np.ndarray, attention: np.ndarray, reach: float) -> tuple[np.ndarray, np.ndarray]:
+    """Attentions some of the way to each corner, and how far they are, mean over rows."""
     if not 0 < reach <= 1:
         raise ValueError(f"reach must lie in (0, 1]: got {reach}")
-    return reach
+    others = attention + reach * (corners - attention)
+    return others, attention_distance(others, attention).mean(axis=-1)
 
 
 def robustness(
@@ -210,8 +212,7 @@ def robustness(
 
     attention = np.asarray(attention, dtype=np.float64)
     corners = equivalent_corners(attention, value, samples, allowed, seed)
-    others = attention + _checked_reach(reach) * (corners - attention)
-    distance = attention_distance(others, attention).mean(axis=-1)
+    others, distance = _towards(corners, attention, reach)
     return Robustness.of(learn(attention), [learn(other) for other in others], distance)
 
 
@@ -299,8 +300,7 @@ def explanation_robustness(
     attention = model.attention(encoded, settings.get("layer", -1))
     if corners.shape[1:] != attention.shape:
         raise ValueError(f"corners must be (samples, *{attention.shape}): got shape {corners.shape}")
-    others = attention + _checked_reach(reach) * (corners - attention)
-    distance = attention_distance(others, attention).mean(axis=-1)  # (samples, heads)
+    others, distance = _towards(corners, attention, reach)  # (samples, heads, …), (samples, heads)
     kept: dict = {}
     base = known or explain(replaced_attention(model, attention, kept), input, **settings)
     found = [explain(replaced_attention(model, other, kept), input, **settings) for other in others]

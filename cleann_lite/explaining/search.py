@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 
 from ..attention.former import formerly
-from ..models.protocol import Encoded, Model, encoded_by
+from ..models.protocol import Model, encoded_by
 from .certificate import certify
 from .explanation import Explanation, ExplanationSet
 from .head_graphs import HeadGraphs, graphs_of, maskable
@@ -195,10 +195,8 @@ class Recipe:
         tries, chosen = self.tries, self.graph_settings
         self.attention = tries.read(chosen.read, chosen.passes(tries.encoded))
         self.graphs = HeadGraphs(*graphs_of(self.attention, tries.model, tries.encoded, chosen, tries.tell))
-        if tries.encoded.nothing is not None:
-            self.stopped = Stopped.NO_OUTCOME
-        elif tries.prediction != tries.encoded.target:
-            self.stopped = Stopped.OTHER_PREDICTION
+        if tries.refused:
+            self.stopped = tries.refused[0]
         elif not self.graphs.in_graph:
             self.stopped = Stopped.NO_UNITS
         elif not self.graphs.reach:
@@ -271,23 +269,15 @@ class Recipe:
                 "no text reads back to what the model saw with a set masked: see its masked_ids"
             )
         proposed = [u for u, by in self.origin.items() if by is FoundBy.GRAPH and u not in sets]
-        return Explanation(
-            input=recorded_input(input, tries.encoded),
-            task=tries.model.task,
-            model=tries.model.name,
-            prediction=tries.label(tries.prediction),
-            probability=float(tries.original[tries.prediction]),
-            target=tries.encoded.outcome,
-            success=bool(sets),
+        return tries.record(
+            input,
+            found,
             certified=self.certified,
-            sets=found,
             proposed=tuple(self._found(u) for u in proposed),
             smaller=tuple(self._found(u) for u in self.smaller),
-            units=tries.encoded.units,
             in_graph=self.graphs.in_graph,
             pags=self.graphs.pags,
             distances=self.graphs.distances,
-            model_calls=tries.calls + tries.passes,
             seconds=seconds,
             stopped=stopped,
             failures=() if sets else (self._failure(stopped),),
@@ -298,7 +288,6 @@ class Recipe:
                 **self.settings.describe(),
                 "split_into": split_into,
             },
-            groups=tries.encoded.groups,
             again=again,
         )
 
@@ -309,10 +298,8 @@ class Recipe:
     def _failure(self, stopped: Stopped) -> str:
         """Why nothing was found, as a sentence."""
         tries, count, chosen = self.tries, len(self.graphs.pags), self.graph_settings
-        if stopped is Stopped.OTHER_PREDICTION:
-            return f"the model predicts {tries.label(tries.prediction)!r}, not {tries.encoded.outcome!r}"
-        if stopped is Stopped.NO_OUTCOME:
-            return tries.encoded.nothing or ""
+        if tries.refused and stopped is tries.refused[0]:
+            return tries.refused[1]
         if stopped is Stopped.INTERRUPTED:
             return "the search was interrupted"
         if self.full:
@@ -336,13 +323,6 @@ class Recipe:
         small = f"all of {'up to ' * (self.tried > 1)}{self.tried} unit{'s' * (self.tried > 1)}"
         tried = "all" if self.tried >= self.graphs.reach else small
         return f"{where} changes the prediction: {tried} were tried"
-
-
-def recorded_input(input: Any, encoded: Encoded) -> str | tuple[str, ...]:
-    """What ``Explanation.input`` holds: the text, the titles, or else the labels of the units."""
-    if isinstance(input, str):
-        return input
-    return tuple(str(item) for item in input) if isinstance(input, list | tuple) else encoded.units
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from ..explaining.interactive import ALPHAS, BEST, Asked, explanation_view
 from ..explaining.live import states
 from ..explaining.search import explain
 from ..explaining.settings import GraphSettings
-from .explorer import Explorer
+from .explorer import AGAIN, Explorer
 
 
 def place_to_explain(model, text, target=None):
@@ -94,12 +94,7 @@ class MaskingExplorer(Explorer):
             switch("prove", "Prove that none is smaller", state["prove"], at="side"),
             switch("whole", "Whole graph", state["whole"], at="picture"),
             switch("heads", "All heads side by side", state["heads"], hidden=heads == 1, at="picture"),
-            buttons(
-                "arrangement",
-                "Arrangement",
-                [("arrange", "Arrange again", "Place the words anew", False)],
-                at="picture",
-            ),
+            AGAIN,
             buttons("unmask", "Your mask", [("clear", "Unmask all", None, not state["mask"])], at="words"),
         )
 

@@ -17,9 +17,12 @@ from ..datasets.files import write_whole
 from ..drawing.draw import svg_image, words_html
 from ..drawing.html import escape, style
 from ..drawing.live import grid, stored, stored_states
-from ..drawing.view import css, script, standing
+from ..drawing.view import buttons, css, script, standing
 
 OLD = "What is shown below belongs to the last input that worked."
+AGAIN = buttons(
+    "arrangement", "Arrangement", [("arrange", "Arrange again", "Place the words anew", False)], at="picture"
+)
 
 
 # --- the explorer --------------------------------------------------------------------------------
@@ -68,8 +71,7 @@ class Explorer:
         unknown = sorted(set(changes) - set(self.state))
         if unknown:
             raise ValueError(f"{type(self).__name__} has no {unknown[0]!r}: it has {', '.join(self.state)}")
-        self._advance({"state": changes, "events": [], "start": True})
-        self._show()
+        self.act(**changes)
         if self.view.error:
             raise ValueError(self.view.error)
         return self

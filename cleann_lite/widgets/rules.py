@@ -132,18 +132,10 @@ def _only(marks, nodes):
 
 def _paths(rule, x, y, g, nodes):
     """The paths that a rule speaks of, in the graph of no other nodes than those it read."""
-    if rule == "R5":
-        return (
-            [path]
-            for path in _uncovered(g.circle_circle, g.apart, [x], nodes)
-            if path[-1] == y and {*path} == nodes
-        )
-    if rule == "R9":
-        return (
-            [path]
-            for path in _uncovered(g.possibly_directed, g.apart, [y], nodes)
-            if path[-1] == x and {*path} == nodes
-        )
+    if rule in ("R5", "R9"):
+        start, end, step = (x, y, g.circle_circle) if rule == "R5" else (y, x, g.possibly_directed)
+        found = _uncovered(step, g.apart, [start], nodes)
+        return ([path] for path in found if path[-1] == end and {*path} == nodes)
     if rule == "R10":
         to_parents = (
             path

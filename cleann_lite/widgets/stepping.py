@@ -18,6 +18,7 @@ from ..drawing.draw import draw
 from ..drawing.view import MOST_EDGES, View, buttons, choice, moved, slider
 from .explorer import Explorer
 from .rules import told
+from .threshold import METHODS
 
 STOPS = {
     "all": ("each step", ("test", "remove", "orient", "level")),
@@ -25,7 +26,6 @@ STOPS = {
     "level": ("each level", ("level",)),
 }
 MOST_STATES = 1500  # stored in a page
-METHODS = {"icd": "ICD", "fci": "FCI"}
 WAY = ("problem", "pace", "method")  # what a search and its steps depend on
 SPEEDS = {1600: "slow", 800: "medium", 250: "fast"}
 _MARK_NAME = {Mark.CIRCLE: "a circle", Mark.ARROW: "an arrowhead", Mark.TAIL: "a tail"}
@@ -149,6 +149,12 @@ class Searches:
         pag = learn_pag(test, method=method, labels=labels, trace=True)
         return pag, frames(pag)
 
+    def at(self, state):
+        """The moments of the search in a state, where its pace halts, and at which of these it is."""
+        _, moments = self.run(state["problem"], state["method"])
+        halts = stops(moments, state["pace"])
+        return moments, halts, max((i for i, at in enumerate(halts) if at <= state["step"]), default=0)
+
     def _positions(self, problem):
         pag, _ = self.run(problem, "icd")
         circle = len(pag) <= 7
@@ -164,9 +170,8 @@ class Searches:
 def step_view(searches, state):
     """The picture of one moment: the graph so far, the test or rule, and the log around it."""
     test, _ = searches.problems[state["problem"]]
-    pag, moments = searches.run(state["problem"], state["method"])
-    halts = stops(moments, state["pace"])
-    place = max((i for i, at in enumerate(halts) if at <= state["step"]), default=0)
+    pag, _ = searches.run(state["problem"], state["method"])
+    moments, halts, place = searches.at(state)
     now = moments[halts[place]]
     step = now.step
     graph = PAG(now.marks, pag.nodes, pag.labels)
@@ -220,14 +225,9 @@ def _step_panels(pag, moments, halts, place, test, around=40):
         "control": "step",
         "items": items,
     }
-    sets = _sets_in_words(pag, moments[halts[place]].separating_sets)
-    if sets:
+    name, found = pag.label, moments[halts[place]].separating_sets.items()
+    if sets := [f"{name(x)}, {name(y)}: {{{', '.join(map(name, z))}}}" for (x, y), z in found]:
         yield {"kind": "list", "title": "Separating sets", "items": sets[-12:]}
-
-
-def _sets_in_words(pag, separating_sets):
-    name = pag.label
-    return [f"{name(x)}, {name(y)}: {{{', '.join(map(name, z))}}}" for (x, y), z in separating_sets.items()]
 
 
 def step_controls(searches, state, place, halts):
@@ -307,8 +307,7 @@ class DiscoveryStepper(Explorer):
             ways, key=lambda way: sum(self.state[n] != v for n, v in zip(WAY, way, strict=True))
         ):
             state = {**self.state, **dict(zip(WAY, way, strict=True))}
-            _, moments = self.searches.run(state["problem"], state["method"])
-            steps = list(product(stops(moments, state["pace"]), (False, True)))
+            steps = list(product(self.searches.at(state)[1], (False, True)))
             if left < MOST_STATES and len(steps) > left:
                 continue
             yield from ({**state, "step": step, "playing": playing} for step, playing in steps[:left])
@@ -321,9 +320,7 @@ class DiscoveryStepper(Explorer):
         return {**state, "playing": False} if name == "step" else state
 
     def reduce(self, state, event):
-        _, moments = self.searches.run(state["problem"], state["method"])
-        halts = stops(moments, state["pace"])
-        place = max((i for i, at in enumerate(halts) if at <= state["step"]), default=0)
+        _, halts, place = self.searches.at(state)
         name = event["name"]
         if name == "play":
             ended = place == len(halts) - 1

@@ -16,9 +16,9 @@ from ..causal.graphs import distinct
 from ..causal.independence import PartialCorrelation
 from ..drawing.draw import draw
 from ..drawing.layout import box_size, spread
-from ..drawing.view import MOST_EDGES, NEAR_EDGES, View, buttons, choice, moved, parse_key, slider, switch
+from ..drawing.view import MOST_EDGES, NEAR_EDGES, View, choice, moved, parse_key, slider, switch
 from ..explaining.settings import ANY_ALPHA
-from .explorer import Explorer
+from .explorer import AGAIN, Explorer
 
 ALPHAS = (*(float(f"{10.0**e:.2g}") for e in np.arange(-10, -1, 0.25)), 0.1, 0.15, 0.2)
 SAMPLES = (
@@ -273,12 +273,7 @@ def threshold_controls(source, state):
         choice("head", "Head", range(heads), state["head"], hidden=heads == 1),
         switch("around", "Only around the chosen word", state["around"], at="picture"),
         switch("gone", "Edges that went", state["gone"], at="picture"),
-        buttons(
-            "arrangement",
-            "Arrangement",
-            [("arrange", "Arrange again", "Place the words anew", False)],
-            at="picture",
-        ),
+        AGAIN,
     )
 
 
