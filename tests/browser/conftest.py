@@ -66,6 +66,7 @@ def lab(tmp_path_factory):
     options = [
         f"--ServerApp.port={port}", "--ServerApp.ip=127.0.0.1", "--ServerApp.open_browser=False",
         "--IdentityProvider.token=", "--ServerApp.password=", "--ServerApp.allow_root=True",
+        "--ServerApp.disable_check_xsrf=True",
         f"--ServerApp.root_dir={folder}", "--LabApp.expose_app_in_browser=True", "--LabApp.news_url=None",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     ]  # fmt: skip
@@ -191,8 +192,48 @@ class Notebook:
         ]
 
 
+class Kernels:
+    """One kernel for the notebooks of a test run, as imports take longest; a new one where it is gone or busy."""
+
+    def __init__(self, address):
+        self.address, self.number = address, None
+
+    def ask(self, method, where, **body):
+        data = json.dumps(body).encode() if body else None
+        request = urllib.request.Request(f"{self.address}/api/{where}", data, method=method)
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.loads(answer.read() or "null")
+
+    def open(self, path):
+        """Let the notebook at a path find the kernel."""
+        if self.number not in {kernel["id"] for kernel in self.ask("GET", "kernels")}:
+            self.number = self.ask("POST", "kernels", name="python3")["id"]
+        kernel = {"id": self.number}
+        self.ask("POST", "sessions", path=path, name=path, type="notebook", kernel=kernel)
+
+    def clear(self, page):
+        """Close every widget and forget every name."""
+        code = "import ipywidgets; ipywidgets.Widget.close_all(); get_ipython().run_line_magic('reset', '-f')"
+        cleared = page.evaluate(
+            """(code) => {
+                const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session?.kernel;
+                if (!kernel || kernel.status === "dead") return false;
+                const late = new Promise((end) => setTimeout(() => end(false), 10000));
+                return Promise.race([kernel.requestExecute({ code }).done.then(() => true), late]);
+            }""",
+            code,
+        )
+        if not cleared and self.number in {kernel["id"] for kernel in self.ask("GET", "kernels")}:
+            self.ask("DELETE", f"kernels/{self.number}")
+
+
+@pytest.fixture(scope="session")
+def kernels(lab):
+    return Kernels(lab[0])
+
+
 @pytest.fixture
-def open_notebook(lab, browser):
+def open_notebook(lab, browser, kernels):
     """Write a notebook from its cells, open it in JupyterLab, run it, and wait for its explorer."""
     address, folder = lab
     pages = []
@@ -211,11 +252,13 @@ def open_notebook(lab, browser):
         ]
         kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
         content = {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
-        (folder / f"{name}.ipynb").write_text(json.dumps(content))
+        path = f"{name}-{time.monotonic_ns()}.ipynb"
+        (folder / path).write_text(json.dumps(content))
+        kernels.open(path)
         page = browser.new_page(viewport={"width": 1300, "height": 1500}, accept_downloads=True)
         pages.append(page)
         notebook = Notebook(page, name)
-        page.goto(f"{address}/doc/tree/{name}.ipynb?reset")
+        page.goto(f"{address}/doc/tree/{path}?reset")
         page.wait_for_function(
             "window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'",
             timeout=1000 * seconds,
@@ -226,5 +269,5 @@ def open_notebook(lab, browser):
 
     yield open_one
     for page in pages:
-        page.evaluate("() => window.jupyterapp.serviceManager.sessions.shutdownAll()")
+        kernels.clear(page)
         page.close()
