@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from cleann_lite.evaluation import report
+from cleann_lite.evaluation import parallel, report
 from cleann_lite.evaluation.journal import FORMAT, Journal, read_journal
 from cleann_lite.evaluation.parallel import run_all
 from cleann_lite.evaluation.results import Evaluation
@@ -232,7 +232,7 @@ def test_a_killed_run_goes_on(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(
         "import sys, time\nfrom tests.test_evaluation import run, FAST\n"
-        "def slow(case):\n    time.sleep(0.3)\n    return case.masked_in_order(case.encoded.data)\n"
+        "def slow(case):\n    time.sleep(0.2)\n    return case.masked_in_order(case.encoded.data)\n"
         "run(methods=('cleann', slow), out=sys.argv[1])\n"
     )
     command = [sys.executable, str(script), str(tmp_path / "killed")]
@@ -299,7 +299,7 @@ def test_interrupting_keeps_what_is_finished(tmp_path):
 
 
 def slowly(item):
-    time.sleep(0.3)
+    time.sleep(0.1)
     return {"input": item["input"], "rows": {}}
 
 
@@ -342,8 +342,9 @@ def test_a_port_that_is_not_dask(greeting):
         assert "is not a Dask scheduler" in refused(f"tcp://{host}:{port}")
 
 
-def test_a_port_that_says_nothing_and_one_that_is_closed():
+def test_a_port_that_says_nothing_and_one_that_is_closed(monkeypatch):
     pytest.importorskip("distributed")
+    monkeypatch.setattr(parallel, "PATIENCE", 1)
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         start = time.monotonic()
@@ -397,8 +398,9 @@ class Processes:
 
 
 @pytest.mark.slow
-def test_a_scheduler_without_workers_is_told(tmp_path):
+def test_a_scheduler_without_workers_is_told(tmp_path, monkeypatch):
     pytest.importorskip("distributed")
+    monkeypatch.setattr(parallel, "FIRST_WORKER", 1)
     with Processes(tmp_path) as dask:
         told = refused(dask.address)
         assert "has no worker" in told and f"dask worker {dask.address}" in told

@@ -58,14 +58,15 @@ def test_the_source_archive_carries_what_the_tests_read(tmp_path):
 def test_it_explains_offline_outside_the_clone(unpacked, tmp_path):
     pytest.importorskip("torch")
     environment = {**os.environ, "PYTHONPATH": str(unpacked), "HF_HUB_OFFLINE": "1"}
+    text = "The plot is thin, but the actors are wonderful."
+    history = ["recommend", "--history", "The Matrix (1999); Alien (1979)", "--json"]
     code = (
-        "import sys, cleann_lite; assert cleann_lite.__file__.startswith(sys.argv[1]);"
-        "from cleann_lite.__main__ import main; sys.exit(main(sys.argv[2:]))"
+        "import sys, cleann_lite; assert cleann_lite.__file__.startswith(sys.argv[1]); "
+        "from cleann_lite.__main__ import main; "
+        f"assert main({['explain', text, '--json']}) == 0; print('--'); sys.exit(main({history}))"
     )
     run = [sys.executable, "-c", code, str(unpacked)]
-    text = "The plot is thin, but the actors are wonderful."
-    out = subprocess.check_output([*run, "explain", text, "--json"], cwd=tmp_path, env=environment)
-    assert json.loads(out)["prediction"] in ("negative", "positive")
-    history = ["recommend", "--history", "The Matrix (1999); Alien (1979)", "--json"]
-    out = subprocess.check_output([*run, *history], cwd=tmp_path, env=environment)
-    assert len(json.loads(out)["recommendations"]) == 10
+    out = subprocess.check_output(run, cwd=tmp_path, env=environment, text=True, encoding="utf-8")
+    explained, recommended = map(json.loads, out.split("--\n"))
+    assert explained["prediction"] in ("negative", "positive")
+    assert len(recommended["recommendations"]) == 10

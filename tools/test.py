@@ -7,11 +7,13 @@ import os
 import subprocess
 import sys
 
-STAGES = (
-    ("unit, oracle and property tests", "not browser and not notebook"),
-    ("notebooks", "notebook"),  # apart: a process that forks must not talk to a kernel
-    ("browser", "browser"),
-)
+# only what a stage needs is collected: each of its two processes imports all of it
+STAGES = {
+    "unit, oracle and property tests": ["-m", "not notebook", "--ignore=tests/browser", "--dist=worksteal"],
+    # apart: a process that forks must not talk to a kernel
+    "notebooks": ["-m", "notebook", "tests/test_notebooks.py", "--dist=worksteal"],
+    "browser": ["tests/browser", "--dist=loadfile"],  # a file's pages are made once
+}
 
 
 def main(arguments):
@@ -28,8 +30,8 @@ def main(arguments):
     types = subprocess.Popen(
         [sys.executable, "-m", "mypy"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
-    for name, marked in STAGES:
-        run(name, ["pytest", "-n", "2", "--dist", "worksteal", "-m", marked, *arguments])
+    for name, chosen in STAGES.items():
+        run(name, ["pytest", "-n", "2", "-p", "no:nbmake", *chosen, *arguments])
     print(f"\n── types ──\n{types.communicate()[0]}", flush=True)
     if types.returncode:
         failed.append("types")

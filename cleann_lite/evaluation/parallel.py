@@ -13,7 +13,7 @@ from pathlib import Path
 from .journal import FORMAT, Journal, log
 
 _RETRIES = 1  # a worker that was lost is replaced once
-_PATIENCE, _FIRST_WORKER = 5, 15  # seconds that a cluster has to answer, and its first worker to come
+PATIENCE, FIRST_WORKER = 5, 15  # seconds that a cluster has to answer, and its first worker to come
 _LARGEST_GREETING = 1 << 20  # bytes; a Dask scheduler's has some hundred
 _LOST = {
     "TerminatedWorkerError",
@@ -162,7 +162,7 @@ def _client(address):
         raise ValueError(f"what answers at {address!r} is not a Dask scheduler: {start}")
     with _silence("distributed", "tornado", "asyncio"):
         try:
-            client = Client(address, timeout=_PATIENCE)
+            client = Client(address, timeout=PATIENCE)
         except Exception as error:
             raise ValueError(
                 f"the Dask scheduler at {address!r} refuses this client ({type(error).__name__}): do both "
@@ -170,7 +170,7 @@ def _client(address):
             ) from None
         with client:
             try:
-                client.wait_for_workers(1, timeout=_FIRST_WORKER)
+                client.wait_for_workers(1, timeout=FIRST_WORKER)
             except TimeoutError:
                 raise ValueError(
                     f"the Dask scheduler at {address!r} has no worker: start one, in an environment with "
@@ -189,7 +189,7 @@ def _host_and_port(address):
 
 def _greeting(host, port):
     """Whether what listens there speaks first, as a Dask scheduler does: the length of a short message."""
-    with socket.create_connection((host, port), timeout=_PATIENCE) as line:
+    with socket.create_connection((host, port), timeout=PATIENCE) as line:
         begun = b""
         while len(begun) < 8 and (more := line.recv(8 - len(begun))):
             begun += more

@@ -69,19 +69,16 @@ def test_search_finds_a_section(site, visit):
     assert page.locator("#found img, #said img").count() == 0
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 800, 400])
-def test_every_page_of_text_can_be_read_and_does_not_scroll_sideways(site, visit, scheme, width):
-    for name in (
-        "index",
-        "teaching",
-        "prototype_a_variant",
-        "api",
-        "api_explaining.search",
-        "api_causal.graphs",
-    ):
-        page = visit(site / f"{name}.html", color_scheme=scheme, viewport={"width": width, "height": 900})
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
+@pytest.mark.parametrize(
+    "name",
+    ["index", "teaching", "prototype_a_variant", "api", "api_explaining.search", "api_causal.graphs"],
+)
+def test_every_page_of_text_can_be_read_and_does_not_scroll_sideways(site, visit, name):
+    page = visit(site / f"{name}.html")
+    for width, scheme in itertools.product((1280, 800, 400), ("light", "dark")):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.emulate_media(color_scheme=scheme)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), width
         assert_readable(page, "body", least=10)
 
 
@@ -161,12 +158,13 @@ def shows(page, root, view):
 @pytest.mark.parametrize("make", [thresholds, DiscoveryStepper, IdentifiabilityExplorer])
 def test_an_explorer_of_the_book_shows_what_python_shows(visit, tmp_path, make):
     explorer = make()
+    stored = explorer.stored_states()
+    explorer.stored_states = lambda: stored  # they take seconds: once is enough
     page = visit(as_page(tmp_path, explorer))
     root = page.locator(".cleann-explorer")
     root.wait_for()
     shows(page, root, explorer.page_view(explorer.state))
-    state = explorer.state
-    kept = explorer.stored_states()["keys"]
+    state, kept = explorer.state, stored["keys"]
     controls = [one for one in explorer.view.controls if len(kept.get(one["name"], ())) > 1]
     assert len(controls) >= 2
     for control in controls:
@@ -204,9 +202,8 @@ def test_the_stepper_of_the_book_plays_to_its_end(visit, tmp_path):
     assert "Step 0 " in root.locator("[role=status]").inner_text()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 400])
-def test_all_explorers_of_a_page_can_be_read(visit, tmp_path, scheme, width):
+@pytest.fixture(scope="module")
+def all_explorers(tmp_path_factory):
     cl = pytest.importorskip("cleann_lite")
     pytest.importorskip("torch")
     from cleann_lite.widgets import ExplanationExplorer, RecommendationExplorer
@@ -218,7 +215,13 @@ def test_all_explorers_of_a_page_can_be_read(visit, tmp_path, scheme, width):
         DiscoveryStepper(),
         IdentifiabilityExplorer(),
     ]
-    page = visit(as_page(tmp_path, *shown), color_scheme=scheme, viewport={"width": width, "height": 900})
+    return as_page(tmp_path_factory.mktemp("all"), *shown)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 400])
+def test_all_explorers_of_a_page_can_be_read(visit, all_explorers, scheme, width):
+    page = visit(all_explorers, color_scheme=scheme, viewport={"width": width, "height": 900})
     page.locator(".cleann-explorer").nth(3).wait_for()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert_readable(page, "body", least=100)
