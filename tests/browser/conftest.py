@@ -193,7 +193,7 @@ class Notebook:
 
 
 class Kernels:
-    """One kernel for the notebooks of a test run, as imports take longest; a new one where it is gone or busy."""
+    """One kernel for all notebooks, as imports take longest; a new one where it is gone or busy."""
 
     def __init__(self, address):
         self.address, self.number = address, None
