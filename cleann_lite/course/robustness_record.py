@@ -3,15 +3,13 @@
 `benchmarks/robust_graphs.py` writes it, a line per review and reach; notebook 08 reads it.
 """
 
-from __future__ import annotations
-
-import csv
-from pathlib import Path
-
 import numpy as np
 
 from ..drawing.html import markdown
 from .identifiability_record import interval
+from .truth_record import read
+
+__all__ = ["as_text", "groups", "mean", "read", "verdict"]
 
 # What is shown: title -> (column, column of what chance gives)
 COLUMNS = {
@@ -27,17 +25,6 @@ JUDGED = {
     "explanations": "the same set found again",
     "words of explanations": "words in common",
 }
-
-
-def read(path) -> list[dict]:
-    """Lines of the record, numbers as floats.
-
-    >>> from cleann_lite.datasets.shipped import data_path
-    >>> sorted({line["reach"] for line in read(data_path("recorded", "robust_graphs.csv"))})
-    [0.1, 1.0]
-    """
-    with open(Path(path), encoding="utf-8", newline="") as file:
-        return [{k: v if k == "review" else float(v) for k, v in row.items()} for row in csv.DictReader(file)]
 
 
 def groups(lines) -> dict[str, list[dict]]:

@@ -32,6 +32,7 @@ READINGS = {"0.0": "paper (r = 0)", "0.5": "r = ½", "norms": "r by norms", "val
             "rollout": "rolled out"}  # fmt: skip
 CONTROLS = {"random": "random", "permuted": "names permuted", "attention": "attention sum",
             "leave-one-out": "leave-one-out"}  # fmt: skip
+_TEXTS = {"reading", "reader", "rule", "stage", "model", "figure", "candidates", "heads", "split", "review"}
 _COLOURS = {"0.0": "#b3541e", "norms": "#1f6f8b", "values": "#5b4b8a"}
 
 
@@ -43,13 +44,10 @@ def read(path) -> list[dict]:
     [1.0, 2.0, 3.0]
     """
     with open(Path(path), encoding="utf-8", newline="") as file:
-        return [{key: _value(key, value) for key, value in row.items()} for row in csv.DictReader(file)]
-
-
-def _value(key, value):
-    if key in ("reading", "reader", "rule", "stage", "model", "figure", "candidates", "heads", "split"):
-        return value
-    return float(value) if value else float("nan")
+        return [
+            {key: value if key in _TEXTS else float(value or "nan") for key, value in row.items()}
+            for row in csv.DictReader(file)
+        ]
 
 
 def _find(lines, **wanted):

@@ -86,7 +86,7 @@ def box_size(label, bold=False):
 
 def distances_from(root, n, pairs):
     """Number of edges from ``root`` to each of n nodes (n if it cannot be reached)."""
-    graph = nx.Graph(pairs)
+    graph: nx.Graph = nx.Graph(pairs)
     graph.add_node(root)
     far = nx.single_source_shortest_path_length(graph, root)
     return [far.get(node, n) for node in range(n)]

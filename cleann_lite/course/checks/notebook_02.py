@@ -4,14 +4,13 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from . import call, expect, numbers
+from .notebook_01 import normalised
 
 
 def example_correlation():
     """Correlations of five variables; given others, some turn negative."""
     mixing = np.tril(np.random.default_rng(3).uniform(0.2, 1.5, size=(5, 5)))
-    C = mixing @ mixing.T
-    scale = np.sqrt(np.diag(C))
-    return C / np.outer(scale, scale)
+    return normalised(mixing @ mixing.T)
 
 
 def ratio(P, x, y):

@@ -8,6 +8,14 @@ from . import call, expect, expect_each
 CIRCLE, ARROW, TAIL = 1, 2, 3
 
 
+def written(k, edges):
+    """Marks from (i, j, mark at i, mark at j)."""
+    marks = np.zeros((k, k), dtype=int)
+    for i, j, at_i, at_j in edges:
+        marks[j, i], marks[i, j] = at_i, at_j
+    return marks
+
+
 def example_dag():
     """A chain, a fork, a collider with an effect, two colliders in a row, and a second way from a to e."""
     edges = ["ab", "bc", "dc", "ce", "ef", "dg", "hg", "ai", "ie"]
@@ -84,17 +92,9 @@ def is_open(answer):
 
 def example_marks():
     """Six variables with every kind of edge: 0 o-> 1 <-> 2 --> 3, 4 o-o 0, 4 --- 5, 3 <-o 5."""
-    marks = np.zeros((6, 6), dtype=np.int8)
-    for i, j, at_i, at_j in [
-        (0, 1, CIRCLE, ARROW),
-        (1, 2, ARROW, ARROW),
-        (2, 3, TAIL, ARROW),
-        (4, 0, CIRCLE, CIRCLE),
-        (4, 5, TAIL, TAIL),
-        (5, 3, CIRCLE, ARROW),
-    ]:
-        marks[i, j], marks[j, i] = at_j, at_i
-    return marks
+    near_0 = [(0, 1, CIRCLE, ARROW), (4, 0, CIRCLE, CIRCLE)]
+    near_3 = [(2, 3, TAIL, ARROW), (5, 3, CIRCLE, ARROW)]
+    return written(6, [*near_0, *near_3, (1, 2, ARROW, ARROW), (4, 5, TAIL, TAIL)])
 
 
 def allows(marks, i, j):
@@ -157,16 +157,8 @@ def ancestors(marks, target, step=allows, rounds=None):
 
 
 def possible_ancestors(answer):
-    marks = np.zeros((7, 7), dtype=np.int8)
-    for i, j, at_i, at_j in [
-        (0, 1, CIRCLE, CIRCLE),
-        (1, 2, CIRCLE, ARROW),
-        (2, 3, TAIL, ARROW),
-        (4, 2, ARROW, ARROW),
-        (5, 3, CIRCLE, ARROW),
-        (3, 6, TAIL, ARROW),
-    ]:
-        marks[i, j], marks[j, i] = at_j, at_i
+    into_2 = [(0, 1, CIRCLE, CIRCLE), (1, 2, CIRCLE, ARROW), (4, 2, ARROW, ARROW)]
+    marks = written(7, [*into_2, (2, 3, TAIL, ARROW), (5, 3, CIRCLE, ARROW), (3, 6, TAIL, ARROW)])
     for target in (3, 2, 6):
         right = ancestors(marks, target)
         joined = ancestors(marks, target, lambda m, i, j: m[i, j] != 0)

@@ -6,8 +6,7 @@ from itertools import combinations
 import numpy as np
 
 from . import WrongAnswer, call, expect, expect_each
-
-CIRCLE, ARROW, TAIL = 1, 2, 3
+from .notebook_03 import ARROW, CIRCLE, TAIL, written
 
 
 def symmetric(k, edges):
@@ -15,14 +14,6 @@ def symmetric(k, edges):
     for i, j in edges:
         adjacent[i, j] = adjacent[j, i] = True
     return adjacent
-
-
-def written(k, edges):
-    """Marks from (i, j, mark at i, mark at j)."""
-    marks = np.zeros((k, k), dtype=int)
-    for i, j, at_i, at_j in edges:
-        marks[j, i], marks[i, j] = at_i, at_j
-    return marks
 
 
 def pools(adjacent, x, y, size):
