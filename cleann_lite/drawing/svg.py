@@ -143,12 +143,6 @@ def frame_reach(role, letters):
     return 4.2 if role == "outcome" else 1.5 if letters else 0.6
 
 
-def head_corners(tip, way):
-    """The three corners of an arrowhead."""
-    base, side = tip - HEAD * way, 4.4 * np.array([-way[1], way[0]])
-    return [tip, base + side, base - side]
-
-
 def circle_centre(tip, way):
     """The centre of the circle mark at the end of an edge."""
     return tip - (HEAD / 2) * way
@@ -248,7 +242,8 @@ def edge_svg(curve, crowded=False):
 
 def _mark_svg(mark, tip, way, colour):
     if mark == Mark.ARROW:
-        corners = " ".join(f"{_n(x)},{_n(y)}" for x, y in head_corners(tip, way))
+        base, side = tip - HEAD * way, 4.4 * np.array([-way[1], way[0]])
+        corners = " ".join(f"{_n(x)},{_n(y)}" for x, y in (tip, base + side, base - side))
         return f'<polygon data-mark="arrowhead" points="{corners}" fill="{colour}"/>'
     if mark == Mark.CIRCLE:
         x, y = circle_centre(tip, way)

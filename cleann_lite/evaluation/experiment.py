@@ -167,7 +167,10 @@ def evaluate(
     plan = Settings(task, n, loaded.name, Path(named).name, (), device=device, **settings)
     rows = chosen(methods, plan)
     plan = Settings(**{**vars(plan), "methods": tuple(rows)})
-    header = _header(plan, model, items) | ({} if threshold is None else {"threshold": threshold})
+    # what the results depend on; versions are told beside it
+    plain = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(plan).items()}
+    header = {"format": FORMAT, **plain, "weights": _weights(model), "inputs": fingerprint(items)}
+    header |= {} if threshold is None else {"threshold": threshold}
     worker = Worker(plan, rows, str(model) if isinstance(model, str | Path) else loaded, threshold)
     with Journal(None if out is None else Path(out) / JOURNAL, header) as journal:
         records = run_all(worker, items, journal, workers=workers, cluster=cluster, progress=progress)
@@ -195,12 +198,6 @@ def _device(wanted):
     if wanted == "cuda" and not torch.cuda.is_available():
         raise ValueError("device must be cpu here: PyTorch finds no GPU")
     return wanted or ("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def _header(plan, model, items):
-    """First line of the journal: what the results depend on. Versions are told beside it."""
-    plain = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(plan).items()}
-    return {"format": FORMAT, **plain, "weights": _weights(model), "inputs": fingerprint(items)}
 
 
 def _weights(model):

@@ -216,9 +216,7 @@ def _silence(*names):
             logger.setLevel(level)
 
 
-@contextmanager
 def _bar(total, done, show):
     from tqdm.auto import tqdm
 
-    with tqdm(total=total, initial=done, unit="input", disable=not show) as bar:
-        yield bar
+    return tqdm(total=total, initial=done, unit="input", disable=not show)

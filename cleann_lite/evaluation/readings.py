@@ -156,15 +156,10 @@ def random_counted(numbers: Sequence[int], flips: Sequence[np.ndarray]) -> tuple
     """
     failing, expected = 1.0, 0.0
     for size, (m, f) in enumerate(zip(numbers, flips, strict=True), 1):
-        none = _none_works(len(f), int(f.sum()), int(m))
+        none = comb(len(f) - int(f.sum()), int(m)) / comb(len(f), int(m))  # the chance that none works
         expected += failing * (1 - none) * size
         failing *= none
     return expected + failing * FAILURE, 1 - failing
-
-
-def _none_works(total, working, drawn):
-    """Probability that none of some sets drawn without replacement works."""
-    return comb(total - working, drawn) / comb(total, drawn)
 
 
 def by_sum(scores, tried: Tried) -> list[np.ndarray]:

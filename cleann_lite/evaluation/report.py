@@ -113,12 +113,8 @@ def _verdict_table(run, ours):
     return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
-def remarks(run) -> list[str]:
-    """Sentences beside the table: how often CLEANN's set is a smallest one, and how stable it is."""
-    return [s for s in (_minimality(run), *_stability(run)) if s]
-
-
 def _minimality(run):
+    """How often CLEANN's set is a smallest one, as a sentence."""
     known = ~np.isnan(run.minimum)
     rows = {row["method"]: row["minimal"] for row in run.summary()}
     told = [f"{m} {_percent(rows[m])}" for m in ("cleann", "attention", "leave-one-out") if m in rows]
@@ -131,6 +127,7 @@ def _minimality(run):
 
 
 def _stability(run):
+    """How stable CLEANN's set is, as sentences."""
     stable = run.stability()
     kinds = {"alpha": "levels α", "heads": "heads", "equivalent": "attentions with the same output"}
     for kind, told in kinds.items():
@@ -252,7 +249,7 @@ def page(run) -> str:
             for m in ours
             if n
         ),
-        f"<ul>{''.join(f'<li>{escape(r)}</li>' for r in remarks(run))}</ul>",
+        f"<ul>{''.join(f'<li>{escape(r)}</li>' for r in (_minimality(run), *_stability(run)) if r)}</ul>",
         "<h2>Rows</h2>",
         table(
             ["row", *(c.replace("_", " ") for c in _SUMMARY)],
