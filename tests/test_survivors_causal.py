@@ -3,6 +3,7 @@
 Each test compares with a definition written out here, on inputs of a kind that the other tests leave out.
 """
 
+from inspect import signature
 from itertools import combinations
 
 import networkx as nx
@@ -10,10 +11,11 @@ import numpy as np
 import pytest
 
 import cleann_lite as cl
+from cleann_lite.causal.batched import BatchedTest
 from cleann_lite.causal.bitsets import as_bits
 from cleann_lite.causal.graphs import PAG
 from cleann_lite.causal.legality import a_member
-from cleann_lite.causal.orientation import one_step, orient, rule_4
+from cleann_lite.causal.orientation import one_step, orient, pag_of_mag, rule_4
 from cleann_lite.causal.pds import PDSGraph, TooManySets, pds_sets
 from tests.test_pds import by_definition, random_marks
 
@@ -212,10 +214,10 @@ def test_pairs_and_many_sets_are_answered_as_one_alone_is(one_sided):
 @pytest.mark.parametrize("one_sided", [False, True])
 @pytest.mark.parametrize("share", [1.0, 0.3, 0.08])
 def test_of_single_nodes_as_strong_the_first_that_separates_is_taken(share, one_sided):
-    rng, n = np.random.default_rng(0), 12
+    rng, n = np.random.default_rng(0), 9
     rho = np.triu(rng.integers(-4, 5, (n, n)) / 8, 1)  # a few strengths, so most are tied
     rho = rho + rho.T + np.eye(n)
-    x, y = np.array([*combinations(range(n), 2)] * 3).T
+    x, y = np.array([*combinations(range(n), 2)] * 2).T
     near = rng.random((len(x), n)) < share
     near[np.arange(len(x)), x] = near[np.arange(len(x)), y] = False
     test = cl.PartialCorrelation(rho, 40, alpha=0.3, one_sided=one_sided)
@@ -224,7 +226,49 @@ def test_of_single_nodes_as_strong_the_first_that_separates_is_taken(share, one_
         separating = [c for c in np.flatnonzero(of_pair) if test.independent(a, b, [c])]
         strength = np.minimum(abs(rho[a]), abs(rho[b]))
         assert z == max(separating, key=lambda c: (strength[c], -c), default=-1)
-    assert len(set(found)) > 8
+    assert len(set(found)) > 5
+
+
+@pytest.mark.parametrize("share", [0.5, 0.08])
+def test_singles_of_some_variables_in_any_order_are_those_of_one_question_after_the_other(share):
+    rng = np.random.default_rng(4)
+    rho = np.corrcoef(rng.normal(size=(40, 9)) @ rng.normal(size=(9, 9)), rowvar=False)
+    variables = np.array([7, 2, 8, 0, 5, 3])
+    x, y = np.array([*combinations(range(6), 2)]).T
+    near = rng.random((15, 6)) < share
+    near[np.arange(15), x] = near[np.arange(15), y] = False
+    table, singly = (cl.PartialCorrelation(rho, 40, alpha=0.2) for _ in "ab")
+    found, p = table.separating_singles(x, y, near, variables)
+    want, want_p = BatchedTest.separating_singles(singly, x, y, near, variables)
+    assert found.tolist() == want.tolist() and p == pytest.approx(want_p, nan_ok=True)
+    assert table.tests_by_size() == singly.tests_by_size() != []
+
+
+@pytest.mark.parametrize("one_sided", [False, True])
+def test_a_p_value_just_above_the_level_is_above_it_however_it_is_asked(one_sided):
+    rng = np.random.default_rng(6)
+    rho = np.corrcoef(rng.normal(size=(20, 1)) + rng.normal(size=(20, 6)), rowvar=False)
+    usual = cl.PartialCorrelation(rho, 20, one_sided=one_sided)
+    x, y, near = np.array([0]), np.array([1]), np.arange(6)[None] > 1
+    for z in range(2, 6):
+        p = usual.p_value(0, 1, [z])
+        for alpha, independent in ((p * (1 - 1e-10), True), (p * (1 + 1e-10), False)):
+            test = usual.with_alpha(alpha)
+            assert test.answer_each(x, y, np.array([[z]]))[0].tolist() == [independent]
+            assert test.first_separating([(0, 1, [1 << z])])[0] == [0 if independent else None]
+            for some in (near & (np.arange(6) == z), np.tile(near & (np.arange(6) == z), (2, 1))):
+                found, _ = test.separating_singles(
+                    np.zeros(len(some), int), np.ones(len(some), int), some, np.arange(6)
+                )
+                assert found.tolist() == [z if independent else -1] * len(some)
+
+
+def test_the_last_of_many_separates_all_others():
+    rho = np.full((66, 66), 0.49) + 0.51 * np.eye(66)
+    rho[65, :65] = rho[:65, 65] = 0.7
+    pag = cl.learn_pag(cl.PartialCorrelation(rho, 100, alpha=0.2), legal=False)
+    assert np.count_nonzero(pag.marks) == 2 * 65
+    assert all(pag.separating_set(x, y) == (65,) for x, y in combinations(range(65), 2))
 
 
 def test_a_discriminating_path_is_found_past_a_branch_that_ends():
@@ -354,6 +398,24 @@ def test_selection_is_allowed_for_unless_it_is_said_not_to_be():
     separators = {(0, 2): 0b1010, (1, 3): 0b0101}
     assert str(PAG(orient(square, separators))).splitlines() == ["0 --- 1", "0 --- 3", "1 --- 2", "2 --- 3"]
     assert (orient(square, separators, selection_bias=False)[square] == 1).all()
+
+
+def test_what_is_not_said_is_as_the_documentation_says():
+    """Each default of the room, as it is promised."""
+    promised = {
+        cl.learn_pag: "method='icd' nodes=None order=None selection_bias=True max_size=None labels=None "
+        "tiers=None order_independent=True confirm_colliders=True legal=True max_tests=1000000 "
+        "trace=False progress=None",
+        cl.PartialCorrelation: "alpha=0.01 one_sided=False names=None",
+        cl.PartialCorrelation.from_data: "alpha=0.01 one_sided=False",
+        cl.DSeparation: "selection=()",
+        orient: "order=None selection_bias=True listen=None opened=None",
+        pag_of_mag: "selection_bias=True rank=None",
+        pds_sets: "exclude=() limit=None",
+    }
+    for function, said in promised.items():
+        given = signature(function).parameters.values()
+        assert " ".join(f"{p.name}={p.default!r}" for p in given if p.default is not p.empty) == said
 
 
 # -- what a graph tells of its search --------------------------------------------------------------------

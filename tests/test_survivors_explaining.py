@@ -66,11 +66,20 @@ def test_scripts_without_spaces_from_their_first_letter_to_their_last(first, las
     for character in map(chr, (first, last)):
         assert len(split_words(character * 2)) == 2
     assert len(split_words("aa")) == len(split_words("áá")) == 1
+    assert len(split_words(chr(first) + "\u0301" + chr(last))) == 2  # a mark belongs to what it is on
+
+
+def test_letters_beside_scripts_without_spaces_make_words():
+    for letter in map(chr, (0x0DC6, 0x0F00, 0x0FBC + 0x4, 0x10A0, 0x1760, 0x1820, 0x3105, 0xA000, 0xFB00)):
+        if letter.isalpha():
+            assert split_words(letter * 3) == [(0, 3)]
 
 
 def test_every_skin_tone_and_flag_belongs_to_its_emoji():
     for tone in range(0x1F3FB, 0x1F3FF + 1):
         assert split_words(f"👍{chr(tone)}") == [(0, 2)]
+    for other in ("🏺", "🐀"):  # what comes before the tones, and behind
+        assert split_words(f"👍{other}") == [(0, 1), (1, 2)]
     assert split_words("🇦🇦🇿🇿") == [(0, 2), (2, 4)]
     assert split_words("👍\u200d") == [(0, 1)]  # a joiner with nothing behind it
     assert split_words("\U0001f3f4\U000e0067\U000e007f!") == [(0, 3), (3, 4)]
@@ -85,6 +94,10 @@ def test_every_skin_tone_and_flag_belongs_to_its_emoji():
         ("so-so, a.b.c and ab.c", ["so-so", ",", "a.b.c", "and", "ab", ".", "c"]),
         ("5.a, a.5 and *.b", ["5", ".", "a", ",", "a", ".", "5", "and", "*", ".", "b"]),
         ("🇩🈀", ["🇩", "🈀"]),
+        ("dogs' well- known a-b", ["dogs", "'", "well", "-", "known", "a-b"]),
+        ("it's", ["it's"]),
+        ("so-あ", ["so", "-", "あ"]),
+        ("กัก", ["กั", "ก"]),
     ],
 )
 def test_marks_that_hold_a_word_together(text, words):
@@ -489,6 +502,23 @@ def test_a_cap_leaves_units_that_may_be_spared_unless_a_proof_has_run_all_smalle
             assert not (told and proof) and found.certified is (True if found.sets and proof else None)
             assert told or all(len(one.positions) == 5 for one in found.sets)
     assert noted > 2
+    one = LinearModel({"w1": 3.0}, bias=-1.0)  # of one unit none can be spared
+    runs = [
+        cl.explain(one, " ".join(WORDS[:8]), max_calls=cap, certify=False, words="all") for cap in range(2, 9)
+    ]
+    found = [run for run in runs if run.sets]
+    assert found and all(([s.units for s in run.sets], run.notes) == ([("w1",)], ()) for run in found)
+    pair = LinearModel({"a": 1.0, "b": 1.0}, bias=-0.5)
+    found = cl.explain(pair, "a b c", search="cleann", alpha=0.9, words="all", certify=False)
+    assert found.sets and found.notes == ()
+
+
+def test_of_a_long_text_a_set_of_two_is_not_proved():
+    words = " ".join(["a", "b", *(f"x{i}" for i in range(LONG))])
+    model = LinearModel({"a": 1.0, "b": 1.0}, bias=-0.5)
+    proved, plain = (cl.explain(model, words, certify=certify) for certify in (True, False))
+    assert [s.units for s in proved.sets] == [s.units for s in plain.sets] == [("a", "b")]
+    assert (proved.certified, proved.model_calls) == (None, plain.model_calls)
 
 
 # -- settings --------------------------------------------------------------------------------------------

@@ -310,11 +310,11 @@ def tests_of(mutant, known, limit):
     seconds = known["seconds"]
     covering = known["lines"].get(mutant["module"], {}).get(str(mutant["line"]), [])
     covering = [test for test in covering if test in seconds]
-    if not covering:  # run on import, or new: the tests of the nearest lines above and below
-        lines = known["lines"].get(mutant["module"], {})
-        run = sorted((int(line) for line, tests in lines.items() if tests))
-        near = [*[n for n in run if n < mutant["line"]][-1:], *[n for n in run if n > mutant["line"]][:1]]
-        covering = {t for n in near for t in lines[str(n)] if t in seconds} or list(seconds)
+    if len(covering) < 2:  # run on import: the tests of the first line below that others run, or of all
+        below = sorted((int(n), t) for n, t in known["lines"].get(mutant["module"], {}).items())
+        below = [{*tests} & {*seconds} for n, tests in below if n > mutant["line"] and len(tests) > 1]
+        constant = " : " in mutant["key"]
+        covering = (set().union(*below) if constant else below[0]) if below else list(seconds)
     doctest = [t for t in seconds if t.endswith(f"[cleann_lite.{mutant['module'].replace('/', '.')}]")]
     chosen, total, met = [], 0.0, Counter()
     order = {}
@@ -355,7 +355,9 @@ class Judge:
         tree = mutated(source, mutant["path"], mutant["number"])
         usual, changed = (compile(text, str(path), "exec") for text in (source, tree))
         before, after = functions_of(usual), functions_of(changed)
-        return changed, {key: code for key, code in after.items() if code != before[key]}
+        found = {key: code for key, code in after.items() if code != before[key]}
+        alike = all(code.co_freevars == before[key].co_freevars for key, code in found.items())
+        return changed, found if alike else {}  # a function takes no code that closes over other names
 
     def _of(self, mutant, limit):
         return tests_of(mutant, self.known[mutant["module"].split("/")[0]], limit)

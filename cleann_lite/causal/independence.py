@@ -285,14 +285,13 @@ class PartialCorrelation(PValueTest):
         if np.count_nonzero(near) < _SPARSE * near.size:
             return self._few_singles(x, y, near, variables)
         n = self.n_variables
-        every = np.array_equal(variables, np.arange(n))
         correlation = self.correlation.take(variables, axis=1)
         size = np.abs(correlation)
         # √(1 − ρ²), NaN where it cannot be divided by
         rest = 1.0 - correlation * correlation
         rest = np.sqrt(np.where(rest > PIVOT, rest, np.nan))
         critical = self._critical(1)
-        found, p = np.full(len(x), -1), np.full(len(x), np.nan)
+        found, p = np.empty(len(x), dtype=np.intp), np.empty(len(x))
         for c in _chunks(len(x), len(variables)):
             # |ρ_xy − ρ_xz ρ_yz| < critical · √((1 − ρ_xz²)(1 − ρ_yz²)): independent given z
             r = correlation[x[c]]
@@ -311,8 +310,7 @@ class PartialCorrelation(PValueTest):
             found[c] = np.where(some, best, -1)
             asked = strength >= np.where(some, strength[each, best], -1.0)[:, None]
             asked &= near[c]
-            wide = asked if every else widened(asked, variables, n)
-            self._asked_so_far.tick_singles(x[c], y[c], wide)
+            self._asked_so_far.tick_singles(x[c], y[c], widened(asked, variables, n))
             told = r[each, best]
             kept = np.flatnonzero(~some)
             value = r[kept] if self.one_sided else np.abs(r[kept])

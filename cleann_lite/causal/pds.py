@@ -353,7 +353,7 @@ def pds_sets(
     distance = graph.distances(root, allowed)
     # (the least sum that the finished set can have, the sum so far, members)
     heap = [(size, 0, 0)]
-    queued = {0}
+    queued: set[int] = set()
     ready: list[tuple[int, ...]] = []
     ready_sum = yielded = 0
     while heap or ready:
