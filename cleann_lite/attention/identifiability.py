@@ -242,8 +242,8 @@ def equivalent_attention(
     basis = _column_space(value, resolution, sum_to_one=True)
     if basis.shape[1] == len(value):
         return None
-    ones = np.ones(len(value))
-    shift = ones - _project(_column_space(value, resolution), ones)
+    ones, space = np.ones(len(value)), _column_space(value, resolution)
+    shift = ones - space @ (space.T @ ones)
     other = attention.copy()
     for i, row in enumerate(attention):
         missing = 1.0 - row.sum()
@@ -343,7 +343,3 @@ def _column_space(value: np.ndarray, tolerance: float, sum_to_one: bool = False)
     matrix = np.column_stack([_unit_scale(value), np.ones(len(value))]) if sum_to_one else value
     left, kept = _left_singular(matrix, tolerance)
     return left[:, kept]
-
-
-def _project(basis: np.ndarray, vector: np.ndarray) -> np.ndarray:
-    return basis @ (basis.T @ vector)

@@ -44,26 +44,11 @@ def _checked_attention(attention: ArrayLike) -> np.ndarray:
     return matrix
 
 
-def attention_covariance(attention: ArrayLike) -> np.ndarray:
-    """Covariance ``A Aᵀ`` of the tokens under one head's attention.
-
-    Parameters
-    ----------
-    attention
-        (n, n) attention of one head, rows (queries) sum to 1.
-
-    Returns
-    -------
-    (n, n) float64.
-
-    Raises
-    ------
-    ValueError
-        If the matrix is not square, not finite, has a negative entry or a row that does not sum to 1.
-    """
-    matrix = _checked_attention(attention)
-    covariance = matrix @ matrix.T
-    return (covariance + covariance.T) / 2
+def _correlation(covariance: np.ndarray) -> np.ndarray:
+    scale = np.sqrt(np.diag(covariance))
+    correlation = np.clip(covariance / np.outer(scale, scale), -1.0, 1.0)
+    np.fill_diagonal(correlation, 1.0)
+    return correlation
 
 
 def attention_correlation(attention: ArrayLike) -> np.ndarray:
@@ -93,11 +78,9 @@ def attention_correlation(attention: ArrayLike) -> np.ndarray:
     array([[1.   , 0.832],
            [0.832, 1.   ]])
     """
-    covariance = attention_covariance(attention)
-    scale = np.sqrt(np.diag(covariance))
-    correlation = np.clip(covariance / np.outer(scale, scale), -1.0, 1.0)
-    np.fill_diagonal(correlation, 1.0)
-    return correlation
+    matrix = _checked_attention(attention)
+    covariance = matrix @ matrix.T
+    return _correlation((covariance + covariance.T) / 2)
 
 
 def words_attention(attention: ArrayLike, groups: Iterable[Sequence[int]]) -> np.ndarray:
@@ -168,10 +151,7 @@ class PlantedSEM:
     @property
     def correlation(self) -> np.ndarray:
         """(n, n) exact correlation of the variables."""
-        covariance = self.mixing @ self.mixing.T
-        scale = np.sqrt(np.diag(covariance))
-        correlation = np.clip(covariance / np.outer(scale, scale), -1.0, 1.0)
-        np.fill_diagonal(correlation, 1.0)
+        correlation = _correlation(self.mixing @ self.mixing.T)
         return (correlation + correlation.T) / 2
 
     @property

@@ -80,22 +80,23 @@ def read_table(path, header=None, columns=None, drop=()) -> Table:
         raise ValueError(f"there is no file {str(path)!r}")
     kind = (path.with_suffix("") if path.suffix.lower() == ".gz" else path).suffix.lower()
     if kind == ".npy" and path.suffix.lower() == ".npy":
-        values = read_npy(path)
+        values, lines = read_npy(path), None
         names, said = [f"x{i}" for i in range(values.shape[1])], ["an array has no names"]
         cells = [list(row) for row in values]
     elif kind == ".parquet":
-        names, cells, said = read_parquet(path)
+        (names, cells, said), lines = read_parquet(path), None
     elif kind in _SUFFIXES:
-        return _from_text(path, header, columns, drop)
+        names, cells, said, lines = _from_text(path, header)
     else:
         raise ValueError(f"the file must be .csv, .tsv, .txt, .npy or .parquet: got {path.name!r}")
     chosen, told = _chosen(path.name, names, columns, drop)
-    picked = [[row[j] for j in chosen] for row in cells]
-    values = _numbers(path.name, [names[j] for j in chosen], picked, range(1, len(cells) + 1), "row")
-    return _checked(path.name, [names[j] for j in chosen], values, said + told)
+    names = [names[j] for j in chosen]
+    values = _numbers(path.name, names, [[row[j] for j in chosen] for row in cells], lines)
+    return _checked(path.name, names, values, said + told)
 
 
-def _from_text(path, header, columns, drop):
+def _from_text(path, header):
+    """Names, cells, what is said, and the number of each line."""
     text, said = decoded(path)
     lines, comments, told = lines_of(path.name, text)
     numbers, rows = [n for n, _ in lines], [row for _, row in lines]
@@ -116,10 +117,7 @@ def _from_text(path, header, columns, drop):
             raise ValueError(
                 f"line {number} of {path.name} has {_cells(len(row) + side)}, not {len(names) + side}"
             )
-    chosen, told = _chosen(path.name, names, columns, drop)
-    picked = [[row[j] for j in chosen] for row in rows]
-    values = _numbers(path.name, [names[j] for j in chosen], picked, numbers)
-    return _checked(path.name, [names[j] for j in chosen], values, said + told)
+    return names, rows, said, numbers
 
 
 def _checked(name, names, values, said):
@@ -288,8 +286,8 @@ def _filled(rows):
         rows = [[""] * (k - len(row)) + row for row in rows]
     elif set(widths) != {k} or k < 2:
         return rows, []
-    for side, (a, b) in (("lower", (0, 1)), ("upper", (1, 0))):
-        pairs = [(i, j) if (a, b) == (0, 1) else (j, i) for i in range(k) for j in range(i)]
+    for side in ("lower", "upper"):
+        pairs = [(i, j) if side == "lower" else (j, i) for i in range(k) for j in range(i)]
         if all(rows[j][i] == "" and rows[i][j] != "" for i, j in pairs):
             full = [list(row) for row in rows]
             for i, j in pairs:
@@ -319,8 +317,8 @@ def _chosen(name, names, columns, drop):
 # --- cells to numbers -------------------------------------------------------------------------------------
 
 
-def _numbers(name, names, rows, numbers, line="line"):
-    """(rows, columns) float64, NaN where a value is missing."""
+def _numbers(name, names, rows, lines):
+    """(rows, columns) float64, NaN where a value is missing; ``lines`` numbers them, None: as rows from 1."""
     if (values := _plain(rows, len(names))) is not None:
         return values
     for label, column in zip(names, zip(*rows, strict=True), strict=True):
@@ -334,19 +332,16 @@ def _numbers(name, names, rows, numbers, line="line"):
             )
     values = np.empty((len(rows), len(names)))
     for i, row in enumerate(rows):
+        place = f"row {i + 1}" if lines is None else f"line {lines[i]}"
         for j, cell in enumerate(row):
             if isinstance(cell, str) and is_missing(cell):
                 values[i, j] = np.nan
             elif isinstance(cell, str) and not is_number(cell):
-                raise ValueError(
-                    f"{line} {numbers[i]}, column {names[j]!r} of {name}: {cell!r} is not a number"
-                )
+                raise ValueError(f"{place}, column {names[j]!r} of {name}: {cell!r} is not a number")
             else:
                 values[i, j] = float(cell)
                 if np.isinf(values[i, j]):
-                    raise ValueError(
-                        f"{line} {numbers[i]}, column {names[j]!r} of {name}: {cell} is not finite"
-                    )
+                    raise ValueError(f"{place}, column {names[j]!r} of {name}: {cell} is not finite")
     return values
 
 

@@ -4,11 +4,11 @@ Weights are read from safetensors only, no code from a model folder is ever run,
 with its licence and size and checked against its sha256.
 """
 
-import hashlib
 import logging
 import re
 from pathlib import Path
 
+from ..datasets.sources import sha256
 from . import folders
 
 _FILES = ["*.json", "*.txt", "*.model", "*.safetensors", "README.md"]
@@ -139,13 +139,8 @@ def _download(name):
     log.warning("Downloading %s: %.0f MB, licence: %s", name, size, licence)
     folder = Path(hub.snapshot_download(name, revision=info.sha, allow_patterns=_FILES))
     for file in files:
-        if file.lfs and _sha256(folder / file.rfilename) != file.lfs.sha256:
+        if file.lfs and sha256(folder / file.rfilename) != file.lfs.sha256:
             raise ValueError(
                 f"{file.rfilename} of {name} lacks the sha256 that the hub states: delete {folder}, try again"
             )
     return folder
-
-
-def _sha256(path):
-    with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
