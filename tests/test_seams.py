@@ -1,6 +1,7 @@
 """What a user's own model, reading, test or learner hands over is checked where it enters: one sentence."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -132,3 +133,214 @@ def test_a_page_is_alive_for_the_input_as_it_was_given():
         cl.explain(Numbers({"3": -2.0}, bias=1.0), {1, 2, 3}).to_html(live=True)
     with pytest.raises(ValueError, match="or is a baseline's"):
         cl.explain_by(Voting(), "bad film").to_html(live=True)
+
+
+# -- tests, learners, settings -------------------------------------------------------------------------------
+
+
+class Asked:
+    """A test that gives one answer."""
+
+    def __init__(self, told, n_variables=4, **more):
+        self.told, self.n_variables = told, n_variables
+        vars(self).update(more)
+
+    def independent(self, x, y, given=()):
+        return self.told
+
+
+@pytest.mark.parametrize("told", [0.3, "no", None, np.nan, np.array([True, False]), (True, 0.2)])
+def test_only_true_and_false_are_answers_of_a_test(told):
+    """A p-value, say, would count as independent."""
+    with pytest.raises(ValueError, match=r"independent\(x, y, given\) of a test must be True or False: got"):
+        cl.learn_pag(Asked(told))
+    assert cl.learn_pag(Asked(np.bool_(False))) == cl.learn_pag(Asked(False))
+
+
+@pytest.mark.parametrize("n", ["4", 4.5, None, -1, float("nan")])
+def test_how_many_variables_a_test_has_is_a_whole_number(n):
+    with pytest.raises(ValueError, match="n_variables of a test must be a whole number from 0 on"):
+        cl.learn_pag(Asked(True, n))
+    with pytest.raises(ValueError, match="at most 30,000 nodes: the test has 1,000,000,000 variables"):
+        cl.learn_pag(Asked(True, 10**9))
+    with pytest.raises(ValueError, match="n_samples of a test must be a number: got 'many'"):
+        cl.learn_pag(Asked(True, n_samples="many"))
+
+
+@pytest.mark.parametrize(
+    "settings, said",
+    [
+        ({"nodes": [0.5, 1]}, "nodes must be numbers or names of nodes: got 0.5"),
+        ({"nodes": [True, False, True, True]}, "nodes must be numbers or names of nodes: got True"),
+        ({"nodes": 3}, "nodes must be a list of nodes: got 3"),
+        ({"tiers": [[0, 1.5], [2, 3]]}, "tiers must be numbers or names of nodes: got 1.5"),
+        ({"tiers": [None]}, "tiers must be groups of nodes, earliest first: got None as a group"),
+        ({"method": "ordered-icd", "order": {0, 1, 2, 3}}, "order must be a list of nodes"),
+        ({"method": "ordered-icd", "order": [[0], 1, 2, 3]}, "order must be numbers or names of nodes"),
+        ({"max_size": 1.5}, "max_size must be a whole number: got 1.5"),
+        ({"max_tests": None}, "max_tests must be a whole number: got None"),
+        ({"selection_bias": "no"}, "selection_bias must be True or False: got 'no'"),
+        ({"trace": None}, "trace must be True or False: got None"),
+        ({"method": ["icd"]}, "method must be one of"),
+    ],
+)
+def test_settings_of_another_kind_are_not_guessed_at(settings, said):
+    with pytest.raises(ValueError, match=said):
+        cl.learn_pag(Asked(False), **settings)
+
+
+def test_labels_that_are_numbers_name_no_other_node():
+    pag = cl.learn_pag(Asked(False), labels=[3, 2, 1, 0], tiers=[[0, 1], [2, 3]])
+    assert pag == cl.learn_pag(Asked(False), tiers=[[0, 1], [2, 3]]) and pag.labels == ("3", "2", "1", "0")
+
+
+def test_graphs_that_are_no_dag_and_matrices_that_hold_no_numbers_are_named():
+    networkx = pytest.importorskip("networkx")
+    many = networkx.MultiDiGraph([("a", "b"), ("a", "b"), ("b", "c")])
+    assert cl.DSeparation(many, "abc").independent(0, 2, [1])
+    for dag in (None, {0: [1]}, np.eye(2), networkx.Graph([(0, 1)])):
+        with pytest.raises(ValueError, match=r"dag must be a networkx.DiGraph: got"):
+            cl.DSeparation(dag, [0, 1])
+    for matrix in (np.eye(2) + 0j, [["1", "a"], ["a", "1"]], [[1, 0], [0]], None):
+        with pytest.raises(ValueError, match=r"correlation must be a (matrix of numbers|square matrix)"):
+            cl.PartialCorrelation(matrix, 100)
+    test = cl.PartialCorrelation(np.eye(4), 100)
+    for asked in [(0.5, 1), ("a", 1), (0, 1, 2), (0, 1, [2.5]), (0, 1, None), (0, 1, [[2]])]:
+        with pytest.raises(ValueError, match="variables"):
+            test.p_value(*asked)
+
+
+def test_columns_at_the_ends_of_float64_have_their_correlation():
+    table = np.random.default_rng(0).normal(size=(50, 3)) @ [[1, 1, 0], [0, 1, 0], [0, 0, 1]]
+    plain = cl.PartialCorrelation.from_data(table).correlation
+    for scale in (1e-300, 1e300):
+        assert np.allclose(cl.PartialCorrelation.from_data(table * scale).correlation, plain)
+
+
+@pytest.mark.parametrize(
+    "settings, said",
+    [
+        ({"outcome_last": "no"}, "outcome_last must be True or False: got 'no'"),
+        ({"one_sided": 0}, "one_sided must be True or False: got 0"),
+        ({"heads": True}, "heads must be among 0 … 2: got True"),
+        ({"words": [True, False]}, "words must name units of the input: True is not one"),
+        ({"progress": 3}, "progress must be True, False or a function: got 3"),
+        ({"memory": []}, "memory must be a dict: got list"),
+        ({"split_into": None}, "split_into must be text"),
+    ],
+)
+def test_switches_and_places_of_another_kind_are_refused(settings, said):
+    with pytest.raises(ValueError, match=said):
+        cl.explain(Voting(), "bad good film plot", **settings)
+
+
+def test_a_learner_keeps_the_order_of_its_variables():
+    def learner(attention, variables, labels, order=sorted):
+        test = cl.PartialCorrelation(cl.attention_correlation(attention), 64)
+        nodes = order(variables)
+        return cl.learn_pag(test, nodes=nodes, labels=[labels[variables.index(n)] for n in nodes])
+
+    found = cl.explain(Voting(), "bad good film plot", learner=lambda *given: learner(*given, order=list))
+    assert list(found.pags[0].labels) == [*found.units, "yes"]
+    with pytest.raises(ValueError, match="learner must keep the order of its variables, the outcome last"):
+        cl.explain(Voting(), "bad good film plot", learner=learner)
+    with pytest.raises(ValueError, match="a live page moves alpha, which your own test or learner"):
+        found.to_html(live=True)
+
+
+# -- JSON that contradicts itself ----------------------------------------------------------------------------
+
+
+def changed(record, **fields):
+    """The JSON of an explanation with fields, and with those of its first set (``set_…``), changed."""
+    record = json.loads(record)
+    for name, value in fields.items():
+        place = record["sets"][0] if name.startswith("set_") else record
+        place[name.removeprefix("set_")] = value
+    return json.dumps(record)
+
+
+@pytest.mark.parametrize(
+    "fields, said",
+    [
+        ({"certified": False}, "smaller must be given where certified is false"),
+        (
+            {"sets": [], "success": False, "failures": ["why"], "stopped": "nothing found"},
+            "certified must be null",
+        ),
+        ({"failures": ["why"]}, "failures must be given where there are no sets"),
+        ({"stopped": "nothing found"}, "stopped must be true to success true"),
+        ({"set_heads": [], "set_head": None}, "within_graph must be true where there are heads"),
+        ({"set_within_graph": False}, "within_graph must be"),
+        ({"set_heads": [0, 0, 1]}, "heads must be increasing"),
+        ({"set_heads": []}, "head must be one of its heads"),
+        ({"set_distance": 99}, "distance must be the sum of its units' distances"),
+        ({"set_distance": None}, "distance must be the sum"),
+        ({"set_words": ["film"]}, "words must be its units"),
+        ({"set_rank": 0}, "rank must be at least 1"),
+        ({"model_calls": 0}, "model_calls must be at least 1"),
+        ({"target": "other"}, "labels must be the units in the graph and the target"),
+        ({"settings": {"split_into": 3}}, "settings.split_into must be a text"),
+        ({"settings": {"x": float("nan")}}, "numbers must be finite"),
+    ],
+)
+def test_an_explanation_that_contradicts_itself_is_refused(fields, said):
+    found = cl.explain(Voting(), "bad good film plot", alpha=0.3, words="all")
+    assert (
+        found.sets[0].within_graph and found.certified and cl.Explanation.from_json(found.to_json()) == found
+    )
+    with pytest.raises(ValueError, match=said):
+        cl.Explanation.from_json(changed(found.to_json(), **fields))
+
+
+def test_sets_in_json_have_the_sizes_that_they_are_said_to_have():
+    model = LinearModel({"bad": -1.0, "good": 1.0, "fine": 1.0}, bias=-0.1)
+    record = cl.explain(model, "good fine film", words="all").to_json()
+    one = json.loads(record)["sets"][0]
+    part = one | {"units": one["units"][:1], "words": one["units"][:1], "positions": one["positions"][:1]}
+    part |= {"head": None, "heads": [], "within_graph": False, "distance": None}
+    for fields, said in {
+        "sets must be all of one size": {"sets": [one, part]},
+        "sets must be different sets": {"sets": [one, one]},
+        "proposed must be larger than sets": {"proposed": [part]},
+        "smaller must be given where certified": {"smaller": [part]},
+    }.items():
+        with pytest.raises(ValueError, match=fields):
+            cl.Explanation.from_json(changed(record, **said))
+
+
+@pytest.mark.parametrize(
+    "fields, said",
+    [
+        ({"separating_sets": [[0, 2, [0]]]}, "cannot have the separating set"),
+        ({"separating_sets": [[0, 2, [1, 1]]]}, "cannot have the separating set"),
+        ({"separating_sets": [[2, 0, []]]}, "cannot have the separating set"),
+        ({"separating_sets": [[0, 2, []], [0, 2, [1]]]}, "two nodes have two separating sets"),
+        ({"p_values": [[2.0] * 3] * 3}, "p_values must lie in 0 … 1"),
+        ({"p_values": [[0.1, 0.2, 0.3]] * 3}, "p_values must be symmetric"),
+        ({"labels": "abc"}, "labels must be a list of texts"),
+        ({"labels": [1, 2, 3]}, "labels must be a list of texts"),
+        ({"tiers": [[], [0, 1, 2]]}, "each tier needs a node"),
+        (
+            {"tiers": [[1, 2], [0]]},
+            "an edge between tiers has an arrowhead at its later node: that of b and a",
+        ),
+        ({"undone": -1}, "undone must be a whole number from 0 on"),
+        ({"notes": "a note"}, "notes must be a list of texts"),
+        ({"selection_bias": 1}, "selection_bias must be true or false"),
+    ],
+)
+def test_a_graph_that_contradicts_itself_is_refused(fields, said):
+    record = {"marks": [[0, 2, 0], [1, 0, 0], [0, 0, 0]], "labels": ["a", "b", "c"]}
+    assert cl.PAG.from_json(json.dumps(record | {"tiers": [[0], [1, 2]]})).mark("a", "b") == cl.Mark.ARROW
+    with pytest.raises(ValueError, match=said):
+        cl.PAG.from_json(json.dumps(record | fields))
+
+
+def test_json_of_a_graph_holds_numbers_and_texts_as_nodes_and_no_nan_in_words():
+    with pytest.raises(ValueError, match="nodes that are numbers or texts: got frozenset"):
+        cl.PAG(np.zeros((1, 1)), nodes=[frozenset()]).to_json()
+    with pytest.raises(ValueError, match="this is not the JSON of a PAG"):
+        cl.PAG.from_json("[" * 100_000)
+    marks = [[0, 1], [1, 0]]
+    assert "nan" not in cl.PAG(marks, p_values=np.full((2, 2), np.nan)).describe(p_values=True)[0]

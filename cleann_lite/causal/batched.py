@@ -11,6 +11,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain, compress
+from numbers import Integral, Real
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -155,10 +156,19 @@ class OneByOne(BatchedTest):
     """Any test with ``n_variables`` and ``independent``, asked one question at a time."""
 
     def __init__(self, test: IndependenceTest):
-        self.test, self.n_variables = test, int(test.n_variables)
+        n: Any = test.n_variables
+        if not isinstance(n, Integral) or n < 0:
+            raise ValueError(f"n_variables of a test must be a whole number from 0 on: got {n!r}")
+        samples: Any = test.n_samples if isinstance(test, Sampled) else 0
+        if not isinstance(samples, Real):
+            raise ValueError(f"n_samples of a test must be a number: got {samples!r}")
+        self.test, self.n_variables = test, int(n)
 
     def answer(self, x: int, y: int, given: int) -> tuple[bool, float]:
-        return bool(self.test.independent(x, y, tuple(bits(given)))), math.nan
+        told: Any = self.test.independent(x, y, tuple(bits(given)))
+        if not isinstance(told, bool | np.bool_):
+            raise ValueError(f"independent(x, y, given) of a test must be True or False: got {told!r:.60}")
+        return bool(told), math.nan
 
     def too_few_samples(self, size: int) -> float | None:
         test = self.test
@@ -336,14 +346,14 @@ class PValueTest(BatchedTest):
         return p
 
     def _checked(self, x: Any, y: Any, given: Iterable) -> tuple[int, int, int]:
-        if self.names is not None:
-            number = {name: i for i, name in enumerate(self.names)}
-            x, y = number.get(x, x), number.get(y, y)
-            given = [number.get(z, z) for z in given]
-        x, y, given = int(x), int(y), {int(z) for z in given}
-        for variable in (x, y, *given):
-            if not 0 <= variable < self.n_variables:
-                raise ValueError(f"variables are numbered 0 … {self.n_variables - 1}: got {variable}")
+        number = {name: i for i, name in enumerate(self.names or ())}
+        if isinstance(given, str) or not isinstance(given, Iterable):
+            raise ValueError(f"given must be a list of variables: got {given!r}")
+        x, y, *others = (number.get(z, z) if isinstance(z, str) else z for z in (x, y, *given))
+        for variable in (x, y, *others):
+            if not isinstance(variable, Integral) or not 0 <= int(variable) < self.n_variables:
+                raise ValueError(f"variables are numbered 0 … {self.n_variables - 1}: got {variable!r}")
+        x, y, given = int(x), int(y), {int(z) for z in others}
         if x == y or x in given or y in given:
             raise ValueError(f"x, y and the conditioning set must not overlap: got {x}, {y} given {given}")
         return min(x, y), max(x, y), as_bits(given)

@@ -37,7 +37,7 @@ import numpy as np
 from .batched import IndependenceTest, as_batched
 from .bitsets import bits, join, packed, pairs, reachable, rows_as_bits
 from .graphs import PAG, Mark, possibly_directed
-from .nodes import checked_nodes, checked_rank, checked_tiers, numbers
+from .nodes import checked_count, checked_nodes, checked_rank, checked_switches, checked_tiers, numbers
 from .orientation import unoriented
 from .pds import PDSGraph, TooManySets
 from .search_state import Candidates, Edge, Search
@@ -134,7 +134,7 @@ def learn_pag(
     >>> print(learn_pag(DSeparation(nx.DiGraph([(0, 1)]), [0, 1]), tiers=[[0], [1]]))
     0 o-> 1
     """
-    if method not in _METHODS:
+    if method not in tuple(_METHODS):
         raise ValueError(f"method must be one of {', '.join(_METHODS)}: got {method!r}")
     asked = as_batched(test)
     nodes = checked_nodes(asked, nodes)
@@ -142,9 +142,14 @@ def learn_pag(
         labels = [asked.names[node] for node in nodes]
     if labels is not None and len(labels) != len(nodes):
         raise ValueError(f"each node needs one label: got {len(labels)} labels for {len(nodes)} nodes")
-    if max_size is not None and max_size < 0:
-        raise ValueError(f"max_size must be at least 0: got {max_size}")
-    number = numbers(asked) | ({} if labels is None else dict(zip(labels, nodes, strict=True)))
+    if max_size is not None:
+        checked_count("max_size", max_size, 0)
+    checked_count("max_tests", max_tests, 0)
+    checked_switches(
+        selection_bias=selection_bias, order_independent=order_independent,
+        confirm_colliders=confirm_colliders, legal=legal, trace=trace,
+    )  # fmt: skip
+    number = numbers(asked) | ({} if labels is None else dict(zip(map(str, labels), nodes, strict=True)))
     if tiers is None:
         rank = checked_rank(nodes, order, method, number)
     else:

@@ -21,7 +21,8 @@ import json
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import cast
+from numbers import Integral
+from typing import Any, cast
 
 import numpy as np
 
@@ -124,19 +125,38 @@ class PAG(Exchange):
         nodes = tuple(node.item() if isinstance(node, np.generic) else node for node in named)
         if len(nodes) != len(marks) or len(set(nodes)) != len(nodes):
             raise ValueError(f"{len(marks)} different nodes are needed: got {nodes}")
+        if isinstance(self.labels, str):
+            raise ValueError(f"labels must be a list: got {self.labels!r}")
         labels = None if self.labels is None else tuple(str(label) for label in self.labels)
         if labels is not None and len(labels) != len(nodes):
             raise ValueError(f"each node needs one label: got {len(labels)} labels for {len(nodes)} nodes")
         p_values = None if self.p_values is None else np.array(self.p_values, dtype=np.float64)
         if p_values is not None and p_values.shape != marks.shape:
             raise ValueError(f"p_values must be as large as marks: got {p_values.shape} for {marks.shape}")
+        if p_values is not None and ((p_values < 0) | (p_values > 1)).any():
+            raise ValueError("p_values must lie in 0 … 1, or be NaN")
+        if p_values is not None and not np.array_equal(p_values, p_values.T, equal_nan=True):
+            raise ValueError("p_values must be symmetric: two mirrored entries differ")
         tiers = None if self.tiers is None else tuple(map(tuple, self.tiers))
         if tiers is not None and sorted(map(str, sum(tiers, ()))) != sorted(map(str, nodes)):
             raise ValueError(f"tiers must name each node once: got {tiers} for {nodes}")
+        if tiers is not None and not all(tiers):
+            raise ValueError(f"each tier needs a node: got {tiers}")
         checked = {"marks": marks, "nodes": nodes, "labels": labels, "tiers": tiers, "p_values": p_values}
-        checked |= {"notes": tuple(self.notes), "status": SearchStatus(self.status)}
+        checked |= {"notes": _texts(self.notes), "status": SearchStatus(self.status)}
+        if not isinstance(self.selection_bias, bool | np.bool_):
+            raise ValueError(f"selection_bias must be true or false: got {self.selection_bias!r}")
+        undone: Any = self.undone
+        if isinstance(undone, bool) or not isinstance(undone, Integral) or int(undone) < 0:
+            raise ValueError(f"undone must be a whole number from 0 on: got {undone!r}")
         for name, value in checked.items():
             object.__setattr__(self, name, value)
+        if (rank := self._rank) is not None:
+            back = (rank[:, None] < rank) & (marks != Mark.NONE) & (marks != Mark.ARROW)
+            if back.any():
+                x, y = np.argwhere(back)[0]
+                ends = f"that of {self.label(nodes[x])} and {self.label(nodes[y])} has another"
+                raise ValueError(f"an edge between tiers has an arrowhead at its later node: {ends}")
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, PAG):
@@ -174,15 +194,20 @@ class PAG(Exchange):
         """Whether the search came to its end; ``status`` says why not."""
         return self.status is SearchStatus.COMPLETE
 
+    @property
+    def _rank(self) -> np.ndarray | None:
+        """The number of each node's tier."""
+        if self.tiers is None:
+            return None
+        rank = np.empty(len(self), dtype=int)
+        for tier, group in enumerate(self.tiers):
+            rank[[self._index(node) for node in group]] = tier
+        return rank
+
     @cached_property
     def legality(self) -> Legality:
         """Whether the marks are those that all models of some kind share (``legality``)."""
-        rank = None
-        if self.tiers is not None:
-            rank = np.empty(len(self), dtype=int)
-            for tier, group in enumerate(self.tiers):
-                rank[[self._index(node) for node in group]] = tier
-        return legality_of(self.marks, rank)
+        return legality_of(self.marks, self._rank)
 
     @cached_property
     def selected(self) -> bool:
@@ -257,13 +282,23 @@ class PAG(Exchange):
             name = {"x": f"“{labels[x]}”", "y": f"“{labels[y]}”"}
             meaning = EDGE_MEANING[at_x, at_y][self.selected].format(**name)
             sentence = f"{name['x']} {EDGE_TEXT[at_x, at_y]} {name['y']}: {meaning}."
-            if p_values and self.p_values is not None:
-                sentence += f" Largest p: {self.p_values[self._index(x), self._index(y)]:.2g}."
+            p = None if self.p_values is None else self.p_values[self._index(x), self._index(y)]
+            if p_values and p is not None and not np.isnan(p):
+                sentence += f" Largest p: {p:.2g}."
             sentences.append(sentence)
         return sentences
 
     def to_json(self) -> str:
-        """JSON text that ``from_json`` reads back (without the trace). Nodes are numbers or texts."""
+        """JSON text that ``from_json`` reads back (without the trace).
+
+        Raises
+        ------
+        ValueError
+            A node is neither a number nor a text.
+        """
+        for node in self.nodes:
+            if not isinstance(node, int | float | str):
+                raise ValueError(f"JSON holds nodes that are numbers or texts: got {node!r}")
         texts = {
             "nodes": _json(list(self.nodes)),
             "labels": _json(None if self.labels is None else list(self.labels)),
@@ -288,27 +323,34 @@ class PAG(Exchange):
         ValueError
             If the text is not the JSON of a PAG.
         """
-        content = json.loads(text)
+        try:
+            content = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"this is not the JSON of a PAG: {error}") from None
         if not isinstance(content, dict) or "marks" not in content:
             raise ValueError("a PAG in JSON needs the field 'marks'")
         nodes, labels, tiers = (content.get(name) for name in ("nodes", "labels", "tiers"))
         try:
             marks, p_values = np.array(content["marks"], dtype=float), content.get("p_values")
+            separators = content.get("separating_sets") or ()
             graph = cls(
                 marks if marks.size else marks.reshape(0, 0),
                 tuple(range(len(marks)) if nodes is None else nodes),
-                None if labels is None else tuple(labels),
-                {(x, y): tuple(given) for x, y, given in content.get("separating_sets") or ()},
-                _texts(content.get("notes") or []),
+                None if labels is None else _texts(labels, "labels"),
+                {(x, y): tuple(given) for x, y, given in separators},
+                content.get("notes") or (),
                 status=SearchStatus(content.get("status", SearchStatus.COMPLETE)),
-                selection_bias=_flag(content.get("selection_bias", False)),
+                selection_bias=content.get("selection_bias", False),
                 tiers=None if tiers is None else tuple(map(tuple, tiers)),
                 p_values=None if p_values is None else np.array(p_values, dtype=float),
-                undone=int(content.get("undone", 0)),
+                undone=content.get("undone", 0),
             )
             for (x, y), given in graph.separating_sets.items():
-                if graph.marks[graph._number[x], graph._number[y]] or not set(given) <= set(graph.nodes):
+                i, j, others = graph._number[x], graph._number[y], set(graph.nodes) - {x, y}
+                if graph.marks[i, j] or i >= j or len(set(given)) < len(given) or not set(given) <= others:
                     raise ValueError(f"{x!r} and {y!r} cannot have the separating set {given}")
+            if len(graph.separating_sets) < len(separators):
+                raise ValueError("two nodes have two separating sets")
             return graph
         except KeyError as error:
             raise ValueError(f"this is not the JSON of a PAG: unknown node {error}") from None
@@ -332,13 +374,7 @@ def _json_of_rows(rows: Iterable[list]) -> str:
     return "[" + ", ".join(map(_json, rows)) + "]"
 
 
-def _texts(notes: object) -> tuple[str, ...]:
-    if not (isinstance(notes, list) and all(isinstance(note, str) for note in notes)):
-        raise ValueError("notes must be a list of sentences")
-    return tuple(notes)
-
-
-def _flag(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError(f"selection_bias must be true or false: got {value!r}")
-    return value
+def _texts(texts: object, name: str = "notes") -> tuple[str, ...]:
+    if not (isinstance(texts, list | tuple) and all(isinstance(text, str) for text in texts)):
+        raise ValueError(f"{name} must be a list of texts: got {texts!r:.60}")
+    return tuple(texts)

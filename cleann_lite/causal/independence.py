@@ -20,7 +20,8 @@ from scipy.special import ndtr, ndtri
 from .asked import Asked, Questions, widened
 from .batched import IndependenceTest, PValueTest
 from .bitsets import as_bits, members_of
-from .partial import PIVOT, checked_correlation, partial_correlations
+from .nodes import checked_switches
+from .partial import PIVOT, checked_correlation, checked_samples, correlation_of, partial_correlations
 from .separation import DAGSeparation
 
 __all__ = ["DSeparation", "IndependenceTest", "PValueTest", "PartialCorrelation"]
@@ -35,14 +36,6 @@ def _chunks(m: int, width: int = 1) -> list[slice]:
     """Portions of m rows of so many numbers."""
     rows = max(1, _CHUNK // max(1, width))
     return [slice(start, start + rows) for start in range(0, m, rows)]
-
-
-def _checked_samples(n_samples: object) -> float:
-    if not (isinstance(n_samples, int | float | np.number) and n_samples > 3):
-        raise ValueError(f"n_samples must be above 3: got {n_samples!r}")
-    if n_samples > 1e300:
-        raise ValueError("n_samples must be below 1e300")
-    return n_samples.item() if isinstance(n_samples, np.generic) else n_samples
 
 
 @runtime_checkable
@@ -71,7 +64,7 @@ class DSeparation(PValueTest):
     Raises
     ------
     ValueError
-        If the graph has a cycle, or a node is missing or named twice.
+        If the graph is not directed or has a cycle, or a node is missing or named twice.
 
     Examples
     --------
@@ -82,6 +75,12 @@ class DSeparation(PValueTest):
     """
 
     def __init__(self, dag: nx.DiGraph, observed: Sequence, selection: Sequence = ()):
+        if not isinstance(dag, nx.DiGraph):
+            raise ValueError(f"dag must be a networkx.DiGraph: got {type(dag).__name__}")
+        for name, nodes in {"observed": observed, "selection": selection}.items():
+            if not isinstance(nodes, Iterable):
+                raise ValueError(f"{name} must be a list of nodes: got {nodes!r}")
+        dag = nx.DiGraph(dag) if dag.is_multigraph() else dag
         self.observed, self.selection = tuple(observed), tuple(selection)
         named = (*self.observed, *self.selection)
         unknown = [node for node in named if node not in dag]
@@ -157,7 +156,8 @@ class PartialCorrelation(PValueTest):
     ):
         self.correlation = checked_correlation(correlation)
         super().__init__(len(self.correlation), alpha, names)
-        self.n_samples: float = _checked_samples(n_samples)
+        self.n_samples: float = checked_samples(n_samples)
+        checked_switches(one_sided=one_sided)
         self.one_sided = bool(one_sided)
         self._asked_so_far: Asked = Asked(self.n_variables)
 
@@ -176,7 +176,10 @@ class PartialCorrelation(PValueTest):
             if len(set(names)) < len(names):
                 raise ValueError(f"column names must differ: got {', '.join(names)}")
         try:
-            table = np.asarray(data, dtype=np.float64)
+            given = np.asarray(data)
+            if given.dtype.kind == "c":
+                raise TypeError("it holds complex ones")
+            table = given.astype(np.float64)
         except (TypeError, ValueError) as error:
             raise ValueError(f"data must be a table of numbers: {error}") from None
         if table.ndim != 2 or not np.isfinite(table).all():
@@ -191,8 +194,7 @@ class PartialCorrelation(PValueTest):
         if len(flat):
             which = names[flat[0]] if names else int(flat[0])
             raise ValueError(f"each variable must vary: column {which} is constant")
-        correlation = np.atleast_2d(np.corrcoef(table, rowvar=False))
-        return cls(correlation, len(table), alpha, one_sided, names)
+        return cls(correlation_of(table), len(table), alpha, one_sided, names)
 
     def with_alpha(self, alpha: float) -> "PartialCorrelation":
         """The same test at another level, counted separately."""

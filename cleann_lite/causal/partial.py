@@ -15,7 +15,12 @@ def checked_correlation(correlation: ArrayLike) -> np.ndarray:
     ValueError
         If it is not square, symmetric and finite with ones on the diagonal and |r| ≤ 1.
     """
-    given = np.asarray(correlation)
+    try:
+        given = np.asarray(correlation)
+    except ValueError:
+        raise ValueError("correlation must be a square matrix: its rows have different lengths") from None
+    if given.dtype.kind not in "fiub":
+        raise ValueError(f"correlation must be a matrix of numbers: got {given.dtype.name}")
     if given.ndim != 2 or given.shape[0] != given.shape[1] or given.size == 0:
         raise ValueError(f"correlation must be a square matrix: got shape {given.shape}")
     matrix = given.astype(np.float64)
@@ -35,6 +40,25 @@ def checked_correlation(correlation: ArrayLike) -> np.ndarray:
     np.fill_diagonal(matrix, 1.0)
     matrix.flags.writeable = False
     return matrix
+
+
+def checked_samples(n_samples: object) -> float:
+    number = n_samples.item() if isinstance(n_samples, np.generic) else n_samples
+    if not (isinstance(number, int | float) and number > 3):
+        raise ValueError(f"n_samples must be above 3: got {n_samples!r}")
+    if number > 1e300:
+        raise ValueError("n_samples must be below 1e300")
+    return number
+
+
+def correlation_of(table: np.ndarray) -> np.ndarray:
+    """(variables, variables) correlation of a table, (samples, variables)."""
+    with np.errstate(all="ignore"):  # numbers at the ends of float64: scaled below
+        correlation = np.atleast_2d(np.corrcoef(table, rowvar=False))
+    if not np.isfinite(correlation).all() and len(table) > 1:
+        scaled = table / np.abs(table).max(axis=0)
+        correlation = np.atleast_2d(np.corrcoef(scaled / np.ptp(scaled, axis=0), rowvar=False))
+    return correlation
 
 
 def partial_correlations(

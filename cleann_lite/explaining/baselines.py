@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 
 from ..attention.former import formerly
+from ..causal.nodes import checked_count
 from ..models.protocol import Encoded, HasGradients, Model, encoded_by
 from .explanation import Explanation
 from .head_graphs import maskable, paid
 from .interventions import Interventions
-from .settings import FoundBy, Stopped, check_count, name_of
+from .settings import FoundBy, Stopped, name_of
 
 
 def attention_scores(model: Model, encoded: Encoded, layer: int = -1) -> np.ndarray:
@@ -96,9 +97,9 @@ def explain_by(
     start = time.perf_counter()
     if isinstance(by, str) and by not in BASELINES:
         raise ValueError(f"by must be one of {', '.join(BASELINES)}, or a function: got {by!r}")
-    check_count("max_calls", max_calls)
+    checked_count("max_calls", max_calls)
     if max_size is not None:
-        check_count("max_size", max_size)
+        checked_count("max_size", max_size)
     encoded = encoded_by(model, input, target, split_into)
     tries = Interventions(model, encoded, max_calls)
     usable = maskable(encoded)

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from ..attention.words import is_content_word
 from ..causal.discovery import learn_pag
 from ..causal.graphs import PAG
 from ..causal.pds import PDSGraph, pds_distances, pds_sets
-from ..models.protocol import Encoded, Model
+from ..models.protocol import Encoded, Model, is_whole
 from .settings import GraphSettings
 
 Graphs = tuple[dict[int, PAG], tuple[int, ...], tuple[str, ...]]  # of each head, units in them, notes
@@ -77,7 +76,9 @@ def graphs_of(
         tell()
         words = words_attention(attention[head], groups)
         if settings.learner is not None:
-            pags[head] = _checked_pag(settings.learner(words, [*units, outcome], labels), labels)
+            pags[head] = _checked_pag(
+                settings.learner(words, [*units, outcome], labels), [*units, outcome], labels
+            )
             continue
         assert settings.method is not None  # a model has one
         ordered = settings.method == "ordered-icd"
@@ -105,10 +106,17 @@ def _notes_of(pags: dict[int, PAG]) -> Iterator[str]:
         yield f"graph{many} of head{many} {', '.join(map(str, those))}: {note}"
 
 
-def _checked_pag(pag: Any, labels: Sequence[str]) -> PAG:
+def _checked_pag(pag: Any, variables: Sequence[int], labels: Sequence[str]) -> PAG:
     if not isinstance(pag, PAG) or len(pag.marks) != len(labels):
         got = f"one over {len(pag.marks)}" if isinstance(pag, PAG) else type(pag).__name__
         raise ValueError(f"learner must return a PAG over its {len(labels)} variables: got {got}")
+    moved = set(pag.nodes) == set(variables) and pag.nodes not in (
+        tuple(variables),
+        tuple(range(len(labels))),
+    )
+    if moved or (pag.labels is not None and list(pag.labels) != list(labels)):
+        told = f"got the nodes {pag.nodes} for {list(variables)}"
+        raise ValueError(f"learner must keep the order of its variables, the outcome last: {told}")
     return pag
 
 
@@ -118,7 +126,7 @@ def _read_heads(heads: Any, count: int) -> tuple[int, ...]:
             raise ValueError(f"heads must be 'all', a head or a list of heads: got {heads!r}")
         return tuple(range(count))
     chosen = tuple(heads) if isinstance(heads, Iterable) else (heads,)
-    if not chosen or any(not isinstance(h, Integral) or not 0 <= int(h) < count for h in chosen):
+    if not chosen or any(not is_whole(h) or not 0 <= int(h) < count for h in chosen):
         raise ValueError(f"heads must be among 0 … {count - 1}: got {heads!r}")
     return tuple(dict.fromkeys(int(h) for h in chosen))
 
@@ -181,10 +189,10 @@ def _in_graph(
 def _named_units(units: Sequence[str], eligible: Sequence[int], names: Iterable) -> list[int]:
     chosen = []
     for name in names:
-        if isinstance(name, Integral):
-            matches = [u for u in eligible if u == name]
+        if not isinstance(name, str):
+            matches = [u for u in eligible if is_whole(name) and u == name]
         else:
-            matches = [u for u in eligible if units[u].lower() == str(name).lower()]
+            matches = [u for u in eligible if units[u].lower() == name.lower()]
         if not matches:
             raise ValueError(f"words must name units of the input: {name!r} is not one (or is the outcome)")
         chosen += matches

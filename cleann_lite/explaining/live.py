@@ -34,7 +34,8 @@ def states(explanation: Any) -> dict:
     Raises
     ------
     ValueError
-        The explanation was read from JSON, or is a baseline's: there is no search to run again.
+        The explanation was read from JSON, or is a baseline's: there is no search to run again; its test or
+        learner is your own, without alpha; the input is neither a text nor a list.
     """
     if explanation.again is None:
         raise ValueError(
@@ -46,6 +47,8 @@ def states(explanation: Any) -> dict:
     settings.pop("alpha", None)
     settings["search"] = "cleann"  # what moves with α is what the graph proposes
     asked = Asked(explanation.again.func, explanation.again.args[0], **settings)
+    if "alpha" not in explanation.settings:
+        raise ValueError("a live page moves alpha, which your own test or learner does not have")
     given, noun = explanation.again.args[1], "film" if explanation.task == "recommendation" else "word"
     if not isinstance(given, str | list | tuple):
         raise ValueError(f"a live page is made of a text or a list: got {type(given).__name__}")

@@ -39,7 +39,7 @@ def fields_of(text: str) -> dict:
         One sentence that names the place and what was found there.
     """
     try:
-        record = json.loads(text)
+        record = json.loads(text, parse_constant=lambda name: _need(False, "numbers", "finite", name))
         if not isinstance(record, dict) or record.pop("format", None) != FORMAT:
             raise ValueError(f"its format must be {FORMAT!r}")
         return _checked(record)
@@ -66,6 +66,10 @@ def _count(place: str, value: Any) -> Any:
     return _need(whole, place, "a whole number from 0 on", value)
 
 
+def _at_least_one(place: str, value: Any) -> Any:
+    return _need(_count(place, value) >= 1, place, "at least 1", value)
+
+
 def _number(place: str, value: Any) -> Any:
     real = not isinstance(value, bool) and isinstance(value, Real)
     return _need(real and math.isfinite(value) and value >= 0, place, "a number from 0 on", value)
@@ -86,6 +90,15 @@ def _proof(place: str, value: Any) -> Any:
 
 def _mapping(place: str, value: Any) -> Any:
     return _need(isinstance(value, dict), place, "an object", value)
+
+
+def _settings(place: str, value: Any) -> Any:
+    """Those that a page shows or a sentence reads; the others are the user's."""
+    read = {"alpha": _share, "n_samples": _number, "method": _text, "split_into": _text, "units": _text}
+    for name, one in _mapping(place, value).items():
+        if name in read:
+            read[name](f"{place}.{name}", one)
+    return {FORMER.get(name, name): one for name, one in value.items()}
 
 
 def _one_of(kind: type[StrEnum]) -> Kind:
@@ -131,18 +144,20 @@ _SET = {
     "within_graph": _yes_or_no,
     "replacement": _text,
     "probability": _share,
-    "rank": _count,
+    "rank": _at_least_one,
     "target_probability": _share,
     "masked": _text_or_list,
     "heads": _list_of(_count),
-    "distance": _or_none(_count),
+    "distance": _or_none(_at_least_one),
     "masked_ids": _or_none(_list_of(_count)),
 }
 
 
 def _set(place: str, value: Any) -> dict[str, Any]:
-    _mapping(place, value)
-    return _object(_SET, place, {k: v for k, v in value.items() if k not in ("words", "titles")})
+    names = [_mapping(place, value)[k] for k in ("words", "titles") if k in value]
+    one = _object(_SET, place, {k: v for k, v in value.items() if k not in ("words", "titles")})
+    _need(all(n == list(one["units"]) for n in names), f"{place}.words", "its units", names)
+    return one
 
 
 _EXPLANATION = {
@@ -159,14 +174,14 @@ _EXPLANATION = {
     "nodes": _list_of(_count),
     "pags": _mapping,
     "distances": _mapping,
-    "model_calls": _count,
+    "model_calls": _at_least_one,
     "seconds": _number,
     "stopped": _one_of(Stopped),
     "proposed": _list_of(_set),
     "smaller": _list_of(_set),
     "failures": _list_of(_text),
     "notes": _list_of(_text),
-    "settings": _mapping,
+    "settings": _settings,
     "groups": _or_none(_list_of(_count)),
 }
 
@@ -176,7 +191,6 @@ def _checked(record: dict[str, Any]) -> dict[str, Any]:
     fields = _object(_EXPLANATION, "", {"groups": None} | record)  # older files hold none
     units, nodes = fields["units"], fields.pop("nodes")
     fields["in_graph"] = nodes
-    fields["settings"] = {FORMER.get(k, k): v for k, v in fields["settings"].items()}
     distinct = len(set(nodes)) == len(nodes)
     _need(
         distinct and all(u < len(units) for u in nodes), "nodes", f"different and below {len(units)}", nodes
@@ -192,7 +206,7 @@ def _checked(record: dict[str, Any]) -> dict[str, Any]:
     distances = {}
     for head, by in fields["distances"].items():
         place = f"distances.{head}"
-        read = {_head(place, u): _count(f"{place}.{u}", d) for u, d in _mapping(place, by).items()}
+        read = {_head(place, u): _at_least_one(f"{place}.{u}", d) for u, d in _mapping(place, by).items()}
         _need(set(read) <= set(nodes), place, "of units in the graph", sorted(read))
         distances[_head("distances", head)] = read
     _need(set(distances) == set(pags), "distances", f"of the heads {sorted(pags)}", sorted(distances))
@@ -201,25 +215,59 @@ def _checked(record: dict[str, Any]) -> dict[str, Any]:
     )
     for kind in ("sets", "proposed", "smaller"):
         for number, one in enumerate(fields[kind]):
-            _check_set(f"{kind}[{number}]", one, units, pags)
+            _check_set(f"{kind}[{number}]", one, units, distances)
+    names = [*(units[u] for u in nodes), fields["target"]]
+    for head, pag in pags.items():
+        right = pag.labels is None or list(pag.labels) == names
+        _need(right, f"pags.{head}.labels", "the units in the graph and the target", pag.labels)
+    _check_answer(fields)
     return {**fields, "pags": pags, "distances": distances}
 
 
-def _check_set(place: str, one: dict[str, Any], units: tuple[str, ...], pags: dict[int, PAG]) -> None:
+def _check_answer(fields: dict[str, Any]) -> None:
+    """That the sets, what is said of them, and why the search ended do not contradict each other."""
+    success, certified, stopped = fields["success"], fields["certified"], fields["stopped"]
+    masks = {kind: [one["positions"] for one in fields[kind]] for kind in ("sets", "proposed", "smaller")}
+    sizes = {kind: [len(mask) for mask in those] for kind, those in masks.items()}
+    least = min(sizes["sets"], default=0)
+    _need(set(sizes["sets"]) <= {least}, "sets", "all of one size", sizes["sets"])
+    _need(
+        all(size > least > 0 for size in sizes["proposed"]), "proposed", "larger than sets", sizes["proposed"]
+    )
+    _need(all(size < least for size in sizes["smaller"]), "smaller", "smaller than sets", sizes["smaller"])
+    for kind, those in masks.items():
+        _need(len(set(those)) == len(those), kind, "different sets", those)
+    _need(
+        bool(sizes["smaller"]) == (certified is False), "smaller", "given where certified is false", certified
+    )
+    _need(success or certified is None, "certified", "null where there are no sets", certified)
+    _need(
+        bool(fields["failures"]) != success, "failures", "given where there are no sets", fields["failures"]
+    )
+    ended = (Stopped.FOUND, Stopped.INTERRUPTED) if success else set(Stopped) - {Stopped.FOUND}
+    _need(stopped in ended, "stopped", f"true to success {str(success).lower()}", str(stopped))
+
+
+def _check_set(place: str, one: dict[str, Any], units: tuple[str, ...], by_head: dict[int, dict]) -> None:
     positions = one["positions"]
     increasing = bool(positions) and list(positions) == sorted(set(positions))
     inside = increasing and positions[-1] < len(units)
     _need(inside, f"{place}.positions", f"increasing and below {len(units)}", positions)
     names = tuple(units[p] for p in positions)
     _need(one["units"] == names, f"{place}.units", f"the units at its positions, {list(names)}", one["units"])
-    _need(one["rank"] >= 1, f"{place}.rank", "at least 1", one["rank"])
-    for name in ("head", "heads"):
-        heads = one[name] if name == "heads" else [h for h in (one["head"],) if h is not None]
-        _need(set(heads) <= set(pags), f"{place}.{name}", f"among the heads {sorted(pags)}", one[name])
+    head, heads, distance = one["head"], one["heads"], one["distance"]
+    _need(set(heads) <= set(by_head), f"{place}.heads", f"among the heads {sorted(by_head)}", heads)
+    _need(list(heads) == sorted(set(heads)), f"{place}.heads", "increasing", heads)
+    _need(head in heads if heads else head is None, f"{place}.head", f"one of its heads {list(heads)}", head)
+    _need(one["within_graph"] == bool(heads), f"{place}.within_graph", "true where there are heads", heads)
+    known = [by_head[head].get(p, 0) for p in positions] if heads else []
+    summed = sum(known) if known and all(known) else None
+    _need(distance == summed, f"{place}.distance", f"the sum of its units' distances, {summed}", distance)
 
 
 def _head(place: str, text: str) -> int:
-    return int(_need(text.isdecimal() and len(text) < 9, place, "an object with numbers as names", text))
+    plain = text.isdecimal() and len(text) < 9 and str(int(text)) == text
+    return int(_need(plain, place, "an object with numbers as names", text))
 
 
 def _graph(place: str, record: Any, nodes: tuple[int, ...]) -> PAG:

@@ -95,6 +95,8 @@ def explain(
     """
     start = time.perf_counter()
     graph_settings, search_settings = split(settings)
+    if memory is not None and not isinstance(memory, dict):
+        raise ValueError(f"memory must be a dict: got {type(memory).__name__}")
     encoded = encoded_by(model, input, target, split_into)
     with reported(progress) as report:
         tries = Interventions(model, encoded, search_settings.max_calls, memory=memory, report=report)
@@ -330,6 +332,8 @@ def reported(
     progress: bool | Callable[[int, float], object],
 ) -> Iterator[Callable[[int, float], object] | None]:
     """A function (inputs run, cap) that shows a bar or asks the user's own; None for no progress."""
+    if progress not in (True, False, None) and not callable(progress):
+        raise ValueError(f"progress must be True, False or a function: got {progress!r}")
     if progress is not True:
         yield progress or None
         return

@@ -17,6 +17,7 @@ from ..attention.former import formerly
 from ..attention.residual import check_residual, read_attention
 from ..attention.sem import attention_correlation
 from ..causal.independence import PartialCorrelation
+from ..causal.nodes import checked_count, checked_switches
 from ..models.protocol import Encoded, Model
 
 # chosen on validation inputs, for the smallest sets: films are few and far apart, so more edges may stay
@@ -118,10 +119,12 @@ class GraphSettings:
     learner: Callable | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.words, Iterator):
-            object.__setattr__(self, "words", list(self.words))  # it is read more than once
-        check_count("max_nodes", self.max_nodes)
-        check_count("max_tests", self.max_tests)
+        for name in ("words", "heads"):
+            if isinstance(getattr(self, name), Iterator):
+                object.__setattr__(self, name, list(getattr(self, name)))  # it is read more than once
+        checked_count("max_nodes", self.max_nodes)
+        checked_count("max_tests", self.max_tests)
+        checked_switches(one_sided=self.one_sided, outcome_last=self.outcome_last)
         check_residual(self.residual)
         if self.reading is not None and isinstance(self.residual, str):
             raise ValueError(
@@ -236,7 +239,7 @@ class SearchSettings:
             raise ValueError(f"search must be 'full' or 'cleann': got {self.search!r}")
         for name in ("max_size", "max_candidates", "max_calls"):
             if name != "max_size" or self.max_size is not None:
-                check_count(name, getattr(self, name))
+                checked_count(name, getattr(self, name))
         budget: Any = self.certify
         if not isinstance(budget, Integral | np.bool_) or int(budget) < 0:
             raise ValueError(f"certify must be True, False or a number of inputs: got {budget!r}")
@@ -280,14 +283,6 @@ def _numbers(read: Any) -> np.ndarray:
     if given.dtype.kind not in "fiub":
         raise ValueError(f"attention must be a numpy array of numbers: got {type(read).__name__}")
     return given.astype(np.float64, copy=False)
-
-
-def check_count(name: str, value: Any, least: int = 1) -> None:
-    """Raise ValueError unless a cap is a whole number of at least ``least``."""
-    if not isinstance(value, Integral):
-        raise ValueError(f"{name} must be a whole number: got {value!r}")
-    if value < least:
-        raise ValueError(f"{name} must be at least {least}: got {value}")
 
 
 def plain(value: Any) -> Any:

@@ -61,7 +61,7 @@ def _check_counts(value, path, name=""):
     elif isinstance(value, list):
         for one in value:
             _check_counts(one, path, name)
-    elif is_whole(value) and not isinstance(value, bool):
+    elif is_whole(value):
         most = min((most for part, most in _MOST.items() if part in name), default=value)
         if value > most or (name.endswith(("layers", "n_layer")) and value < 0):
             raise ValueError(f"{name} in {path} must be 0 to {most}: got {value}")

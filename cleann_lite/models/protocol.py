@@ -141,7 +141,7 @@ def _numbers(name: str, values: Any, below: float = float("inf"), least: int = 0
     if len(numbers) < least:
         raise ValueError(f"{name} must name at least {least}: got none")
     for number in numbers:
-        if not is_whole(number) or isinstance(number, bool) or not 0 <= number < below:
+        if not is_whole(number) or not 0 <= number < below:
             most = "" if below == float("inf") else f" below {below}"
             raise ValueError(f"{name} must be whole numbers from 0 on{most}: got {number!r}")
     return tuple(map(int, numbers))
@@ -252,7 +252,7 @@ def encoded_by(model: Any, input: Any, target: Any = None, split_into: str = "wo
 
 def is_whole(value: object) -> bool:
     """Whether a user gave a whole number, Python's or numpy's."""
-    return isinstance(value, Integral)
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def altered(model: Model, **methods: Callable) -> Model:
