@@ -189,7 +189,7 @@ class PartialCorrelation(PValueTest):
                 count = int((~np.isfinite(table[:, column])).sum())
                 where = f", {count} of them not finite in column {names[column] if names else column}"
             raise ValueError(f"data must be a finite table, samples by variables: got {table.shape}{where}")
-        _checked_samples(len(table))
+        checked_samples(len(table))
         flat = np.flatnonzero(np.ptp(table, axis=0) == 0)
         if len(flat):
             which = names[flat[0]] if names else int(flat[0])

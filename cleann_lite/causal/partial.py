@@ -55,7 +55,7 @@ def correlation_of(table: np.ndarray) -> np.ndarray:
     """(variables, variables) correlation of a table, (samples, variables)."""
     with np.errstate(all="ignore"):  # numbers at the ends of float64: scaled below
         correlation = np.atleast_2d(np.corrcoef(table, rowvar=False))
-    if not np.isfinite(correlation).all() and len(table) > 1:
+    if not np.isfinite(correlation).all():
         scaled = table / np.abs(table).max(axis=0)
         correlation = np.atleast_2d(np.corrcoef(scaled / np.ptp(scaled, axis=0), rowvar=False))
     return correlation
