@@ -226,7 +226,7 @@ def test_of_single_nodes_as_strong_the_first_that_separates_is_taken(share, one_
         separating = [c for c in np.flatnonzero(of_pair) if test.independent(a, b, [c])]
         strength = np.minimum(abs(rho[a]), abs(rho[b]))
         assert z == max(separating, key=lambda c: (strength[c], -c), default=-1)
-    assert len(set(found)) > 5
+    assert len(set(found)) > 2
 
 
 @pytest.mark.parametrize("share", [0.5, 0.08])

@@ -106,8 +106,8 @@ def learn_pag(
     trace
         Keep every step in the graph's ``trace`` (slower).
     progress
-        Called before each size with (size, edges left, candidate sets); the last is None with
-        ``order_independent=False``, where each deletion changes the candidates to come.
+        Called before each size with (size, edges left, candidate sets); the last is None where, with
+        ``order_independent=False``, each deletion changes the candidates to come.
 
     Notes
     -----

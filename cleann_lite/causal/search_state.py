@@ -116,29 +116,23 @@ class Search:
         x, y = pairs(self.skeleton)
         if not len(x):
             return
-        rows = max(1, _TOGETHER // self.k) if self.order_independent else 1
+        rows = max(1, _TOGETHER // self.k)
         portions = [slice(start, start + rows) for start in range(0, len(x), rows)]
         self._note(Step("level", 1))
-        # deleted at once or not, these are the neighbours after size 0
-        table = self._near(near, x, y) if not self.order_independent or len(portions) == 1 else None
-        n_candidates = None
-        if self.progress and self.order_independent:
-            n_candidates = sum(int(self._near(near, x[c], y[c]).sum()) for c in portions)
-        self._report(1, len(x), n_candidates)
+        if self.progress:
+            self._report(1, len(x), sum(int(self._near(near, x[c], y[c]).sum()) for c in portions))
         found = np.full(len(x), -1)
         for c in portions:
-            candidates = self._near(near, x[c], y[c]) if table is None else table[c]
+            candidates = self._near(near, x[c], y[c])
             if not candidates.any():
                 continue
             if self._stop_for_samples(1):
                 return
             found[c], p = self.test.separating_singles(x[c], y[c], candidates, self.variables)
             self._keep_p(x[c], y[c], p)
-            if not self.order_independent and found[c][0] >= 0:
-                self.remove(x[c], y[c], self._single(found[c]))
-        if self.order_independent:
-            some = np.flatnonzero(found >= 0)
-            self.remove(x[some], y[some], self._single(found[some]))
+        # deleted at once or not: what is near both ends are the neighbours after size 0
+        some = np.flatnonzero(found >= 0)
+        self.remove(x[some], y[some], self._single(found[some]))
 
     def _single(self, z: np.ndarray) -> np.ndarray:
         """(m, words) sets of one node each."""
