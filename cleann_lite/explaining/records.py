@@ -154,7 +154,8 @@ _SET = {
 
 
 def _set(place: str, value: Any) -> dict[str, Any]:
-    names = [_mapping(place, value)[k] for k in ("words", "titles") if k in value]
+    _mapping(place, value)
+    names = [value[k] for k in ("words", "titles") if k in value]
     one = _object(_SET, place, {k: v for k, v in value.items() if k not in ("words", "titles")})
     _need(all(n == list(one["units"]) for n in names), f"{place}.words", "its units", names)
     return one
