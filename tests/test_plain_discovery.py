@@ -8,7 +8,7 @@ from plain_discovery import PlainSearch, Rules, pds_lengths, pds_walks
 
 import cleann_lite as cl
 from cleann_lite.causal import orientation
-from cleann_lite.causal.bitsets import as_bits, as_words, bits, from_words
+from cleann_lite.causal.bitsets import as_bits, as_words, bits, from_words, rows_as_bits
 from cleann_lite.causal.pds import PDSGraph
 from cleann_lite.causal.relations import Relations
 from cleann_lite.causal.separators import Separators
@@ -61,6 +61,24 @@ def test_a_rule_asks_for_what_it_says(number):
         fired += bool(want[0] or want[1])
         looked += len(asked)
     assert 6 <= fired < 140 and bool(looked) == (number in (0, 4))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_uncovered_walks_from_some_to_some(seed):
+    rng, n, told = np.random.default_rng(seed), 8, [0, 0]
+    for _ in range(150):
+        edges = np.triu(rng.random((n, n)) < rng.choice([0.3, 0.4, 0.5]), 1)
+        rules = Rules((edges | edges.T).astype(int), {})
+        steps = (edges | edges.T) & (rng.random((n, n)) < 0.8)
+        second = [b for b in range(1, n) if steps[0, b] and rng.random() < 0.7]
+        goals, before = ({v for v in range(n) if rng.random() < share} for share in (0.2, 0.6))
+        ends = set().union(*(rules.ends(0, b, lambda v, w, s=steps: s[v, w]) for b in second))
+        want = any(v in before and w in goals for v, w in ends)
+        apart = [as_bits(w for w in range(n) if rules.apart(v, w)) for v in range(n)]
+        sets = as_bits(second), as_bits(goals), rows_as_bits(steps), apart
+        assert orientation.uncovered_path(0, *sets, before=as_bits(before)) == want
+        told[want] += 1
+    assert min(told) > 30
 
 
 class Answers:

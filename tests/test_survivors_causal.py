@@ -137,6 +137,18 @@ def test_a_search_ends_at_its_cap_and_not_one_set_earlier(method, options, order
     assert not cl.learn_pag(Recorder(6), method, max_tests=counted - 1, **options).complete
 
 
+@pytest.mark.parametrize("largest", range(5))
+@pytest.mark.parametrize(
+    ("method", "options"), [("icd", {}), ("fci", {}), ("ordered-icd", {"order": range(6)})]
+)
+def test_no_set_is_larger_than_the_largest_and_each_size_is_told(method, options, largest):
+    test, heard = Recorder(6), []
+    cl.learn_pag(test, method, max_size=largest, progress=lambda *now: heard.append(now), **options)
+    sizes = {len(given) for *_, given in test.asked}
+    assert sizes == set(range(largest + 1)) and heard[0] == (0, 15, 15)
+    assert [size for size, *_ in heard[: largest + 1]] == list(range(largest + 1))
+
+
 def test_fci_finds_a_separating_set_that_no_neighbourhood_holds():
     """{0, 1, 2} alone separates 3 and 4, and neither has all three as neighbours."""
     hidden = [("h0", 0), ("h0", 1), ("h1", 0), ("h1", 3), ("h2", 2), ("h2", 4)]

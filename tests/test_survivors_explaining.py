@@ -81,6 +81,7 @@ def test_every_skin_tone_and_flag_belongs_to_its_emoji():
     for other in ("🏺", "🐀"):  # what comes before the tones, and behind
         assert split_words(f"👍{other}") == [(0, 1), (1, 2)]
     assert split_words("🇦🇦🇿🇿") == [(0, 2), (2, 4)]
+    assert split_words("👍🇦🇦!🇿🇿") == [(0, 1), (1, 3), (3, 4), (4, 6)]
     assert split_words("👍\u200d") == [(0, 1)]  # a joiner with nothing behind it
     assert split_words("\U0001f3f4\U000e0067\U000e007f!") == [(0, 3), (3, 4)]
 
@@ -111,6 +112,7 @@ def test_a_piece_of_no_word_that_is_no_space_belongs_to_none():
 def test_a_piece_inside_another_does_not_shorten_the_word():
     assert group_pieces("a b c", [(0, 5), (2, 3)]) == ([(0, 5)], [(0, 1)])
     assert group_pieces("a b c", [(0, 3), (2, 5)]) == ([(0, 5)], [(0, 1)])
+    assert group_pieces("a b c d", [(0, 1), (2, 7), (4, 5)]) == ([(0, 1), (2, 7)], [(0,), (1, 2)])
 
 
 def test_weights_are_planted_in_the_range_that_is_said():
@@ -502,6 +504,9 @@ def test_a_cap_leaves_units_that_may_be_spared_unless_a_proof_has_run_all_smalle
             assert not (told and proof) and found.certified is (True if found.sets and proof else None)
             assert told or all(len(one.positions) == 5 for one in found.sets)
     assert noted > 2
+    two = LinearModel(dict.fromkeys(WORDS[:8], 1.0), bias=-6.5)  # any two of eight
+    found = cl.explain(two, " ".join(WORDS[:8]), max_calls=6, certify=False, words="all")
+    assert len(found.sets[0].units) == 2 and len(found.notes) == 1
     one = LinearModel({"w1": 3.0}, bias=-1.0)  # of one unit none can be spared
     runs = [
         cl.explain(one, " ".join(WORDS[:8]), max_calls=cap, certify=False, words="all") for cap in range(2, 9)

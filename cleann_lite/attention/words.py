@@ -80,7 +80,7 @@ def _joins(text: str, index: int, start: int) -> bool:
 
 
 def _word_end(text: str, start: int) -> int:
-    end = start + 1
+    end = start
     while end < len(text):
         if _is_word_character(text[end]) and not _is_unspaced(text[end]):
             end += 1

@@ -371,7 +371,7 @@ def pds_sets(
             ready_sum = so_far
             ready.append(tuple(bits(members)))
             continue
-        for node in bits(graph.reached(root, members) & allowed & ~members):
+        for node in bits(graph.reached(root, members) & allowed):
             grown = members | 1 << node
             if grown not in queued:
                 queued.add(grown)
