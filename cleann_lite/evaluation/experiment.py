@@ -12,13 +12,14 @@ RecSys 2022; of comprehensiveness and sufficiency: DeYoung et al. ACL 2020.
 import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from ..attention.former import formerly
 from ..explaining.explanation import Explanation
+from ..explaining.head_graphs import read_heads
 from ..explaining.settings import FoundBy, GraphSettings, Stopped
 from .case import Case, Found
 from .faithfulness import others
@@ -149,24 +150,24 @@ def evaluate(
     if loaded.task != wanted:
         raise ValueError(f"{task} needs a model for {wanted}: {loaded.name} is one for {loaded.task}")
     data = TASKS[task][1] if data is None else data
+    settings["alpha"] = GraphSettings(alpha=settings.get("alpha")).of(loaded).alpha
+    settings.setdefault("words", "all" if task == "recommend" else "content")
+    named = str(data) if isinstance(data, str | Path) else "list"
+    plan = Settings(task, n, loaded.name, Path(named).name, (), device=device, **settings)
     items = draw_inputs(
         task,
         data,
         n,
         model=loaded if task == "recommend" else None,
-        seed=settings.get("seed", 0),
-        films=settings.get("films", 15),
+        seed=plan.seed,
+        films=plan.films,
         from_file=from_file,
         accept_licence=accept_licence,
     )
-    graph = GraphSettings(alpha=settings.get("alpha")).of(loaded)
-    settings["alpha"] = graph.alpha
-    settings["heads"] = _heads(settings.get("heads"), loaded, items[0])
-    settings.setdefault("words", "all" if task == "recommend" else "content")
-    named = str(data) if isinstance(data, str | Path) else "list"
-    plan = Settings(task, n, loaded.name, Path(named).name, (), device=device, **settings)
+    count = len(loaded.attention(loaded.encode(items[0]["content"])))
+    plan = replace(plan, heads=read_heads("all" if plan.heads is None else plan.heads, count))
     rows = chosen(methods, plan)
-    plan = Settings(**{**vars(plan), "methods": tuple(rows)})
+    plan = replace(plan, methods=tuple(rows))
     # what the results depend on; versions are told beside it
     plain = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(plan).items()}
     header = {"format": FORMAT, **plain, "weights": _weights(model), "inputs": fingerprint(items)}
@@ -178,15 +179,6 @@ def evaluate(
         if out is not None:
             save(run, out)
     return run
-
-
-def _heads(wanted, model, item):
-    """Heads of the deepest layer, all or those wanted."""
-    count = len(model.attention(model.encode(item["content"])))
-    heads = tuple(range(count) if wanted is None else (int(h) for h in wanted))
-    if not heads or any(not 0 <= h < count for h in heads):
-        raise ValueError(f"heads must be among 0 … {count - 1}: got {', '.join(map(str, heads)) or 'none'}")
-    return heads
 
 
 def _device(wanted):

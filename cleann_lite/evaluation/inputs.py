@@ -62,9 +62,8 @@ def draw_inputs(task, data, n, *, model=None, seed=0, films=15, from_file=None, 
         raise ValueError(f"seed must be at least 0: got {seed}")
     if films < 1:
         raise ValueError(f"films must be at least 1: got {films}")
-    every = _texts(data, from_file, accept_licence) if task == "sentiment" else None
-    if every is None:
-        every = _histories(data, from_file, accept_licence, model)
+    options = {"from_file": from_file, "accept_licence": accept_licence}
+    every: list = _texts(data, options) if task == "sentiment" else _histories(data, options, model)
     if len(every) < n:
         raise ValueError(f"{_name(data)} holds {len(every)} inputs for {task}, and n is {n}: ask for fewer")
     rows = np.random.default_rng(seed).choice(len(every), n, replace=False).tolist()
@@ -86,8 +85,7 @@ def _name(data):
     return str(data) if isinstance(data, str | Path) else "the list"
 
 
-def _texts(data, from_file, accept_licence):
-    options = {"from_file": from_file, "accept_licence": accept_licence}
+def _texts(data, options):
     if data == "sst2":
         return list(datasets.load_sst2("dev", **options).texts)
     if data == "imdb":
@@ -101,8 +99,7 @@ def _texts(data, from_file, accept_licence):
     return [t for t in texts if t.strip()]
 
 
-def _histories(data, from_file, accept_licence, model):
-    options = {"from_file": from_file, "accept_licence": accept_licence}
+def _histories(data, options, model):
     loaders = {
         "movielens-1m": datasets.load_movielens_1m,
         "movielens-latest-small": datasets.load_movielens_latest_small,

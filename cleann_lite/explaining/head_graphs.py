@@ -66,7 +66,7 @@ def graphs_of(
 ) -> Graphs:
     """As ``learn_graphs``, from attention that was read, (heads, tokens, tokens); ``tell`` before each."""
     settings = settings.of(model)
-    heads = _read_heads(settings.heads, len(attention))
+    heads = read_heads(settings.heads, len(attention))
     chosen, notes = _in_graph(encoded, settings, attention[list(heads)])
     groups, index = _group_tokens(encoded, attention.shape[1])
     outcome, units = index["outcome"], [index[u] for u in chosen]
@@ -120,7 +120,8 @@ def _checked_pag(pag: Any, variables: Sequence[int], labels: Sequence[str]) -> P
     return pag
 
 
-def _read_heads(heads: Any, count: int) -> tuple[int, ...]:
+def read_heads(heads: Any, count: int) -> tuple[int, ...]:
+    """Heads by number: all, or those named, each once; ValueError for one that the model does not have."""
     if isinstance(heads, str):
         if heads != "all":
             raise ValueError(f"heads must be 'all', a head or a list of heads: got {heads!r}")

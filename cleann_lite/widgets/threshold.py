@@ -15,6 +15,7 @@ from ..causal.discovery import learn_pag
 from ..causal.graphs import distinct
 from ..causal.independence import PartialCorrelation
 from ..drawing.draw import draw
+from ..drawing.edges import Given, edges_of
 from ..drawing.layout import box_size, spread
 from ..drawing.view import MOST_EDGES, NEAR_EDGES, View, choice, moved, parse_key, slider, switch
 from ..explaining.settings import ANY_ALPHA
@@ -104,16 +105,11 @@ def settings_of(state):
 
 def describe_changes(pag, before):
     """Lists of sentences: edges that came, edges that went, edges whose marks changed."""
-    new, gone, changed = [], [], []
-    for a, b in np.argwhere(np.triu((pag.marks != 0) | (before.marks != 0))).tolist():
-        pair = f"{pag.label(pag.nodes[a])} and {pag.label(pag.nodes[b])}"
-        if not before.marks[a, b]:
-            new.append(pair)
-        elif not pag.marks[a, b]:
-            gone.append(pair)
-        elif (pag.marks[a, b], pag.marks[b, a]) != (before.marks[a, b], before.marks[b, a]):
-            changed.append(pair)
-    return new, gone, changed
+    told: dict[str, list[str]] = {"added": [], "removed": [], "changed": []}
+    for a, b, _, _, state, _ in edges_of(Given.of(pag), before, (), lambda a, b: None):
+        if state in told:
+            told[state].append(f"{pag.label(pag.nodes[a])} and {pag.label(pag.nodes[b])}")
+    return tuple(told.values())
 
 
 def p_text(p):
