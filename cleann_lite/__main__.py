@@ -302,7 +302,7 @@ def _write_page(options, found):
 
     Returns the exit code: 130 where Ctrl-C ended the search, which keeps what it had found.
     """
-    if options.html:
+    if options.html is not None:
         from .datasets.files import write_whole
 
         told = write_whole(options.html, found.to_html())

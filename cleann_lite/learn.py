@@ -2,7 +2,10 @@
 
 import argparse
 import csv
+import io
 import json
+
+MOST_DRAWS = 1_000_000
 
 
 def add_learn_options(parser, methods):
@@ -57,10 +60,11 @@ def learn(options):
     from .causal.independence import PartialCorrelation
 
     names = distinct(found.names)
-    if options.order and options.method != "ordered-icd":
+    if options.order is not None and options.method != "ordered-icd":
         raise ValueError(f"--order is for --method ordered-icd: got {options.method}")
-    order = _known(_list(options.order), names) if options.order else names
-    tiers = [_known(_list(group), names) for group in (options.tiers or "").split(";") if group.strip()]
+    order = names if options.order is None else _known(_list(options.order), names)
+    groups = () if options.tiers is None else options.tiers.strip().removesuffix(";").split(";")
+    tiers = [_known(_list(group), names) for group in groups]
     settings = {
         "method": options.method,
         "order": order if options.method == "ordered-icd" else None,
@@ -99,7 +103,7 @@ def learn(options):
         print(pag.to_json()[:-1], json.dumps(record, ensure_ascii=False)[1:], sep=", ")
     else:
         print("\n".join(lines))
-    if options.svg:
+    if options.svg is not None:
         from .drawing.draw import draw
 
         draw(pag, share=shares and shares.edges).save(options.svg)
@@ -109,8 +113,9 @@ def _shares(options, table, found, names, pag, settings):
     """How often each edge comes back from resampled rows, or None if nobody asked."""
     if options.stability is None:
         return None
-    if options.stability < 1:
-        raise ValueError(f"--stability takes the number of graphs, at least 1: got {options.stability}")
+    if not 1 <= options.stability <= MOST_DRAWS:
+        least = f"at least 1 and at most {MOST_DRAWS}"
+        raise ValueError(f"--stability takes the number of graphs, {least}: got {options.stability}")
     if found.matrix_given or (table.values != table.values).any():
         what = "a matrix" if found.matrix_given else "missing values"
         raise ValueError(f"--stability needs a table of complete samples: {table.name} holds {what}")
@@ -148,7 +153,8 @@ def _described(pag, options, shares, adjusted):
 
 def _list(text):
     """Names separated by commas; a name that holds one is put in double quotes."""
-    return [name.strip() for name in next(csv.reader([text], skipinitialspace=True), []) if name.strip()]
+    rows = csv.reader(io.StringIO(text.replace("\r", "\n"), newline=""), skipinitialspace=True)
+    return [name.strip() for row in rows for name in row if name.strip()]
 
 
 def _known(asked, names):

@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 
 import cleann_lite as cl
+from cleann_lite.__main__ import main
+from cleann_lite.datasets.correlations import correlation_of
+from cleann_lite.datasets.tables import read_table
 from tests.linear_model import LinearModel
 
 GIVEN = {
@@ -344,3 +347,74 @@ def test_json_of_a_graph_holds_numbers_and_texts_as_nodes_and_no_nan_in_words():
         cl.PAG.from_json("[" * 100_000)
     marks = [[0, 1], [1, 0]]
     assert "nan" not in cl.PAG(marks, p_values=np.full((2, 2), np.nan)).describe(p_values=True)[0]
+
+
+# -- tables and the command line -----------------------------------------------------------------------------
+
+
+def told(capsys, *arguments):
+    code = main([str(argument) for argument in arguments])
+    printed = capsys.readouterr()
+    return code, printed.out if code == 0 else printed.err
+
+
+def matrix_file(folder, matrix):
+    names = "abcd"[: len(matrix)]
+    lines = [",".join(names), *(",".join(f"{r:.6g}" for r in row) for row in np.asarray(matrix))]
+    path = folder / "matrix.csv"
+    path.write_text("\n".join(lines))
+    return path
+
+
+def test_columns_of_a_matrix_take_their_rows_with_them(tmp_path, capsys):
+    """Three of four columns alone would look like four samples."""
+    rng = np.random.default_rng(0)
+    whole = np.corrcoef(rng.normal(size=(50, 4)) @ rng.normal(size=(4, 4)), rowvar=False)
+    path = matrix_file(tmp_path, whole)
+    for which, kept in ((["--drop", "b"], [0, 2, 3]), (["--columns", "d,a,c"], [3, 0, 2])):
+        code, printed = told(capsys, "learn", path, "--n-samples", 50, *which)
+        assert code == 0 and "a correlation matrix of 3 variables, 50 samples" in printed
+        found = correlation_of(
+            read_table(path, **{"drop": ["b"]} if "b" in which else {"columns": "dac"}), 50
+        )
+        assert np.allclose(found.matrix, whole[np.ix_(kept, kept)], atol=1e-5)
+    path.write_text("a,b,c\n1,2,3\n2,5,9\n4,1,1\n")  # samples, as many as columns
+    assert read_table(path, drop=["c"]).values.shape == (3, 2)
+
+
+def test_a_matrix_that_no_data_has_is_refused_and_a_rounded_one_repaired(tmp_path, capsys):
+    code, printed = told(
+        capsys,
+        "learn",
+        matrix_file(tmp_path, [[1, 0.9, -0.9], [0.9, 1, 0.9], [-0.9, 0.9, 1]]),
+        "--n-samples",
+        50,
+    )
+    assert code == 2 and "no data has all these correlations" in printed and "up to 0.4" in printed
+    with pytest.raises(ValueError, match=r"positive semi-definite.* its least eigenvalue is -0.8"):
+        cl.PartialCorrelation([[1, 0.9, -0.9], [0.9, 1, 0.9], [-0.9, 0.9, 1]], 50)
+    rounded = np.corrcoef(np.random.default_rng(0).normal(size=(3, 4)), rowvar=False).round(2)
+    assert np.linalg.eigvalsh(rounded)[0] < -1e-8
+    code, printed = told(capsys, "learn", matrix_file(tmp_path, rounded), "--n-samples", 50)
+    assert code == 0 and "nearest one taken" in printed
+    cl.PartialCorrelation(rounded, 50)
+
+
+@pytest.mark.parametrize(
+    "flags, said",
+    [
+        (["--tiers", "a;;b,c"], "each tier needs a node: tier 1 is empty"),
+        (["--tiers", ""], "each tier needs a node: tier 0 is empty"),
+        (["--method", "ordered-icd", "--order", ""], "order must name each node once"),
+        (["--svg", ""], "a picture is saved as"),
+        (["--stability", "9" * 20], "--stability takes the number of graphs, at least 1 and at most"),
+        (["--stability", "2", "--seed", "-1"], "seed must be at least 0: got -1"),
+        (["--columns", "a\nz"], "has no column 'z'"),
+    ],
+)
+def test_a_flag_that_holds_nothing_or_too_much_is_not_passed_over(flags, said, tmp_path, capsys):
+    path = tmp_path / "table.csv"
+    rows = np.random.default_rng(0).normal(size=(20, 3)).tolist()
+    path.write_text("\n".join(["a,b,c", *(",".join(map(str, row)) for row in rows)]))
+    code, printed = told(capsys, "learn", path, *flags)
+    assert code == 2 and said in printed and printed.count("\n") == 1

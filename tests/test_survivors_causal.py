@@ -227,12 +227,12 @@ def test_pairs_and_many_sets_are_answered_as_one_alone_is(one_sided):
 @pytest.mark.parametrize("share", [1.0, 0.3, 0.08])
 def test_of_single_nodes_as_strong_the_first_that_separates_is_taken(share, one_sided):
     rng, n = np.random.default_rng(0), 9
-    rho = np.triu(rng.integers(-4, 5, (n, n)) / 8, 1)  # a few strengths, so most are tied
+    rho = np.triu(rng.integers(-4, 5, (n, n)) / 24, 1)  # a few strengths, so most are tied
     rho = rho + rho.T + np.eye(n)
     x, y = np.array([*combinations(range(n), 2)] * 2).T
     near = rng.random((len(x), n)) < share
     near[np.arange(len(x)), x] = near[np.arange(len(x)), y] = False
-    test = cl.PartialCorrelation(rho, 40, alpha=0.3, one_sided=one_sided)
+    test = cl.PartialCorrelation(rho, 360, alpha=0.3, one_sided=one_sided)
     found, _ = test.separating_singles(x, y, near, np.arange(n))
     for a, b, of_pair, z in zip(x, y, near, found, strict=True):
         separating = [c for c in np.flatnonzero(of_pair) if test.independent(a, b, [c])]

@@ -17,6 +17,7 @@ from scipy.stats import false_discovery_control
 from .discovery import learn_pag
 from .graphs import PAG, Mark, SearchStatus
 from .independence import PartialCorrelation
+from .nodes import checked_count, checked_switches
 
 _TOGETHER = 64  # variables of the draws that are searched together: a set of them is one word
 
@@ -100,8 +101,9 @@ def stability(
            [1., 0., 0.],
            [0., 0., 0.]])
     """
-    if draws < 1:
-        raise ValueError(f"draws must be at least 1: got {draws}")
+    checked_count("draws", draws)
+    checked_count("seed", seed, 0)
+    checked_switches(half=half)
     test = PartialCorrelation.from_data(data, alpha, one_sided)
     table = np.asarray(data, dtype=np.float64)
     table = (table - table.mean(axis=0)) / table.std(axis=0)

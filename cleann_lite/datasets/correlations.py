@@ -7,6 +7,8 @@ import numpy as np
 from .tables import Table
 
 MISSING_VALUES = ("drop", "pairwise")
+MOST_MOVED = 0.05  # an entry of a given matrix, to make it one of correlations
+_NEAREST = "no valid correlation matrix: nearest one taken (Higham 2002), moved by at most {:.2g}"
 
 
 @dataclass(frozen=True)
@@ -113,9 +115,18 @@ def _of_matrix(table, n_samples):
     if n_samples is None:
         raise ValueError(f"{name} is a {kind} matrix: say the sample size behind it (--n-samples)")
     np.fill_diagonal(matrix, 1.0)
-    scaled = "a covariance matrix, scaled to correlations" if kind == "covariance" else "a correlation matrix"
-    said = "; ".join([f"{scaled} of {len(values)} variables, {n_samples} samples", *table.said])
-    return Correlation(np.clip(matrix, -1, 1), int(n_samples), table.names, said, matrix_given=True)
+    matrix, told = np.clip(matrix, -1, 1), list(table.said)
+    if np.linalg.eigvalsh(matrix)[0] < -1e-8:  # of rounded numbers, for example
+        matrix, moved = nearest_correlation(matrix)
+        if moved > MOST_MOVED:
+            raise ValueError(
+                f"{name} is not a {kind} matrix: no data has all these correlations; the nearest that some "
+                f"have differ by up to {moved:.2g}"
+            )
+        told.append(_NEAREST.format(moved))
+    scaled = ", scaled to correlations" * (kind == "covariance")
+    said = "; ".join([f"a {kind} matrix of {len(values)} variables{scaled}, {n_samples} samples", *told])
+    return Correlation(matrix, int(n_samples), table.names, said, matrix_given=True)
 
 
 def _corrcoef(values):
@@ -152,9 +163,7 @@ def _pairwise(table, n_samples, counts):
     said.append(f"missing: {counts}")
     matrix, repaired = nearest_correlation(matrix)
     if repaired:
-        said.append(
-            f"no valid correlation matrix: nearest one taken (Higham 2002), moved by at most {repaired:.2g}"
-        )
+        said.append(_NEAREST.format(repaired))
     return Correlation(matrix, size, table.names, "; ".join(said))
 
 

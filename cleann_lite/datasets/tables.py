@@ -91,7 +91,7 @@ def read_table(path, header=None, columns=None, drop=()) -> Table:
         raise ValueError(f"the file must be .csv, .tsv, .txt, .npy or .parquet: got {path.name!r}")
     chosen, told = _chosen(path.name, names, columns, drop)
     names = [names[j] for j in chosen]
-    values = _numbers(path.name, names, [[row[j] for j in chosen] for row in cells], lines)
+    values = _numbers(path.name, names, [[row[j] for j in chosen] for row in _rows_of(cells, chosen)], lines)
     return _checked(path.name, names, values, said + told)
 
 
@@ -312,6 +312,15 @@ def _chosen(name, names, columns, drop):
         raise ValueError("a column is named twice in --columns")
     left = [n for j, n in enumerate(names) if j not in set(chosen)]
     return chosen, [f"left out: {', '.join(left)}"] if left else []
+
+
+def _rows_of(rows, chosen):
+    """All rows of a table of samples; of a symmetric matrix those of the chosen columns."""
+    if len(rows) != len(rows[0]) or len(chosen) == len(rows):
+        return rows
+    values = _plain(rows, len(rows))
+    symmetric = values is not None and np.allclose(values, values.T, atol=1e-6)
+    return [rows[j] for j in chosen] if symmetric else rows
 
 
 # --- cells to numbers -------------------------------------------------------------------------------------
