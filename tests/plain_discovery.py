@@ -205,16 +205,17 @@ class PlainSearch:
         self.rank, self.strength = rank, strength
         self.selection, self.together = selection and rank is None, together
         self.skeleton, self.sets, self.asked = ~np.eye(n, dtype=bool), {}, []
-        self.confirm, self.looks = confirm, {}
-        self.level([(x, y, [()]) for x, y in self.edges()])
-        size = 1
-        if method != "fci":
-            size = 2
-            if n > 2:
-                self.level([(x, y, self.singles(x, y)) for x, y in self.edges()])
-        self.sizes(size, self.neighbours if method == "fci" else self.trees)
-        if method == "fci":
+        self.confirm, self.looks, self.levels = confirm, {}, []
+
+    def run(self):
+        self.level([(x, y, [()]) for x, y in self.edges()], 0)
+        if self.method == "fci":
+            self.sizes(1, self.neighbours)
             self.sizes(1, self.possible_d_sep())
+            return
+        if self.n > 2:
+            self.level([(x, y, self.singles(x, y)) for x, y in self.edges()], 1)
+        self.sizes(2, self.trees)
 
     def edges(self):
         return [pair for pair in combinations(range(self.n), 2) if self.skeleton[pair]]
@@ -226,12 +227,13 @@ class PlainSearch:
                 return
             size += 1
 
-    def level(self, queries, size=None):
+    def level(self, queries, size):
         """Ask of each edge its sets up to the first that separates; whether there was any set."""
         asked, found = [], {}
         self.asked.append((asked, []))
+        self.levels.append(size)
         for x, y, sets in queries:
-            for given in sets if size is None else sets(x, y):
+            for given in sets(x, y) if callable(sets) else sets:
                 asked.append((x, y, given))
                 if self.independent(x, y, given):
                     found[x, y] = given

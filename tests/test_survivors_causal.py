@@ -134,7 +134,8 @@ def test_a_search_ends_at_its_cap_and_not_one_set_earlier(method, options, order
     counted = sum(candidates for size, _, candidates in heard if size > 1 or (method == "fci" and size))
     options = options | {"order_independent": order_independent}
     assert cl.learn_pag(Recorder(6), method, max_tests=counted, **options).complete
-    assert not cl.learn_pag(Recorder(6), method, max_tests=counted - 1, **options).complete
+    capped = cl.learn_pag(Recorder(6), method, max_tests=counted - 1, **options)
+    assert not capped.complete and len(capped.notes) == 1
 
 
 @pytest.mark.parametrize("largest", range(5))
@@ -147,6 +148,12 @@ def test_no_set_is_larger_than_the_largest_and_each_size_is_told(method, options
     sizes = {len(given) for *_, given in test.asked}
     assert sizes == set(range(largest + 1)) and heard[0] == (0, 15, 15)
     assert [size for size, *_ in heard[: largest + 1]] == list(range(largest + 1))
+
+
+def test_fci_stops_where_its_first_stage_met_the_cap():
+    test = Recorder(6)
+    pag = cl.learn_pag(test, "fci", max_tests=60)  # 60 sets of one node, and then more
+    assert len(test.asked) == 15 + 60 and len(pag.notes) == 1
 
 
 def test_fci_finds_a_separating_set_that_no_neighbourhood_holds():
@@ -349,6 +356,9 @@ def test_columns_are_called_by_their_names():
     test = cl.PartialCorrelation.from_data(Frame(values, ["a", 5, "c"]), alpha=0.2, one_sided=True)
     assert (test.names, test.n_samples, test.alpha, test.one_sided) == (("a", "5", "c"), 30, 0.2, True)
     assert cl.PartialCorrelation.from_data(values).names is None
+    assert cl.learn_pag(test).labels == ("a", "5", "c") and cl.learn_pag(test, labels="xyz").labels == (
+        *"xyz",
+    )
     for data, told in (
         (Frame(values, list("aba")), "column names must differ: got a, b, a"),
         (Frame(flat, list("abc")), "column b is constant"),
@@ -360,6 +370,7 @@ def test_columns_are_called_by_their_names():
         (values[:3], "n_samples must be above 3: got 3"),
         (values[:, :0], r"got shape \(0, 0\)"),
         ([["a"]], "data must be a table of numbers"),
+        (values + 1j, "data must be a table of numbers"),
     ):
         with pytest.raises(ValueError, match=told):
             cl.PartialCorrelation.from_data(data)

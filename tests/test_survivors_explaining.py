@@ -99,6 +99,7 @@ def test_every_skin_tone_and_flag_belongs_to_its_emoji():
         ("it's", ["it's"]),
         ("so-あ", ["so", "-", "あ"]),
         ("กัก", ["กั", "ก"]),
+        ("a_b __c__", ["a_b", "__c__"]),
     ],
 )
 def test_marks_that_hold_a_word_together(text, words):
@@ -524,6 +525,8 @@ def test_of_a_long_text_a_set_of_two_is_not_proved():
     proved, plain = (cl.explain(model, words, certify=certify) for certify in (True, False))
     assert [s.units for s in proved.sets] == [s.units for s in plain.sets] == [("a", "b")]
     assert (proved.certified, proved.model_calls) == (None, plain.model_calls)
+    alone = cl.explain(LinearModel({"a": 1.0}, bias=-0.5), words)
+    assert [s.units for s in alone.sets] == [("a",)] and alone.certified is True
 
 
 # -- settings --------------------------------------------------------------------------------------------
@@ -571,6 +574,15 @@ def test_a_larger_alpha_is_advised_only_to_whom_it_is_open(own):
     assert found.stopped is Stopped.NOT_LINKED
     advice = ": a larger alpha keeps more edges" * (own == "nothing")
     assert found.failures == (f"no unit is linked to the outcome in any graph{advice}",)
+
+
+@pytest.mark.parametrize("search", ["full", "cleann"])
+def test_nothing_is_masked_where_the_model_predicts_another_outcome(search):
+    model = LinearModel({"a": 2.0}, bias=-1.0)
+    found = cl.explain(model, "a b c", target="no", search=search, words="all")
+    assert (found.stopped, found.sets) == (Stopped.OTHER_PREDICTION, ())
+    assert found.failures == ("the model predicts 'yes', not 'no'",)
+    assert model.rows_run == 1
 
 
 def test_no_stage_follows_where_none_could_find_a_smaller_set():

@@ -140,6 +140,8 @@ class Sites(ast.NodeVisitor):
     def visit(self, node):
         if isinstance(node, ast.Assert | ast.Import | ast.ImportFrom | ast.JoinedStr):
             return
+        if isinstance(node, ast.keyword) and node.arg == "strict":  # an assertion too
+            return
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__all__":
             return
         named = isinstance(node, ast.FunctionDef | ast.ClassDef)
@@ -321,7 +323,8 @@ def tests_of(mutant, known, limit):
     for test in sorted(covering, key=seconds.get):  # each function once, then each a second time, …
         function = test.split("[")[0]
         met[function] += 1
-        order[test] = "test_survivors" not in test, met[function], seconds[test]
+        written_for_it = "test_survivors" in test or "test_plain" in test
+        order[test] = not written_for_it, met[function], seconds[test]
     for test in dict.fromkeys([*doctest, *sorted(order, key=order.get)]):
         total += seconds[test]
         if total > limit and chosen:

@@ -235,9 +235,7 @@ class PartialCorrelation(PValueTest):
 
     def strengths(self, variables: Sequence[int] | np.ndarray) -> np.ndarray | None:
         which = np.asarray(variables)
-        strength = np.abs(self.correlation[np.ix_(which, which)])
-        np.fill_diagonal(strength, 0)
-        return strength
+        return np.abs(self.correlation[np.ix_(which, which)])
 
     def answer_each(self, x: np.ndarray, y: np.ndarray, members: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         x, y = np.minimum(x, y), np.maximum(x, y)
