@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from ..attention.former import formerly
+from ..causal.nodes import checked_count
 from ..explaining.explanation import Explanation
 from ..explaining.head_graphs import read_heads
 from ..explaining.settings import FoundBy, GraphSettings, Stopped
@@ -77,10 +78,9 @@ class Settings:
     device: str = "cpu"
 
     def __post_init__(self):
-        least = dict.fromkeys(("n", "films", "max_size", "max_candidates", "max_calls", "max_nodes"), 1)
-        for name, value in (least | {"draws": 20}).items():
-            if getattr(self, name) < value:
-                raise ValueError(f"{name} must be at least {value}: got {getattr(self, name)}")
+        for name in ("n", "films", "max_size", "max_candidates", "max_calls", "max_nodes"):
+            checked_count(name, getattr(self, name))
+        checked_count("draws", self.draws, 20)
         if self.n_samples is not None and self.n_samples <= 3:
             raise ValueError(f"n_samples must be above 3: got {self.n_samples}")
         for alpha in self.alphas if self.alpha is None else (self.alpha, *self.alphas):

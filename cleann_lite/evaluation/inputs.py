@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..causal.nodes import checked_count
 from ..datasets import shipped as datasets
 
 # task -> (default model, default data)
@@ -56,12 +57,8 @@ def draw_inputs(task, data, n, *, model=None, seed=0, films=15, from_file=None, 
     """
     if task not in TASKS:
         raise ValueError(f"the task must be one of {', '.join(TASKS)}: got {task!r}")
-    if n < 1:
-        raise ValueError(f"n must be at least 1: got {n}")
-    if seed < 0:
-        raise ValueError(f"seed must be at least 0: got {seed}")
-    if films < 1:
-        raise ValueError(f"films must be at least 1: got {films}")
+    for name, number, least in (("n", n, 1), ("seed", seed, 0), ("films", films, 1)):
+        checked_count(name, number, least)
     options = {"from_file": from_file, "accept_licence": accept_licence}
     every: list = _texts(data, options) if task == "sentiment" else _histories(data, options, model)
     if len(every) < n:

@@ -20,6 +20,7 @@ from ..attention.sem import planted_sem
 from ..causal.discovery import learn_pag
 from ..causal.graphs import PAG
 from ..causal.independence import DSeparation, PartialCorrelation
+from ..causal.nodes import checked_count
 from .journal import FORMAT, JOURNAL, Journal, read_journal
 from .parallel import run_all
 from .report import save_benchmark
@@ -238,9 +239,8 @@ def benchmark(
     if unknown:
         raise ValueError(f"unknown setting {unknown[0]} of the benchmark of causal discovery")
     plan = BenchmarkSettings(n, tuple(rows), **settings)
-    for name, least in (("n", 1), ("seed", 0)):
-        if getattr(plan, name) < least:
-            raise ValueError(f"{name} must be at least {least}: got {getattr(plan, name)}")
+    checked_count("n", plan.n)
+    checked_count("seed", plan.seed, 0)
     PartialCorrelation(np.eye(2), plan.n_samples, plan.alpha)  # refuses what no test could use
     random_problem(plan.seed, plan.n_nodes, plan.degree, plan.latent_share, 10, plan.alpha)
     header = {"format": FORMAT, "task": "discovery", **asdict(plan), "methods": list(rows)}

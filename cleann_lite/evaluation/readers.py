@@ -20,6 +20,7 @@ from ..attention.residual import read_attention
 from ..attention.sem import attention_correlation
 from ..causal.graphs import PAG
 from ..causal.independence import PartialCorrelation
+from ..causal.nodes import checked_count
 from ..causal.pds import pds_sets
 from ..datasets.files import write_rows
 from ..models.mixing import how_it_mixes
@@ -266,8 +267,7 @@ def plant(
         if rule not in RULES:
             raise ValueError(f"a rule must be one of {', '.join(RULES)}: got {rule!r}")
     for name, value in (("layers", min(layers, default=0)), ("seeds", seeds), ("sentences", sentences)):
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1: got {value}")
+        checked_count(name, value)
     every = product(range(seeds), layers, rules)
     items = [
         {"input": i, "rule": rule, "layers": depth, "seed": seed, "sentences": sentences}

@@ -22,6 +22,7 @@ from ..attention.sem import attention_correlation
 from ..causal.discovery import learn_pag
 from ..causal.graphs import PAG
 from ..causal.independence import PartialCorrelation
+from ..causal.nodes import checked_count
 from ..models.protocol import Encoded, Model, altered, encoded_by
 from .search import explain
 from .settings import FORMER
@@ -131,8 +132,7 @@ def equivalent_corners(
     ((4, 12, 12), True)
     """
     attention, rng = np.asarray(attention, dtype=np.float64), np.random.default_rng(seed)
-    if samples < 1:
-        raise ValueError(f"samples must be at least 1: got {samples}")
+    checked_count("samples", samples)
     found: list[np.ndarray] = []
     for _ in range(samples):
         direction = rng.normal(size=attention.shape)
