@@ -26,8 +26,8 @@ def head(n=14, d=4, seed=0):
 
 
 def test_shares_are_counted_over_graphs():
-    first = PAG([[0, 2, 0], [1, 0, 1], [0, 2, 0]], labels="abc")
-    other = PAG([[0, 2, 1], [3, 0, 0], [1, 0, 0]], labels="abc")
+    first = PAG([[0, 2, 0], [1, 0, 1], [0, 2, 0]], labels=("a", "b", "c"))
+    other = PAG([[0, 2, 1], [3, 0, 0], [1, 0, 0]], labels=("a", "b", "c"))
     found = Robustness.of(first, [first, first, other, other], [0.1] * 4)
     np.testing.assert_array_equal(found.edges, [[0, 1, 0.5], [1, 0, 0.5], [0.5, 0.5, 0]])
     np.testing.assert_array_equal(found.marks, [[0, 1, 0], [0.5, 0, 0.5], [0, 0.5, 0]])
