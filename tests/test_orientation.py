@@ -4,12 +4,13 @@ import networkx as nx
 import numpy as np
 import pytest
 from oracle_cases import SHARED, oracle_cases
+from oracle_mags import pag_by_enumeration
 
 from cleann_lite.causal.bitsets import rows_as_bits
 from cleann_lite.causal.discovery import learn_pag
 from cleann_lite.causal.graphs import PAG
 from cleann_lite.causal.independence import DSeparation
-from cleann_lite.causal.mags import mag_of_dag, pag_by_enumeration
+from cleann_lite.causal.mags import mag_of_dag
 from cleann_lite.causal.orientation import orient, pag_of_mag, uncovered_path
 
 

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle_cases import SHARED
+from oracle_mags import pag_by_enumeration
 
 import cleann_lite as cl
-from cleann_lite.causal.mags import is_mag, mag_of_dag, pag_by_enumeration
+from cleann_lite.causal.mags import is_mag, mag_of_dag
 from cleann_lite.causal.random_graphs import random_latent_dag
 
 FILE = SHARED / "cases" / "tier_cases.json"

@@ -1,6 +1,6 @@
 """Make ``tests/data/pag_cases.json``: MAGs and their PAGs by enumeration, several for each part of each rule.
 
-The PAG itself comes from listing all Markov-equivalent MAGs by m-separation (``mags.pag_by_enumeration``),
+The PAG itself comes from listing all Markov-equivalent MAGs by m-separation (``tests/oracle_mags.py``),
 never from the rules. A case belongs to a part of a rule if the rules give another graph when this part is
 left out. Graphs are DAGs drawn at random, hidden nodes, selection and tiers too; parts that chance seldom
 needs (R8 in one graph of 1,500) have their own DAG, changed by an edge or two. Each is cut down, one
@@ -21,11 +21,14 @@ import networkx as nx
 import numpy as np
 
 from cleann_lite.causal import orientation
-from cleann_lite.causal.mags import pag_by_enumeration
 from cleann_lite.causal.orientation import join
 from cleann_lite.causal.random_graphs import LatentDAG, random_latent_dag
 
-FILE = Path(__file__).parent.parent / "tests" / "data" / "pag_cases.json"
+TESTS = Path(__file__).resolve().parent.parent / "tests"
+sys.path.insert(0, str(TESTS))
+from oracle_mags import pag_by_enumeration  # noqa: E402
+
+FILE = TESTS / "data" / "pag_cases.json"
 TABLES = (orientation.ARROWHEAD_RULES, orientation.SELECTION_RULES, orientation.TAIL_RULES)
 MOST_EDGES = 13  # beyond, the list of equivalent graphs is long
 

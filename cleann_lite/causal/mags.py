@@ -156,7 +156,7 @@ def members(pag: PAG | ArrayLike, limit: int | None = None, selection_bias: bool
     if not _is_mag(reference):
         return
     found = 0
-    for candidate in _fillings(marks, reference, selection_bias):
+    for candidate in fillings(marks, reference, selection_bias):
         if limit is not None and found >= limit:
             return
         if _is_mag(candidate) and markov_equivalent(candidate, reference):
@@ -164,64 +164,7 @@ def members(pag: PAG | ArrayLike, limit: int | None = None, selection_bias: bool
             yield candidate
 
 
-def pag_by_enumeration(
-    mag: ArrayLike, selection_bias: bool = True, tier: Sequence[int] | None = None
-) -> np.ndarray:
-    """The PAG of a MAG by listing every MAG with its separations: a mark is set where all of them agree.
-
-    Slow beyond about eight edges, but free of orientation rules.
-
-    Parameters
-    ----------
-    mag
-        (k, k) marks without circles.
-    selection_bias
-        Count graphs with undirected edges too.
-    tier
-        (k,) rank of each node in known tiers: only graphs count in which no node causes one of lower rank.
-
-    Examples
-    --------
-    >>> pag_by_enumeration([[0, 2, 0], [3, 0, 3], [0, 2, 0]])
-    array([[0, 2, 0],
-           [1, 0, 1],
-           [0, 2, 0]], dtype=int8)
-    """
-    mag = np.asarray(mag, dtype=np.int8)
-    shared, unknown = mag.copy(), (mag > 0) * np.int8(Mark.CIRCLE)
-    for x, collider, y in _unshielded_colliders(mag):  # equivalent graphs share them
-        unknown[[x, y], collider] = Mark.ARROW
-    if tier is not None:
-        unknown[(mag > 0) & (np.asarray(tier)[:, None] < np.asarray(tier)[None, :])] = Mark.ARROW
-    for candidate in _fillings(unknown, mag, selection_bias and tier is None):
-        news = (candidate != shared) & (shared != Mark.CIRCLE)
-        if news.any() and _is_mag(candidate) and markov_equivalent(candidate, mag):
-            shared[news] = Mark.CIRCLE
-    return shared
-
-
-def is_pag(marks: ArrayLike, selection_bias: bool = True) -> bool:
-    """Whether these marks are the PAG of some MAG, by enumeration (``pag_by_enumeration``).
-
-    Slow beyond about eight edges. There the rules tell: marks are a PAG when ``a_member(marks)`` is a MAG and
-    ``orientation.pag_of_mag`` gives the marks back from it.
-
-    Raises
-    ------
-    ValueError
-        If the marks are not those of a graph (``PAG``).
-
-    Examples
-    --------
-    >>> is_pag([[0, 2, 0], [1, 0, 1], [0, 2, 0]]), is_pag([[0, 2], [1, 0]])
-    (True, False)
-    """
-    given = PAG(np.asarray(marks)).marks
-    mag = a_member(given)
-    return _is_mag(mag) and np.array_equal(pag_by_enumeration(mag, selection_bias), given)
-
-
-def _fillings(marks: np.ndarray, reference: np.ndarray, selection_bias: bool) -> Iterator[np.ndarray]:
+def fillings(marks: np.ndarray, reference: np.ndarray, selection_bias: bool) -> Iterator[np.ndarray]:
     """Fill the circles edge by edge, dropping what changes an unshielded collider or makes a cycle."""
     edges = [
         (i, j) for i, j in np.argwhere(np.triu(marks)).tolist() if Mark.CIRCLE in (marks[i, j], marks[j, i])
