@@ -205,7 +205,7 @@ class PlainSearch:
         self.rank, self.strength = rank, strength
         self.selection, self.together = selection and rank is None, together
         self.skeleton, self.sets, self.asked = ~np.eye(n, dtype=bool), {}, []
-        self.confirm, self.looks, self.levels = confirm, {}, []
+        self.confirm, self.looks, self.levels, self.counted = confirm, {}, [], 0
 
     def run(self):
         self.level([(x, y, [()]) for x, y in self.edges()], 0)
@@ -233,7 +233,9 @@ class PlainSearch:
         self.asked.append((asked, []))
         self.levels.append(size)
         for x, y, sets in queries:
-            for given in sets(x, y) if callable(sets) else sets:
+            sets = sets(x, y) if callable(sets) else sets
+            self.counted += len(sets) * (size > (self.method != "fci"))
+            for given in sets:
                 asked.append((x, y, given))
                 if self.independent(x, y, given):
                     found[x, y] = given

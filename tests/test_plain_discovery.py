@@ -12,7 +12,7 @@ from cleann_lite.causal import discovery, orientation
 from cleann_lite.causal.batched import as_batched
 from cleann_lite.causal.bitsets import as_bits, as_words, bits, from_words, rows_as_bits
 from cleann_lite.causal.legality import NOTE
-from cleann_lite.causal.pds import PDSGraph
+from cleann_lite.causal.pds import PDSGraph, pds_sets
 from cleann_lite.causal.relations import Relations
 from cleann_lite.causal.search_state import Search
 from cleann_lite.causal.separators import Separators
@@ -213,6 +213,11 @@ def test_a_search_asks_what_the_papers_say_in_their_order(method, together):
         assert pag.notes == ((NOTE[pag.legality],) if pag.legality in NOTE else ())
         contradictory += bool(pag.notes)
         assert pag.selection_bias is plain.selection
+        if seed < 6 and plain.counted:  # as many sets as there are, and one less
+            options["order_independent"] = together
+            for most in (plain.counted, plain.counted - 1):
+                capped = cl.learn_pag(test, method, nodes=nodes, max_tests=most, **options)
+                assert capped.complete == (most >= plain.counted)
         for (x, y), given in plain.sets.items():
             assert pag.separating_set(nodes[x], nodes[y]) == tuple(nodes[z] for z in given)
         larger += sum(len(given) > 1 for asked, _ in plain.asked for *_, given in asked)
@@ -223,7 +228,7 @@ def test_a_search_asks_what_the_papers_say_in_their_order(method, together):
 @pytest.mark.parametrize("seed", range(6))
 def test_what_pds_paths_reach_by_listing_them(seed):
     rng, n = np.random.default_rng(seed), 7
-    for _ in range(300):
+    for _ in range(150):
         edges = np.triu(rng.random((n, n)) < rng.choice([0.3, 0.45, 0.6]), 1)
         marks = np.where(edges | edges.T, rng.choice([1, 2, 2, 3], (n, n)), 0)
         root, *others = rng.permutation(n).tolist()
@@ -244,3 +249,6 @@ def test_what_pds_paths_reach_by_listing_them(seed):
         assert graph.legal(root, allowed) == (set(lengths) == set(inside))
         assert [graph.distance_sums(root, allowed, [1 << v])[0] for v in lengths] == [*lengths.values()]
         assert not graph.legal_sets(root, 1, 0, 9)
+        sets = list(pds_sets(marks, root, 3, exclude=set(others) - {*inside}))
+        legal = [m for m in combinations(sorted(inside), 3) if {*pds_walks(marks, root, m)} == {*m}]
+        assert sets == [(m, total) for total, m in sorted((sum(lengths[v] for v in m), m) for m in legal)]

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import cleann_lite as cl
+from cleann_lite.causal import independence, orientation, pds, search_state
 from cleann_lite.causal.batched import BatchedTest
 from cleann_lite.causal.bitsets import as_bits
 from cleann_lite.causal.graphs import PAG
@@ -156,6 +157,45 @@ def test_fci_stops_where_its_first_stage_met_the_cap():
     assert len(test.asked) == 15 + 60 and len(pag.notes) == 1
 
 
+@pytest.mark.parametrize("method", ["icd", "fci"])
+def test_how_many_are_asked_together_does_not_matter(method, monkeypatch):
+    rng = np.random.default_rng(2)
+    data = rng.normal(size=(60, 14))
+    data[:, 7:] += data[:, :7] + 0.5 * data[:, [1, 2, 3, 4, 5, 6, 0]]
+    usual = cl.PartialCorrelation.from_data(data, alpha=0.05)
+    pag = cl.learn_pag(usual, method)
+    for module, name, few in (
+        (search_state, "_TOGETHER", 20),
+        (independence, "_CHUNK", 5),
+        (orientation, "_PAIRS", 2),
+        (pds, "_TOGETHER", 3),
+        (pds, "_REMEMBERED", 0),
+        (pds, "_FEW", 0),
+        (pds, "_FEW", 999),
+        (search_state, "_MANY", 5),
+        (independence, "_SPARSE", 1),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(module, name, few)
+            test = usual.with_alpha(0.05)
+            again = cl.learn_pag(test, method)
+        assert again == pag and again.separating_sets == pag.separating_sets
+        assert test.tests_by_size() == usual.tests_by_size()
+
+
+@pytest.mark.parametrize("name", ["max_size", "max_tests"])
+def test_a_largest_number_is_none_below_zero(name):
+    assert cl.learn_pag(Recorder(3), **{name: 0}).marks.any()
+    for value in (-1, 0.5, "1"):
+        with pytest.raises((ValueError, TypeError), match=name):
+            cl.learn_pag(Recorder(3), **{name: value})
+
+
+def test_labels_name_nodes_in_tiers():
+    pag = cl.learn_pag(Recorder(3), labels="abc", tiers=[["c"], ["a", "b"]])
+    assert pag.tiers == ((2,), (0, 1)) and pag.label(2) == "c"
+
+
 def test_fci_finds_a_separating_set_that_no_neighbourhood_holds():
     """{0, 1, 2} alone separates 3 and 4, and neither has all three as neighbours."""
     hidden = [("h0", 0), ("h0", 1), ("h1", 0), ("h1", 3), ("h2", 2), ("h2", 4)]
@@ -266,20 +306,22 @@ def test_singles_of_some_variables_in_any_order_are_those_of_one_question_after_
 @pytest.mark.parametrize("one_sided", [False, True])
 def test_a_p_value_just_above_the_level_is_above_it_however_it_is_asked(one_sided):
     rng = np.random.default_rng(6)
-    rho = np.corrcoef(rng.normal(size=(20, 1)) + rng.normal(size=(20, 6)), rowvar=False)
+    rho = np.corrcoef(2 * rng.normal(size=(20, 1)) + rng.normal(size=(20, 12)), rowvar=False)
     usual = cl.PartialCorrelation(rho, 20, one_sided=one_sided)
-    x, y, near = np.array([0]), np.array([1]), np.arange(6)[None] > 1
-    for z in range(2, 6):
+    x, y = np.array([0]), np.array([1])
+    for z in (z for z in range(2, 12) if usual.p_value(0, 1, [z]) < 0.9):
         p = usual.p_value(0, 1, [z])
         for alpha, independent in ((p * (1 - 1e-10), True), (p * (1 + 1e-10), False)):
             test = usual.with_alpha(alpha)
             assert test.answer_each(x, y, np.array([[z]]))[0].tolist() == [independent]
             assert test.first_separating([(0, 1, [1 << z])])[0] == [0 if independent else None]
-            for some in (near & (np.arange(6) == z), np.tile(near & (np.arange(6) == z), (2, 1))):
-                found, _ = test.separating_singles(
-                    np.zeros(len(some), int), np.ones(len(some), int), some, np.arange(6)
-                )
-                assert found.tolist() == [z if independent else -1] * len(some)
+            for variables in (np.arange(12), np.array([0, 1, z])):  # a list of the near, and a table
+                some = variables[None] == z
+                found, _ = test.separating_singles(x, y, some, variables)
+                assert variables[found].tolist() == [z] if independent else found.tolist() == [-1]
+    p = usual.p_value(0, 1)
+    for alpha, independent in ((p * (1 - 1e-10), True), (p, False)):
+        assert usual.with_alpha(alpha).independent_pairs(np.arange(2))[0][0, 1] == independent
 
 
 def test_the_last_of_many_separates_all_others():

@@ -81,13 +81,10 @@ def _joins(text: str, index: int, start: int) -> bool:
 
 def _word_end(text: str, start: int) -> int:
     end = start
-    while end < len(text):
-        if _is_word_character(text[end]) and not _is_unspaced(text[end]):
-            end += 1
-        elif _joins(text, end, start):
-            end += 2
-        else:
-            break
+    while end < len(text) and (
+        (_is_word_character(text[end]) and not _is_unspaced(text[end])) or _joins(text, end, start)
+    ):
+        end += 1
     return end
 
 
@@ -186,7 +183,7 @@ def group_pieces(
     for piece, (start, end) in enumerate(offsets):
         covered = sorted({owner[c] for c in range(start, end) if c in owner})
         if not covered:
-            spaces = [*spaces, piece] if start < end and text[start:end].isspace() else []
+            spaces = [*spaces, piece] if text[start:end].isspace() else []
             continue
         if groups and covered[0] <= groups[-1][0][1]:
             groups[-1][0][1] = max(groups[-1][0][1], covered[-1])

@@ -170,8 +170,8 @@ def rule_5(g: Relations) -> Proposal:
     circle_circle, apart = g.sets(g.circle_circle), g.sets(g.apart)
     tails = g.nothing()
     for alpha, beta in zip(*(ends.tolist() for ends in pairs(g.circle_circle)), strict=True):
-        gammas, thetas = circle_circle[alpha] & apart[beta], circle_circle[beta] & apart[alpha]
-        found = uncovered_path(alpha, gammas, 1 << beta, circle_circle, apart, before=thetas)
+        gammas = circle_circle[alpha] & apart[beta]
+        found = uncovered_path(alpha, gammas, 1 << beta, circle_circle, apart, before=apart[alpha])
         tails[alpha, beta] = tails[beta, alpha] = found
     return g.nothing(), tails
 

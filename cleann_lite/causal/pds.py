@@ -171,7 +171,7 @@ class PDSGraph:
         started = np.zeros((self.n, m), dtype=bool)
         started[roots, np.arange(m)] = True
         # node -> the questions that may pass it; [previous][current] -> the questions that came to this state
-        inside = rows_as_bits(bits_as_rows(insides, self.n).T & ~started)
+        inside = rows_as_bits(bits_as_rows(insides, self.n).T)
         arrived = [dict.fromkeys(bits(near), 0) for near in self.neighbors]
         news: dict[tuple[int, int], int] = {}
         for root, questions in enumerate(rows_as_bits(started)):
@@ -236,10 +236,11 @@ class PDSGraph:
                 tree.within = as_bits(near)
             grown.append((root, allowed, tree))
         for have in range(min((tree.size for *_, tree in grown), default=size), size):
-            self._grow_by_one([(root, tree) for root, _, tree in grown if tree.size == have], size, limit)
+            most = limit if have or size == 1 else math.inf  # single nodes are few, and no reason to stop
+            self._grow_by_one([(root, tree) for root, _, tree in grown if tree.size == have], size, most)
         return {(root, allowed) for root, allowed, tree in grown if tree.sets}
 
-    def _grow_by_one(self, growing: "list[tuple[int, _Grown]]", size: int, limit: int) -> None:
+    def _grow_by_one(self, growing: "list[tuple[int, _Grown]]", size: int, limit: float) -> None:
         open_questions: dict[tuple[int, int], int] = {}
         for root, tree in growing:
             if tree.within.bit_count() < size:
@@ -278,7 +279,7 @@ class _Grown:
     within: int
     settled: bool
 
-    def larger_sets(self, limit: int) -> dict[int, int]:
+    def larger_sets(self, limit: float) -> dict[int, int]:
         """The sets with one more of the nodes that each reaches."""
         grown: dict[int, int] = {}
         for members, reached in self.sets.items():
