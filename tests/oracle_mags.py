@@ -5,7 +5,9 @@ from itertools import combinations
 import numpy as np
 
 from cleann_lite import PAG, Mark
+from cleann_lite.causal.bitsets import as_bits
 from cleann_lite.causal.mags import a_member, fillings, is_mag, markov_equivalent
+from cleann_lite.causal.separation import MixedSeparation
 
 
 def pag_by_enumeration(mag, selection_bias=True, tier=None):
@@ -33,6 +35,26 @@ def pag_by_enumeration(mag, selection_bias=True, tier=None):
         if news.any() and is_mag(candidate) and markov_equivalent(candidate, mag):
             shared[news] = Mark.CIRCLE
     return shared
+
+
+def is_mag_by_definition(marks):
+    """No arrowhead at an ancestor of the other end or at an undirected edge; others can be separated."""
+    marks = np.asarray(marks)
+    if (marks == Mark.CIRCLE).any():
+        return False
+    arrow, tail = marks == Mark.ARROW, marks == Mark.TAIL
+    ancestor = np.linalg.matrix_power(np.eye(len(marks)) + (arrow & tail.T), max(1, len(marks))) > 0
+    if (arrow & ancestor.T).any() or (arrow & (tail & tail.T).any(axis=0)).any():
+        return False
+    separation = MixedSeparation(marks)
+    return all(
+        any(
+            separation.separated(x, y, as_bits(given))
+            for size in range(len(marks) - 1)
+            for given in combinations(sorted({*range(len(marks))} - {x, y}), size)
+        )
+        for x, y in np.argwhere(np.triu(marks == Mark.NONE, 1)).tolist()
+    )
 
 
 def is_pag(marks, selection_bias=True):

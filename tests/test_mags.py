@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle_cases import SHARED, dag_of, oracle_cases
-from oracle_mags import is_pag, pag_by_enumeration
+from oracle_mags import is_mag_by_definition, is_pag, pag_by_enumeration
 
 from cleann_lite.causal.bitsets import as_bits
 from cleann_lite.causal.mags import (
@@ -86,6 +86,21 @@ def test_markov_equivalence_is_equality_of_all_separations():
 )
 def test_what_is_no_mag(marks):
     assert not is_mag(marks)
+
+
+def test_a_mag_is_one_by_definition():
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(600):
+        k = int(rng.integers(2, 7))
+        marks = np.zeros((k, k), dtype=np.int8)
+        kinds = [(2, 3), (2, 3), (2, 2), (3, 3)][: rng.integers(2, 5)]
+        for i, j in combinations(range(k), 2):
+            if rng.random() < 0.6:
+                marks[i, j], marks[j, i] = kinds[rng.integers(len(kinds))]
+        found.append(is_mag(marks))
+        assert found[-1] == is_mag_by_definition(marks), marks.tolist()
+    assert 100 < sum(found) < 500
 
 
 @settings(max_examples=25, deadline=None)

@@ -63,7 +63,7 @@ def legality_of(marks: np.ndarray, rank: np.ndarray | None = None) -> Legality:
     if (ancestor & ancestor.T & ~np.eye(len(marks), dtype=bool)).any():
         return Legality.CYCLE
     member = a_member(marks)
-    if not _is_ancestral_and_maximal(member):
+    if not is_ancestral_and_maximal(member):
         return Legality.NO_MAG
     same = np.array_equal(pag_of_mag(member, rank=rank), marks)
     return Legality.LEGAL if same else Legality.OTHER_MARKS
@@ -156,8 +156,8 @@ def _ancestry(mag: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return directed, reachable(directed)
 
 
-def _is_ancestral_and_maximal(marks: np.ndarray) -> bool:
-    """Whether arrowheads and tails are those of a MAG; ``mags.is_mag`` is the plain definition."""
+def is_ancestral_and_maximal(marks: np.ndarray) -> bool:
+    """Whether arrowheads and tails are those of a MAG (``mags.is_mag``)."""
     into, tail = marks == ARROW, marks == TAIL
     _, ancestor = _ancestry(marks)
     if (into & ancestor.T).any() or (into & (tail & tail.T).any(axis=0)).any():

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike
 
 from .bitsets import as_bits, reachable
 from .graphs import PAG, Mark
-from .legality import a_member
+from .legality import a_member, is_ancestral_and_maximal
 from .separation import DAGSeparation, MixedSeparation
 
 
@@ -79,17 +79,7 @@ def is_mag(marks: ArrayLike) -> bool:
 
 
 def _is_mag(marks: np.ndarray) -> bool:
-    if (marks == Mark.CIRCLE).any():
-        return False
-    arrow = marks == Mark.ARROW
-    ancestor = reachable(arrow & (marks.T == Mark.TAIL))
-    if (arrow & ancestor.T).any():  # x *-> y and y is an ancestor of x
-        return False
-    undirected = ((marks == Mark.TAIL) & (marks.T == Mark.TAIL)).any(axis=0)
-    if (arrow & undirected).any():
-        return False
-    separation = MixedSeparation(marks)
-    return all(separation.separated(i, j, given) for (i, j), given in _pairwise(marks, separation))
+    return not (marks == Mark.CIRCLE).any() and is_ancestral_and_maximal(marks)
 
 
 def markov_equivalent(first: ArrayLike, second: ArrayLike) -> bool:
