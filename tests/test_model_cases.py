@@ -625,3 +625,14 @@ def test_an_evaluation_honours_the_threshold(labels, tmp_path, threshold, capsys
     arguments = ["evaluate", "sentiment", "--n", "1", "--data", "examples", "--threshold", "0.3"]
     assert main([*arguments, "--out", str(tmp_path / "out")]) == 2
     assert "threshold is for labels that are on or off" in capsys.readouterr().err
+
+
+def test_layers_that_the_settings_do_not_count_are_told(made, tmp_path):
+    """They would be left out in silence, and another model explained."""
+    folder = with_settings(made("bert"), tmp_path / "model", num_hidden_layers=1)
+    with pytest.raises(ValueError, match=r"more layers in bert.encoder.layer than its config.json counts"):
+        cl.load_model(folder)
+    (folder / "config.json").unlink()
+    (folder / "config.json").mkdir()
+    with pytest.raises(ValueError, match=r"is not a model folder: config.json: Is a directory"):
+        cl.load_model(folder)

@@ -36,6 +36,8 @@ def read_config(folder) -> dict:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ValueError(f"{folder} is not a model folder: config.json is missing") from None
+    except OSError as error:
+        raise ValueError(f"{folder} is not a model folder: config.json: {error.strerror}") from None
     except (ValueError, RecursionError):
         raise ValueError(
             f"{folder} is not a model folder: its config.json is not valid JSON (truncated or altered?)"
@@ -183,8 +185,21 @@ def from_pretrained(folder, task: str):
         )
     if info["missing_keys"]:
         missing = ", ".join(sorted(info["missing_keys"])[:3])
-        raise ValueError(f"{folder} lacks the weights {missing}: it was not trained for this task")
+        raise ValueError(
+            f"{folder} lacks the weights {missing}: it was not trained for this task, or a part of it is lost"
+        )
+    known = {layer for name in model.state_dict() for layer in _layers(name)}
+    unknown = {layer for name in info["unexpected_keys"] for layer in _layers(name)} - known
+    spare = sorted({of for of, _ in unknown} & {of for of, _ in known})
+    if spare:
+        raise ValueError(f"{folder} holds more layers in {spare[0]} than its config.json counts")
     return model.float(), tokenizer
+
+
+def _layers(name: str) -> list[tuple[str, str]]:
+    """The lists of layers that a weight is in, and where: "encoder.layer", "1" of encoder.layer.1.bias."""
+    parts = name.split(".")
+    return [(".".join(parts[:i]), part) for i, part in enumerate(parts) if part.isdecimal()]
 
 
 def check_size(folder, build) -> None:

@@ -50,7 +50,7 @@ def load_model(name, *, task=None, threshold=None, device=None):
     >>> model.labels  # doctest: +SKIP
     ['negative', 'positive']
     """
-    if task is not None and task not in folders.TASKS:
+    if task is not None and task not in tuple(folders.TASKS):
         raise ValueError(f"task must be one of {', '.join(folders.TASKS)}: got {task!r}")
     check_device(device)
     if not isinstance(name, str | Path):
