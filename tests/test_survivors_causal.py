@@ -360,6 +360,13 @@ def test_two_that_repeat_each_other_depend_however_they_are_asked(sign, one_side
     assert not test.independent_pairs(np.arange(2))[0][0, 1]
 
 
+def test_a_discriminating_path_may_come_through_a_circle_of_colliders():
+    """R4 along t o-> c <-> b <-> a <-> e, where a, b and c are joined all round."""
+    edges = "t o-> c, c <-> b, b <-> a, a <-> c, a --> g, b --> g, c --> g, e <-> a, e o-> g"
+    for members, last in (("abce", "e --> g"), ("abc", "e <-> g")):
+        assert one_step(rule_4, edges, {"gt": members}) == edges.replace("e o-> g", last)
+
+
 # -- what is refused -------------------------------------------------------------------------------------
 
 

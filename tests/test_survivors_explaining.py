@@ -16,7 +16,7 @@ from scipy.optimize import linprog
 import cleann_lite as cl
 from cleann_lite.attention import identifiability as ident
 from cleann_lite.attention.sem import planted_sem, words_attention
-from cleann_lite.attention.words import group_pieces, split_words
+from cleann_lite.attention.words import group_pieces, group_sentences, split_words
 from cleann_lite.explaining.certificate import certify
 from cleann_lite.explaining.head_graphs import HeadGraphs, candidates, maskable, paid
 from cleann_lite.explaining.interventions import Interventions
@@ -82,6 +82,10 @@ def test_every_skin_tone_and_flag_belongs_to_its_emoji():
         assert split_words(f"👍{other}") == [(0, 1), (1, 2)]
     assert split_words("🇦🇦🇿🇿") == [(0, 2), (2, 4)]
     assert split_words("👍🇦🇦!🇿🇿") == [(0, 1), (1, 3), (3, 4), (4, 6)]
+    assert split_words("👩\u200d🚀") == [(0, 3)] and split_words("👍\u200d a") == [(0, 1), (3, 4)]
+    assert split_words("❤\ufe0f!") == [(0, 2), (2, 3)] and split_words("🇩") == split_words("❤") == [(0, 1)]
+    for tag, belongs in ((0xE001F, False), (0xE0020, True), (0xE007F, True), (0xE0080, False)):
+        assert split_words(f"🏴{chr(tag)}") == [(0, 1 + belongs)]
     assert split_words("👍\u200d") == [(0, 1)]  # a joiner with nothing behind it
     assert split_words("\U0001f3f4\U000e0067\U000e007f!") == [(0, 3), (3, 4)]
 
@@ -100,6 +104,7 @@ def test_every_skin_tone_and_flag_belongs_to_its_emoji():
         ("so-あ", ["so", "-", "あ"]),
         ("กัก", ["กั", "ก"]),
         ("a_b __c__", ["a_b", "__c__"]),
+        ("aあb", ["a", "あ", "b"]),
     ],
 )
 def test_marks_that_hold_a_word_together(text, words):
@@ -108,6 +113,10 @@ def test_marks_that_hold_a_word_together(text, words):
 
 def test_a_piece_of_no_word_that_is_no_space_belongs_to_none():
     assert group_pieces("\x00 a", [(0, 1), (1, 2), (2, 3)]) == ([(2, 3)], [(1, 2)])
+
+
+def test_a_text_may_begin_with_what_closes_a_sentence():
+    assert group_sentences([")", "a", ".", ")", "b"]) == [[0, 1, 2, 3], [4]]
 
 
 def test_a_piece_inside_another_does_not_shorten_the_word():
@@ -165,6 +174,33 @@ def test_row_sums_that_the_values_fix_stay():
     np.testing.assert_allclose(other.sum(axis=1), attention.sum(axis=1), atol=1e-13)
     np.testing.assert_allclose(other @ value, attention @ value, atol=1e-13)
     assert (ident.attention_distance(attention, other) > 0.1).all()
+
+
+@pytest.mark.parametrize(
+    ("row", "value"),
+    [([0.8, 0.2, 0], [[0], [1], [2]]), ([0.75, 0, 0.25, 0], [[0, 1], [1, 0], [2, 0], [4, 0]])],
+)
+def test_a_row_with_zeros_that_has_least_overlap_with_itself_moves_to_its_zeros(row, value):
+    row, value = np.array([row], float), np.array(value, float)
+    other = ident.equivalent_attention(row, value)
+    np.testing.assert_allclose(other @ value, row @ value, atol=1e-12)
+    assert other[0][row[0] == 0].sum() > 0.05
+
+
+def test_a_tolerance_says_how_small_is_nothing():
+    value = np.array([[1.0, 0], [0, 1e-3], [1, 0], [0, 0]])
+    for scale in (1e-7, 1.0, 1e7):
+        assert ident.null_space_dimension(scale * value) == 2
+        assert ident.null_space_dimension(scale * value, sum_to_one=True) == 1
+        assert ident.null_space_dimension(scale * value, tolerance=1e-2) == 3
+        row = np.full((1, 4), 0.25)
+        small = [[0, 1, 0, 0]] @ ident.effective_attention(row, scale * value, tolerance=1e-2).T
+        assert abs(small) < 1e-12 < 0.1 < ident.effective_attention(row, scale * value)[0, 1]
+    with pytest.raises(ValueError, match='combine must be "concat" or "add"'):
+        ident.joint_null_space_dimension(np.ones((2, 3, 2)), combine="sum")
+    allowed = np.eye(4, dtype=bool)
+    with pytest.raises(ValueError, match="attention must be 0 where it is not allowed"):
+        ident.equivalent_attention(np.full((4, 4), 0.25), value, allowed=allowed)
 
 
 def test_values_of_zero_leave_every_attention_free():
@@ -574,6 +610,49 @@ def test_a_larger_alpha_is_advised_only_to_whom_it_is_open(own):
     assert found.stopped is Stopped.NOT_LINKED
     advice = ": a larger alpha keeps more edges" * (own == "nothing")
     assert found.failures == (f"no unit is linked to the outcome in any graph{advice}",)
+
+
+@pytest.mark.parametrize("largest", [1, 2])
+def test_a_full_search_tries_all_words_up_to_the_largest_size(largest):
+    model = LinearModel(dict.fromkeys("ab"[:largest], 1.0), bias=-0.5)
+    found = cl.explain(model, "b1 b2 a b b3", words=["b1"], max_size=largest)
+    want = ("a",) if largest == 1 else ("a", "b")
+    assert [(one.units, one.found_by) for one in found.sets] == [(want, FoundBy.ALL_WORDS)]
+
+
+def test_a_beam_finds_what_neither_pairs_nor_all_words_together_show():
+    weights = dict.fromkeys("abc", 1.0) | dict.fromkeys("defgh", -0.3)
+    found = cl.explain(LinearModel(weights, bias=1.0), "a b c d e f g h", words=["h"])
+    assert [(one.units, one.found_by) for one in found.sets] == [(("a", "b", "c"), FoundBy.BEAM)]
+
+
+@pytest.mark.parametrize(("size", "told"), [(9, "100,146,723"), (10, "373,585,603"), (11, "about 10^9")])
+def test_a_proof_of_too_many_sets_says_how_many(size, told):
+    tries = run_of([1.0] * 40, bias=-0.5)
+    recipe = Recipe(tries, GraphSettings(), SearchSettings())
+    tries.run([range(size)])
+    recipe.origin = {tuple(range(size)): FoundBy.GRAPH}
+    recipe.certify()
+    assert recipe.notes == [f"not proved to be smallest: {told} smaller sets exist"]
+
+
+def test_of_sets_that_were_run_the_smallest_are_kept():
+    tries = run_of([1.0] * 6, bias=-3.5)
+    tries.run([(0, 1, 2, 3, 4), (0, 1), (0, 1, 2), (1, 2, 3), (2, 3, 4, 5)])
+    recipe = Recipe(tries, GraphSettings(), SearchSettings())
+    recipe.keep_smallest()
+    assert set(recipe.origin) == {(0, 1, 2), (1, 2, 3)}
+    recipe.interrupt()
+    assert (recipe.stopped, len(recipe.notes)) == (Stopped.INTERRUPTED, 1)
+
+
+def test_progress_is_a_function_or_yes_or_no():
+    heard, model = [], LinearModel({"a": 2.0}, bias=-1.0)
+    cl.explain(model, "a b", progress=lambda *now: heard.append(now))
+    assert heard
+    for wrong in (3, "yes"):
+        with pytest.raises(ValueError, match="progress must be True, False or a function: got"):
+            cl.explain(model, "a b", progress=wrong)
 
 
 @pytest.mark.parametrize("search", ["full", "cleann"])

@@ -304,7 +304,7 @@ def _moved(known, clone):
     return known
 
 
-def tests_of(mutant, known, limit):
+def tests_of(mutant, known, limit, imported=False):
     """Tests that run a mutant's line, up to a limit, and their seconds.
 
     First those that were written for survivors, then of each function the quickest.
@@ -312,7 +312,9 @@ def tests_of(mutant, known, limit):
     seconds = known["seconds"]
     covering = known["lines"].get(mutant["module"], {}).get(str(mutant["line"]), [])
     covering = [test for test in covering if test in seconds]
-    if len(covering) < 2:  # run on import: the tests of the first line below that others run, or of all
+    if (
+        imported or not covering
+    ):  # run on import: the tests of the first line below that others run, or of all
         below = sorted((int(n), t) for n, t in known["lines"].get(mutant["module"], {}).items())
         below = [{*tests} & {*seconds} for n, tests in below if n > mutant["line"] and len(tests) > 1]
         constant = " : " in mutant["key"]
@@ -362,8 +364,8 @@ class Judge:
         alike = all(code.co_freevars == before[key].co_freevars for key, code in found.items())
         return changed, found if alike else {}  # a function takes no code that closes over other names
 
-    def _of(self, mutant, limit):
-        return tests_of(mutant, self.known[mutant["module"].split("/")[0]], limit)
+    def _of(self, mutant, limit, imported=False):
+        return tests_of(mutant, self.known[mutant["module"].split("/")[0]], limit, imported)
 
     def on_import(self, mutant):
         """Whether the change runs when the module is imported: then it needs a process of its own."""
@@ -373,7 +375,7 @@ class Judge:
         """The verdict on a change that runs on import."""
         name = "cleann_lite." + mutant["module"].replace("/", ".")
         code, _ = self._changed(mutant)
-        tests, seconds = self._of(mutant, limit)
+        tests, seconds = self._of(mutant, limit, imported=True)
 
         def work():
             usual = importlib.machinery.SourceFileLoader.get_code
