@@ -17,7 +17,8 @@ import pytest
 from cleann_lite.causal.graphs import PAG, Mark
 from cleann_lite.drawing import layout
 from cleann_lite.drawing.curves import HEAD, bezier, courses, part, route
-from cleann_lite.drawing.draw import describe_attention, draw, heat_map
+from cleann_lite.drawing.draw import draw
+from cleann_lite.drawing.heatmap import describe_attention, heat_map
 from cleann_lite.drawing.html import escape
 from cleann_lite.drawing.svg import EDGE_LOOK, Curve, edge_look
 

@@ -7,10 +7,11 @@ import pytest
 from scipy import stats
 
 from cleann_lite.causal.asked import Asked
+from cleann_lite.causal.batched import PValueTest
 from cleann_lite.causal.bitsets import as_bits
 from cleann_lite.causal.discovery import learn_pag
 from cleann_lite.causal.g_squared import GSquared
-from cleann_lite.causal.independence import PartialCorrelation, PValueTest
+from cleann_lite.causal.independence import PartialCorrelation
 
 
 @pytest.fixture

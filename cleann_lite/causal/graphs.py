@@ -30,29 +30,14 @@ from .bitsets import reachable
 from .exchange import Exchange
 from .legality import legality_of
 from .marks import (
-    DOT_SHAPE,
     EDGE_MEANING,
     EDGE_TEXT,
-    MARK_MEANING,
     Legality,
     Mark,
     SearchStatus,
     distinct,
     possibly_directed,
 )
-
-__all__ = [
-    "DOT_SHAPE",
-    "EDGE_MEANING",
-    "EDGE_TEXT",
-    "MARK_MEANING",
-    "PAG",
-    "Legality",
-    "Mark",
-    "SearchStatus",
-    "distinct",
-    "possibly_directed",
-]
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,13 +18,13 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtr, ndtri
 
 from .asked import Asked, Questions, widened
-from .batched import IndependenceTest, PValueTest
+from .batched import PValueTest
 from .bitsets import as_bits, members_of
 from .nodes import checked_switches
 from .partial import PIVOT, checked_correlation, checked_samples, correlation_of, partial_correlations
 from .separation import DAGSeparation
 
-__all__ = ["DSeparation", "IndependenceTest", "PValueTest", "PartialCorrelation"]
+__all__ = ["DSeparation", "PartialCorrelation"]
 
 # Tests computed together: few enough that the arrays stay in the processor's cache.
 _CHUNK = 16_384

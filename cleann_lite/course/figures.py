@@ -8,8 +8,6 @@ import numpy as np
 
 from ..datasets.shipped import data_path
 
-__all__ = ["Figure", "Recorded", "Strip", "plot_style", "recorded", "show", "strip"]
-
 
 @dataclass(frozen=True)
 class Figure:

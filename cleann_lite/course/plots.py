@@ -4,8 +4,6 @@ import numpy as np
 
 from .figures import show
 
-__all__ = ["bars", "intervals", "lines", "ranked", "scatters"]
-
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00")
 HATCHES = ("", "///", "...", "xx")
 STYLES = ("o-", "s--", "^:", "D-.")

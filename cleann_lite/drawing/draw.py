@@ -14,16 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ..causal.graphs import DOT_SHAPE, EDGE_TEXT
+from ..causal.marks import DOT_SHAPE, EDGE_TEXT
 from ..datasets.files import write_whole
 from .edges import Given, busiest, edges_of, links, nearest, shares_of
-from .heatmap import describe_attention, heat_map
 from .html import escape, folded, known, style
 from .layout import GAP_X
 from .scene import boxes_of, in_bands, placed, routed, scene_of
 from .svg import EDGE_LOOK, MARK_NAME, Scene, to_svg
-
-__all__ = ["Drawing", "describe_attention", "draw", "heat_map", "svg_image", "words_html"]
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ..causal.graphs import MARK_MEANING, Mark
+from ..causal.marks import MARK_MEANING, Mark
 from .curves import HEAD, Course
 from .html import FONT, LIGHT, escape
 from .layout import FONT_SIZE, LINE, MARGIN, text_width

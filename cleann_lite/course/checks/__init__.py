@@ -11,8 +11,6 @@ from importlib import import_module
 
 import numpy as np
 
-__all__ = ["Right", "WrongAnswer", "call", "check", "expect", "expect_each", "numbers", "truth"]
-
 
 class WrongAnswer(AssertionError):
     """An answer that is not right yet; its text gives it, what was expected, and the likely cause."""

@@ -6,8 +6,6 @@ from importlib.resources import files
 
 from . import WrongAnswer
 
-__all__ = ["as_markdown", "choices", "judge", "questions"]
-
 
 @cache
 def questions():
