@@ -360,11 +360,46 @@ def test_two_that_repeat_each_other_depend_however_they_are_asked(sign, one_side
     assert not test.independent_pairs(np.arange(2))[0][0, 1]
 
 
+@pytest.mark.parametrize(("between", "told"), [("v <-> a", True), ("a --> v", False), ("v --> a", False)])
+def test_every_node_of_a_discriminating_path_is_a_collider(between, told):
+    """R4 along t o-> v, v *-* a, a <-o b: only where v and a are colliders."""
+    edges = f"t o-> v, {between}, b o-> a, a --> g, v --> g, b o-> g"
+    assert one_step(rule_4, edges, {"gt": "b"}) == (edges.replace("b o-> g", "b --> g") if told else edges)
+
+
 def test_a_discriminating_path_may_come_through_a_circle_of_colliders():
     """R4 along t o-> c <-> b <-> a <-> e, where a, b and c are joined all round."""
     edges = "t o-> c, c <-> b, b <-> a, a <-> c, a --> g, b --> g, c --> g, e <-> a, e o-> g"
     for members, last in (("abce", "e --> g"), ("abc", "e <-> g")):
         assert one_step(rule_4, edges, {"gt": members}) == edges.replace("e o-> g", last)
+
+
+@pytest.mark.parametrize(
+    ("edges", "want"),
+    [
+        ("0 --> 1, 1 --> 2", ["0 o-o 1", "1 o-o 2"]),
+        ("0 <-- 1, 1 --> 2", ["0 o-o 1", "1 o-o 2"]),
+        ("0 --> 1, 1 <-- 2", ["0 o-> 1", "1 <-o 2"]),
+        ("0 --> 1, 1 <-> 2, 1 --> 3", ["0 o-> 1", "1 <-o 2", "1 --> 3"]),
+        ("0 --> 1, 0 --> 2, 1 --> 3, 2 --> 3", ["0 o-o 1", "0 o-o 2", "1 --> 3", "2 --> 3"]),
+    ],
+)
+def test_the_graph_of_small_mags(edges, want):
+    n, ends = int(max(filter(str.isdigit, edges))) + 1, {"-->": (3, 2), "<--": (2, 3), "<->": (2, 2)}
+    mag = np.zeros((n, n), int)
+    for x, arrow, y in (edge.split() for edge in edges.split(", ")):
+        mag[int(y), int(x)], mag[int(x), int(y)] = ends[arrow]
+    assert str(PAG(pag_of_mag(mag))).splitlines() == want
+    mag[0, 1] = 1
+    with pytest.raises(ValueError, match="these marks have circles"):
+        pag_of_mag(mag)
+
+
+@pytest.mark.parametrize("root", [-1, 3])
+def test_a_root_is_a_node(root):
+    for ask in (pds.pds_distances, lambda m, r: list(pds_sets(m, r, 1))):
+        with pytest.raises(ValueError, match=f"node number 0 … 2: got {root}"):
+            ask(np.zeros((3, 3), int), root)
 
 
 # -- what is refused -------------------------------------------------------------------------------------
@@ -439,6 +474,9 @@ def test_too_few_samples_are_no_matter_where_no_set_is_to_be_asked():
     alone = [[1, 0.99, 0], [0.99, 1, 0], [0, 0, 1]]  # 2 is a neighbour of neither
     for order_independent in (True, False):
         pag = cl.learn_pag(cl.PartialCorrelation(alone, 4, alpha=0.5), order_independent=order_independent)
+        assert (pag.complete, pag.notes, pag.adjacent(0, 1)) == (True, (), True)
+        four = np.eye(4) + 0.99 * np.eye(4)[[1, 0, 2, 3]] * (np.arange(4) < 2)
+        pag = cl.learn_pag(cl.PartialCorrelation(four, 5, alpha=0.5), order_independent=order_independent)
         assert (pag.complete, pag.notes, pag.adjacent(0, 1)) == (True, (), True)
 
 

@@ -187,6 +187,17 @@ def test_a_row_with_zeros_that_has_least_overlap_with_itself_moves_to_its_zeros(
     assert other[0][row[0] == 0].sum() > 0.05
 
 
+def test_climbing_leads_farther_than_the_corner_of_least_overlap_and_stays_where_there_is_none():
+    rng = np.random.default_rng(1)
+    attention, value = rng.dirichlet(np.ones(18), 8), rng.normal(size=(18, 5))
+    first = ident.equivalent_attention(attention, value, direction=-attention)
+    climbed = ident.attention_distance(attention, ident.equivalent_attention(attention, value))
+    gained = climbed - ident.attention_distance(attention, first)
+    assert (gained > -1e-9).all() and gained.max() > 1e-3
+    short = [[1 - 1e-6, 0, 0]]  # with a sum of 1 no row gives less than 1, the least value
+    assert ident.equivalent_attention(short, [[1.0], [2.0], [3.0]]) is None
+
+
 def test_a_tolerance_says_how_small_is_nothing():
     value = np.array([[1.0, 0], [0, 1e-3], [1, 0], [0, 0]])
     for scale in (1e-7, 1.0, 1e7):
@@ -586,6 +597,7 @@ def test_nothing_is_certified_about_a_set_of_unknown_words_and_only_about_those(
     found = cl.explain(Reads({"a": 2.0}, bias=-1.0), "a b c d", alpha=0.9, words="all")
     assert [one.positions for one in found.sets] == [(0,)]
     assert found.certified is (None if unknown == (0,) else True)
+    assert ("nothing is certified about words" in " ".join(found.notes)) == (unknown == (0,))
 
 
 @pytest.mark.parametrize("own", ["nothing", "learner", "test"])
@@ -644,6 +656,28 @@ def test_of_sets_that_were_run_the_smallest_are_kept():
     assert set(recipe.origin) == {(0, 1, 2), (1, 2, 3)}
     recipe.interrupt()
     assert (recipe.stopped, len(recipe.notes)) == (Stopped.INTERRUPTED, 1)
+
+
+def test_the_published_search_looks_for_five_units_at_most():
+    six, five = (LinearModel(dict.fromkeys(WORDS[:8], 1.0), bias=b) for b in (-2.5, -3.5))
+    found = cl.explain(five, " ".join(WORDS[:8]), search="cleann", alpha=0.9, words="all", certify=False)
+    assert {len(one.units) for one in found.sets} == {5}
+    assert not cl.explain(six, " ".join(WORDS[:8]), search="cleann", alpha=0.9, words="all").sets
+
+
+def test_a_search_tells_before_it_reads_and_remembers_in_a_dict_only():
+    events = []
+
+    class Watched(LinearModel):
+        def attention(self, encoded, layer=-1):
+            events.append("read")
+            return super().attention(encoded, layer)
+
+    model, memory = Watched({"a": 2.0}, bias=-1.0), {}
+    cl.explain(model, "a b", progress=lambda *now: events.append(now), memory=memory)
+    assert events[:2] == [(1, 1000), "read"] and memory
+    with pytest.raises(ValueError, match="memory must be a dict: got list"):
+        cl.explain(model, "a b", memory=[])
 
 
 def test_progress_is_a_function_or_yes_or_no():
