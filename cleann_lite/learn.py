@@ -96,9 +96,9 @@ def learn(options):
     lines += [f"isolated: {', '.join(isolated)}"] if isolated else []
     lines += [f"note: {note}" for note in pag.notes]
     if singular := test.n_singular:
-        lines.append(
-            f"note: {singular} tests cannot be solved (singular correlations) and count as dependent"
-        )
+        tests = "1 test cannot be solved" if singular == 1 else f"{singular} tests cannot be solved"
+        count = "counts" if singular == 1 else "count"
+        lines.append(f"note: {tests} (singular correlations) and {count} as dependent")
     if options.json:
         print(pag.to_json()[:-1], json.dumps(record, ensure_ascii=False)[1:], sep=", ")
     else:
@@ -146,7 +146,10 @@ def _described(pag, options, shares, adjusted):
     if adjusted is not None:
         lines = [f"{line} Adjusted p: {adjusted[e]:.2g}." for line, e in zip(lines, edges, strict=True)]
     if shares is not None:
-        told = [f"In {shares.edges[e]:.0%} of {shares.draws} resampled graphs." for e in edges]
+        from .causal.marks import counted
+
+        many = counted(shares.draws, "resampled graph")
+        told = [f"In {round(shares.edges[e] * shares.draws)} of {many}." for e in edges]
         lines = [f"{line} {share}" for line, share in zip(lines, told, strict=True)]
     return lines
 

@@ -418,3 +418,32 @@ def test_a_flag_that_holds_nothing_or_too_much_is_not_passed_over(flags, said, t
     path.write_text("\n".join(["a,b,c", *(",".join(map(str, row)) for row in rows)]))
     code, printed = told(capsys, "learn", path, *flags)
     assert code == 2 and said in printed and printed.count("\n") == 1
+
+
+# -- one and many --------------------------------------------------------------------------------------------
+
+
+def test_one_is_no_plural(tmp_path, capsys):
+    capped = cl.explain(Voting(), "bad good film plot", max_calls=1, certify=False)
+    said = " ".join(
+        (*capped.notes, *capped.failures, *cl.explain_by(Voting(), "bad good film", max_calls=1).notes)
+    )
+    assert "cap of 1 input" in said and "1 inputs" not in said
+    cut = cl.explain(Voting(), "bad film plot", search="cleann", words="all", max_candidates=1, alpha=0.5)
+    assert all("1 nearest sets" not in note for note in cut.notes)
+    assert "Graph of 1 node and 0 edges" in cl.draw(cl.PAG([[0]])).svg
+    rows = np.random.default_rng(0).normal(size=(30, 1)) + np.random.default_rng(1).normal(size=(30, 3)) / 2
+    path = tmp_path / "table.csv"
+    path.write_text("\n".join(["a,b,c", *(",".join(map(str, row)) for row in rows.tolist())]))
+    assert "In 1 of 1 resampled graph." in told(capsys, "learn", path, "--stability", "1")[1]
+
+
+def test_how_often_an_edge_came_back_is_not_rounded_up(tmp_path, capsys):
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=60)
+    rows = np.column_stack([x, x + 1.3 * rng.normal(size=60)])
+    path = tmp_path / "table.csv"
+    path.write_text("\n".join(["a,b", *(",".join(map(str, row)) for row in rows.tolist())]))
+    printed = told(capsys, "learn", path, "--stability", "300")[1]
+    shares = cl.causal.stability.stability(rows, 300).edges[0, 1]
+    assert f"In {round(shares * 300)} of 300 resampled graphs." in printed and 0.99 < shares < 1

@@ -92,6 +92,15 @@ class Legality(StrEnum):
     UNKNOWN = "not checked"
 
 
+def counted(count: int, noun: str) -> str:
+    """A number with what it counts.
+
+    >>> counted(1, "input"), counted(2, "input")
+    ('1 input', '2 inputs')
+    """
+    return f"{count} {noun}{'s' * (count != 1)}"
+
+
 def distinct(words: Iterable[str]) -> list[str]:
     """Labels that tell repeated words apart.
 

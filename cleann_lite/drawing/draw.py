@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..causal.marks import DOT_SHAPE, EDGE_TEXT
+from ..causal.marks import DOT_SHAPE, EDGE_TEXT, counted
 from ..datasets.files import write_whole
 from .edges import Given, busiest, edges_of, links, nearest, shares_of
 from .html import escape, folded, known, style
@@ -251,7 +251,7 @@ def _finish(scene, given, root, total, centre, title, placed_by):
     if shown < total:
         sets = "those that link the marked sets, then " if any(box.letters for box in scene.boxes) else ""
         caption = f"{shown} of {total} edges, {sets}those nearest to “{given.labels[centre]}”."
-    alt = f"Graph of {len(scene.boxes)} nodes and {shown} edge{'s' * (shown != 1)}"
+    alt = f"Graph of {counted(len(scene.boxes), 'node')} and {counted(shown, 'edge')}"
     alt += "." if root is None else f", outcome “{given.labels[root]}”."
     for letter in sorted({c for box in scene.boxes for c in box.letters}):
         alt += f" Set {letter}: {', '.join(box.label for box in scene.boxes if letter in box.letters)}."

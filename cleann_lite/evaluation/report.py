@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..causal.marks import counted
 from ..datasets.files import write_rows, write_whole
 from ..drawing.html import escape, markdown, table
 from ..drawing.html import page as whole_page
@@ -65,7 +66,7 @@ def cell(verdict) -> tuple[str, str]:
         return verdict.word.value, "no common success"
     few = f" (only {i.n} input{'s' * (i.n != 1)})" if i.n < FEWEST else ""
     if not few and verdict.differ < FEWEST and i.low * i.high > 0:
-        few = f" ({verdict.differ} inputs differ)"
+        few = f" ({counted(verdict.differ, 'input')} {'differs' if verdict.differ == 1 else 'differ'})"
     return verdict.word.value, i.signed().replace("-", "−") + few
 
 
@@ -238,11 +239,11 @@ def page(run) -> str:
     done = "" if n == s["n"] else f" ({n} of them finished so far)"
     ours = [m for m in ("cleann", *VARIANTS) if m in run.methods and run.rivals(m)]
     parts = [
-        f"<p>{s['n']} inputs{done} of {escape(s['data'])}, explained for the model {escape(s['model'])}. "
-        f"Every row masks the same units, reads the same heads and has at most {s['max_calls']} model "
-        f"calls and {s['max_size']} units a set; a larger set is a failure. Each reported set is checked "
-        f"with the model. Random rows are means of {s['draws']} draws. Intervals are 95&nbsp;% over "
-        "inputs.</p>",
+        f"<p>{counted(s['n'], 'input')}{done} of {escape(s['data'])}, explained for the model "
+        f"{escape(s['model'])}. Every row masks the same units, reads the same heads and has at most "
+        f"{s['max_calls']} model calls and {s['max_size']} units a set; a larger set is a failure. Each "
+        f"reported set is checked with the model. Random rows are means of {s['draws']} draws. "
+        "Intervals are 95&nbsp;% over inputs.</p>",
         "<h2>Verdicts</h2>" if ours and n else "",
         *(
             f"<p><b>{how_many(run)}</b> {escape(reading(run, m))}</p>{_verdict_table(run, m)}"

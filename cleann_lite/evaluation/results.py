@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..causal.marks import counted
 from .journal import read_journal
 from .statistics import Interval, bootstrap_mean, jaccard, wilson
 
@@ -66,7 +67,8 @@ class Verdict:
         unit, i = {"success": " points"}.get(self.column, ""), self.interval
         if not i.n:
             return f"{self.ours} against {self.rival}, {name}: not decided (no input was explained by both)"
-        return f"{self.ours} against {self.rival}, {name}: {self.word.value}, {i.signed(unit)}, {i.n} inputs"
+        told = f"{self.word.value}, {i.signed(unit)}, {counted(i.n, 'input')}"
+        return f"{self.ours} against {self.rival}, {name}: {told}"
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..causal.marks import counted
 from ..drawing.draw import draw
 
 MOST_CELLS = 120  # words whose attention is drawn; more are averaged
@@ -45,7 +46,8 @@ def gallery_panel(explanation: Any, attention: np.ndarray, positions: dict, chos
                 "now": head == chosen,
             }
         )
-    title = f"All {len(items)} heads: graph and attention (row: from, column: to); click to open"
+    heads = counted(len(items), "head")
+    title = f"{heads}: graph and attention (row: from, column: to); click to open"
     return {
         "kind": "gallery",
         "name": "heads",

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..attention.former import formerly
+from ..causal.marks import counted
 from ..causal.nodes import checked_count
 from ..models.protocol import Encoded, HasGradients, Model, encoded_by
 from .explanation import Explanation
@@ -113,7 +114,7 @@ def explain_by(
     else:
         sets = _growing(tries, _order(tries, by, usable, seed), largest)
     if tries.exhausted:
-        notes.append(f"the search ended at its cap of {max_calls} inputs: not every set was tried")
+        notes.append(f"the search ended at its cap of {counted(max_calls, 'input')}: not every set was tried")
         stopped = Stopped.CAPPED
     if not sets and not failures:
         cap = " within its cap of inputs" if tries.exhausted else ""

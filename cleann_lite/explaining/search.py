@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 
 from ..attention.former import formerly
+from ..causal.marks import counted
 from ..models.protocol import Model, encoded_by
 from .certificate import certify
 from .explanation import Explanation, ExplanationSet
@@ -214,7 +215,9 @@ class Recipe:
         flips, self.tried, cut = legal_sets(self.tries, self.graphs, range(1, largest + 1), most)
         self.add(flips)
         if not self.full:
-            self.notes += [f"only the {most} nearest sets of size {size} per head were tried" for size in cut]
+            nearest = counted(most, "nearest set")
+            were = "were" if most > 1 else "was"
+            self.notes += [f"only the {nearest} of size {size} per head {were} tried" for size in cut]
 
     def certify(self) -> None:
         """Run every smaller set (step 6); in a full search what this finds comes first."""
@@ -259,7 +262,7 @@ class Recipe:
             stopped = Stopped.CAPPED
         else:
             stopped = stopped or Stopped.NOTHING
-        cap = f"the search ended at its cap of {self.settings.max_calls} inputs"
+        cap = f"the search ended at its cap of {counted(self.settings.max_calls, 'input')}"
         if stopped is Stopped.CAPPED:
             self.notes.append(cap)
         elif self.capped and self.smallest > 1 and self.certified is not True:
@@ -305,7 +308,7 @@ class Recipe:
         if stopped is Stopped.INTERRUPTED:
             return "the search was interrupted"
         if self.full:
-            cap = f" within {self.settings.max_calls} inputs" * (stopped is Stopped.CAPPED)
+            cap = f" within {counted(self.settings.max_calls, 'input')}" * (stopped is Stopped.CAPPED)
             if flips := tries.all_flipped():
                 most = f"of at most {self.largest} unit{'s' * (self.largest > 1)}"
                 return (

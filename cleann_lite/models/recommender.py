@@ -116,9 +116,11 @@ class Recommender(ABC):
         if len(watched) == len(self.films):
             raise ValueError(f"nothing is left to recommend: all {len(self.films)} films were already seen")
         if len(tokens) > self.length:
+            cut = len(tokens) - self.length
+            told = "one was left out, and is" if cut == 1 else f"{cut} were left out, and are"
             notes.append(
                 f"the history has {len(tokens)} films and the model reads {self.length}: "
-                f"the oldest {len(tokens) - self.length} were left out, and are not recommended either"
+                f"the oldest {told} not recommended either"
             )
         older = tuple(token for token in tokens[: -self.length] if token != MASK)
         data = History(tuple(tokens[-self.length :]), tuple(sorted(watched)), older)

@@ -14,6 +14,7 @@ import numpy as np
 from ..causal.discovery import learn_pag
 from ..causal.graphs import PAG, Mark
 from ..causal.independence import DSeparation
+from ..causal.marks import counted
 from ..drawing.draw import draw
 from ..drawing.view import MOST_EDGES, View, buttons, choice, moved, slider
 from .explorer import Explorer
@@ -186,7 +187,7 @@ def step_view(searches, state):
         positions=moved(searches.positions(state["problem"]), pag.nodes, state["placed"]),
         max_edges=MOST_EDGES,
         around=step.x if tested else None,
-        title=f"{state['method'].upper()} after {halts[place]} steps",
+        title=f"{state['method'].upper()} after {counted(halts[place], 'step')}",
     )
     asked = sum(one.step is not None and one.step.kind == "test" for one in moments[: halts[place] + 1])
     last = place == len(halts) - 1
