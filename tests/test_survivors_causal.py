@@ -66,6 +66,26 @@ def test_sets_grow_on_sparse_and_dense_graphs_as_defined(seed, density):
             assert {as_bits(nodes) for nodes, _ in pds_sets(marks, root, size, exclude)} == want
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_trees_of_one_root_that_grow_together_are_those_that_grow_alone(seed):
+    rng, n, several = np.random.default_rng(seed), 9, 0
+    for _ in range(25):
+        marks = random_marks(rng, n, rng.choice([0.3, 0.45]))
+        pools = [
+            as_bits(np.flatnonzero(rng.random(n) < share).tolist()) & ~1 for share in (0.4, 0.6, 0.8, 1.0)
+        ]
+        trees = [(0, pools[i]) for i in rng.permutation(4)]
+        together = PDSGraph(marks)
+        for size in (1, 2, 3, 4, 2):
+            grown = together.grow(trees, size, 10**6)
+            for tree in trees:
+                alone = PDSGraph(marks).legal_sets(tree[0], size, tree[1], 10**6)
+                assert set(together.legal_sets(tree[0], size, tree[1], 10**6)) == set(alone)
+                assert (tree in grown) == bool(alone)
+                several += len(alone) > 1
+    assert several > 50
+
+
 def test_as_many_sets_as_the_limit_are_not_too_many():
     marks = 2 * (1 - np.eye(5, dtype=int))
     trees = [(root, (1 << 5) - 1 & ~(1 << root)) for root in range(5)]
@@ -288,19 +308,27 @@ def test_of_single_nodes_as_strong_the_first_that_separates_is_taken(share, one_
     assert len(set(found)) > 2
 
 
+@pytest.mark.parametrize("one_sided", [False, True])
 @pytest.mark.parametrize("share", [0.5, 0.08])
-def test_singles_of_some_variables_in_any_order_are_those_of_one_question_after_the_other(share):
+@pytest.mark.parametrize("twins", [False, True])
+def test_singles_of_some_variables_in_any_order_are_those_of_one_question_after_the_other(
+    twins, share, one_sided
+):
     rng = np.random.default_rng(4)
     rho = np.corrcoef(rng.normal(size=(40, 9)) @ rng.normal(size=(9, 9)), rowvar=False)
+    if twins:  # given one that repeats an end nothing can be told
+        rho[7], rho[:, 7] = rho[2], rho[:, 2]
+        rho[7, 7] = rho[7, 2] = rho[2, 7] = 1
     variables = np.array([7, 2, 8, 0, 5, 3])
     x, y = np.array([*combinations(range(6), 2)]).T
     near = rng.random((15, 6)) < share
     near[np.arange(15), x] = near[np.arange(15), y] = False
-    table, singly = (cl.PartialCorrelation(rho, 40, alpha=0.2) for _ in "ab")
+    table, singly = (cl.PartialCorrelation(rho, 40, alpha=0.2, one_sided=one_sided) for _ in "ab")
     found, p = table.separating_singles(x, y, near, variables)
     want, want_p = BatchedTest.separating_singles(singly, x, y, near, variables)
     assert found.tolist() == want.tolist() and p == pytest.approx(want_p, nan_ok=True)
-    assert table.tests_by_size() == singly.tests_by_size() != []
+    assert table.n_singular == singly.n_singular
+    assert twins or table.tests_by_size() == singly.tests_by_size() != []
 
 
 @pytest.mark.parametrize("one_sided", [False, True])
@@ -416,6 +444,8 @@ def test_sizes_and_diagonals_that_are_none():
     ):
         with pytest.raises(ValueError, match=told):
             cl.PartialCorrelation(correlation, 100)
+    with pytest.raises(ValueError, match="2 conditioning variables need n_samples above 5: got 5"):
+        cl.PartialCorrelation(np.eye(5), 5).p_value(0, 1, [2, 3])
     for n_samples in (3, 1.5e300, np.inf, "9"):
         with pytest.raises(ValueError, match="n_samples must be"):
             cl.PartialCorrelation(np.eye(2), n_samples)
@@ -467,6 +497,11 @@ def test_a_node_named_twice_or_unknown_is_refused(observed, selection):
     dag = nx.DiGraph([("a", "b"), ("b", "c")])
     with pytest.raises(ValueError, match="must be different nodes of the graph: got"):
         cl.DSeparation(dag, list(observed), list(selection))
+    with pytest.raises(ValueError, match=r"dag must be a networkx\.DiGraph: got Graph"):
+        cl.DSeparation(nx.Graph(dag), ["a"])
+    for given in ({"observed": 5}, {"observed": ["a"], "selection": 7}):
+        with pytest.raises(ValueError, match="must be a list of nodes: got"):
+            cl.DSeparation(dag, **given)
     assert cl.DSeparation(dag, ["a", "c"], ["b"]).independent(0, 1)
 
 

@@ -210,6 +210,8 @@ def test_a_tolerance_says_how_small_is_nothing():
     with pytest.raises(ValueError, match='combine must be "concat" or "add"'):
         ident.joint_null_space_dimension(np.ones((2, 3, 2)), combine="sum")
     allowed = np.eye(4, dtype=bool)
+    with pytest.raises(ValueError, match=r"direction must have the shape of attention \(1, 4\): got \(4,\)"):
+        ident.equivalent_attention(row, value, direction=np.ones(4))
     with pytest.raises(ValueError, match="attention must be 0 where it is not allowed"):
         ident.equivalent_attention(np.full((4, 4), 0.25), value, allowed=allowed)
 
@@ -683,7 +685,7 @@ def test_a_search_tells_before_it_reads_and_remembers_in_a_dict_only():
 def test_progress_is_a_function_or_yes_or_no():
     heard, model = [], LinearModel({"a": 2.0}, bias=-1.0)
     cl.explain(model, "a b", progress=lambda *now: heard.append(now))
-    assert heard
+    assert heard and cl.explain(model, "a b", progress=True).sets
     for wrong in (3, "yes"):
         with pytest.raises(ValueError, match="progress must be True, False or a function: got"):
             cl.explain(model, "a b", progress=wrong)
