@@ -96,9 +96,9 @@ def learn(options):
     lines += [f"isolated: {', '.join(isolated)}"] if isolated else []
     lines += [f"note: {note}" for note in pag.notes]
     if singular := test.n_singular:
-        tests = "1 test cannot be solved" if singular == 1 else f"{singular} tests cannot be solved"
-        count = "counts" if singular == 1 else "count"
-        lines.append(f"note: {tests} (singular correlations) and {count} as dependent")
+        lines.append(
+            f"note: tests that cannot be solved (singular correlations) and count as dependent: {singular}"
+        )
     if options.json:
         print(pag.to_json()[:-1], json.dumps(record, ensure_ascii=False)[1:], sep=", ")
     else:

@@ -172,7 +172,7 @@ def test_a_covariance_is_scaled_and_said(tmp_path):
     lines = ["a,b,c", *(",".join(map(repr, row)) for row in covariance.tolist())]
     found = read(write(tmp_path, "\n".join(lines)), 30)
     np.testing.assert_allclose(found.matrix, np.corrcoef(DATA.T), atol=1e-12)
-    assert "covariance matrix of 3 variables, scaled" in found.said
+    assert "covariance matrix, scaled" in found.said
     with pytest.raises(ValueError, match="is a covariance matrix: say the sample size"):
         read(write(tmp_path, "4,0.5,0\n0.5,1,0\n0,0,1"))
 

@@ -124,8 +124,8 @@ def _of_matrix(table, n_samples):
                 f"have differ by up to {moved:.2g}"
             )
         told.append(_NEAREST.format(moved))
-    scaled = ", scaled to correlations" * (kind == "covariance")
-    said = "; ".join([f"a {kind} matrix of {len(values)} variables{scaled}, {n_samples} samples", *told])
+    scaled = ", scaled to correlations," * (kind == "covariance")
+    said = "; ".join([f"a {kind} matrix{scaled} of {len(values)} variables, {n_samples} samples", *told])
     return Correlation(matrix, int(n_samples), table.names, said, matrix_given=True)
 
 
