@@ -96,6 +96,11 @@ def test_a_sample_is_no_header(tmp_path):
     assert len(forced.values) == 29 and forced.names == tuple(BODY.split("\n")[0].split(","))
 
 
+@pytest.mark.parametrize("body", ["-1.36,0.89\n0.89,-0.22\n", "1,3\n3,4\n", "0,0.1\n0.1,1\n"])
+def test_samples_that_are_symmetric_by_chance_are_no_matrix_below_its_names(tmp_path, body):
+    assert len(read_table(write(tmp_path, "0.17,-0.31\n" + body)).values) == 3
+
+
 @pytest.mark.parametrize("header", ["a,b,c\n", ""])
 @pytest.mark.parametrize("first", [",1,2", "NA,1,2", "1,,2", "1,NA,2", "?,?,?"])
 def test_a_missing_value_is_refused_wherever_it_is(tmp_path, header, first):

@@ -231,7 +231,7 @@ def _numeric_names(first, columns):
     rows = len(columns[0]) if columns else 0
     if not rows or len(columns) < 2 or not all(map(is_number, first)) or len(set(first)) < len(first):
         return False
-    if _triangular_or_symmetric(columns, first):
+    if rows == len(first) and _is_matrix(columns):
         return True
     if not all(is_number(cell) for column in columns for cell in column if not is_missing(cell)):
         columns = [[c if is_number(c) else "" for c in column] for column in columns]
@@ -259,12 +259,13 @@ def _numeric_names(first, columns):
     )  # a first sample beyond all others in each column
 
 
-def _triangular_or_symmetric(columns, first):
-    if {len(c) for c in columns} != {len(first)}:
+def _is_matrix(rows):
+    """Whether cells hold correlations or covariances: symmetric, none larger than the diagonal allows."""
+    matrix = _plain(rows, len(rows))
+    if matrix is None or not np.allclose(matrix, matrix.T, atol=1e-6):
         return False
-    values = [[float(c) if is_number(c) else np.nan for c in column] for column in columns]
-    matrix = np.array(values)
-    return np.isfinite(matrix).all() and np.allclose(matrix, matrix.T, atol=1e-6)
+    own = np.diag(matrix)
+    return bool(own.min() > 0 and (matrix**2 <= np.outer(own, own) * (1 + 1e-6)).all())
 
 
 def _are_row_names(names, column, widths):
@@ -318,9 +319,7 @@ def _rows_of(rows, chosen):
     """All rows of a table of samples; of a symmetric matrix those of the chosen columns."""
     if len(rows) != len(rows[0]) or len(chosen) == len(rows):
         return rows
-    values = _plain(rows, len(rows))
-    symmetric = values is not None and np.allclose(values, values.T, atol=1e-6)
-    return [rows[j] for j in chosen] if symmetric else rows
+    return [rows[j] for j in chosen] if _is_matrix(rows) else rows
 
 
 # --- cells to numbers -------------------------------------------------------------------------------------
