@@ -233,7 +233,7 @@ def both_ways(source):
 
 
 @pytest.mark.notebook
-@each
+@pytest.mark.parametrize("source", SOURCES[::-1], ids=lambda path: path.stem)  # the long ones first
 def test_runs_as_students_get_it_and_with_solutions(source):
     notebook = build_notebooks.execute(both_ways(source))
     raised = [output.ename for output in outputs(notebook, "error")]

@@ -12,7 +12,7 @@ import sys
 STAGES = {
     "unit, oracle and property tests": ["-m", "not notebook", "--ignore=tests/browser", "--dist=worksteal"],
     # apart: a process that forks must not talk to a kernel
-    "notebooks": ["-m", "notebook", "tests/test_notebooks.py", "--dist=worksteal"],
+    "notebooks": ["-m", "notebook", "tests/test_notebooks.py", "--maxschedchunk=1"],
     "browser": ["tests/browser", "--dist=loadfile"],  # a file's pages are made once
 }
 
@@ -32,7 +32,20 @@ def main(arguments):
         [sys.executable, "-m", "mypy"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     for name, chosen in STAGES.items():
-        run(name, ["pytest", "-n", "2", "-p", "no:nbmake", "--hypothesis-seed=0", *chosen, *arguments])
+        run(
+            name,
+            [
+                "pytest",
+                "-n",
+                "2",
+                "-p",
+                "no:nbmake",
+                "--hypothesis-seed=0",
+                "--durations=8",
+                *chosen,
+                *arguments,
+            ],
+        )
     print(f"\n── types ──\n{types.communicate()[0]}", flush=True)
     if types.returncode:
         failed.append("types")
