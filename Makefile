@@ -5,8 +5,6 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # PyTorch without CUDA for Linux, a third of the size; where it cannot be reached, the lock's own comes instead.
 TORCH_CPU := https://download.pytorch.org/whl/cpu
-# The lock names all that Linux needs; elsewhere pip adds what a system wants besides.
-COMPLETE := $(if $(filter Linux,$(shell uname -s)),--no-deps)
 
 .PHONY: help lab demo test quick coverage bench book notebooks lock lint clean
 .DEFAULT_GOAL := help
@@ -23,7 +21,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@echo "Installing the environment into $(VENV) (about two minutes, once) ..."
 	@test "$$(uname -s)" != Linux || $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps \
 	  --retries 0 --timeout 10 --index-url $(TORCH_CPU) "$$(grep '^torch==' requirements.lock)" >/dev/null 2>&1 || true
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile $(COMPLETE) -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
