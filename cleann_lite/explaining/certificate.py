@@ -62,6 +62,6 @@ def certify(tries: Interventions, units: Sequence[int], size: int, budget: int) 
 
 
 def _likeliest(tries: Interventions, units: Sequence[int], size: int, most: float) -> list[int]:
-    """The units that lowered the outcome most alone: some, that have at most ``most`` sets of a size."""
+    """The units that lowered the outcome most alone: not all, and with at most ``most`` sets of a size."""
     count = max(k for k in range(len(units)) if comb(k, size) <= most)
     return sorted(sorted(units, key=lambda unit: -tries.effect((unit,)))[:count])
