@@ -89,43 +89,11 @@ def test_computing_what_is_read_alone_changes_no_prediction(folder_of, family, h
 
 
 @pytest.mark.parametrize(("family", "head"), KINDS)
-def test_projecting_each_piece_at_a_place_once_changes_no_prediction(folder_of, family, head, monkeypatch):
-    model = load_double(folder_of(family, head))
-    encoded = encode(model)
-    n = len(encoded.units)
-    masks = [(), *((unit,) for unit in range(n)), (0, 3), (1, 2, 5), tuple(range(n))]
-    if head == "MaskedLM":
-        masks = [tuple(u for u in mask if encoded.tokens[u] != encoded.outcome_tokens) for mask in masks]
-    seen = []
-    for name, part in model.model.named_modules():
-        if name.endswith(("layer.0.attention.self.key", "layer.0.attention.k_lin")):
-            part.register_forward_hook(
-                lambda module, inputs, output: seen.append(tuple(inputs[0].shape[:-1]))
-            )
-    once = model.predict(encoded, masks)
-    known = family in ("bert", "distilbert", "roberta", "electra")
-    if known:
-        assert len(seen[-1]) == 1 and seen[-1][0] <= 2 * len(encoded.data.ids) < len(masks) * len(
-            encoded.data.ids
-        )
-    monkeypatch.setattr(models, "same_pieces", lambda model, ids: nullcontext())
-    np.testing.assert_allclose(once, model.predict(encoded, masks), atol=1e-10)
-    monkeypatch.undo()
-    if known:  # positions of some families are counted from padding: its rows are not taken for one
-        model.model.config.pad_token_id = model.mask_id
-        seen.clear()
-        model.predict(encoded, masks)
-        assert len(seen[-1]) == 2
-    assert not any(part._forward_pre_hooks for part in model.model.modules())
-
-
-@pytest.mark.parametrize(("family", "head"), KINDS)
 def test_a_model_whose_first_layer_is_its_last_predicts_the_same(folder_of, family, head, monkeypatch):
     model = load_double(folder_of(family, head, layers=1))
     encoded = encode(model)
     masks = [(), (1,), (7, 8), tuple(range(len(encoded.units)))]
     saved = model.predict(encoded, masks)
-    monkeypatch.setattr(models, "same_pieces", lambda model, ids: nullcontext())
     monkeypatch.setattr(models, "one_place", lambda model, place: nullcontext(False))
     np.testing.assert_allclose(saved, model.predict(encoded, masks), atol=1e-10)
 

@@ -43,30 +43,12 @@ def as_bits(members: Iterable[int]) -> int:
 
 def rows_as_bits(relation: np.ndarray) -> list[int]:
     """Each row of a boolean matrix as an integer."""
-    packed = np.packbits(relation, axis=1, bitorder="little")
-    if packed.shape[1] <= 8:
-        words = np.zeros((len(packed), 8), dtype=np.uint8)
-        words[:, : packed.shape[1]] = packed
-        return words.view("<u8")[:, 0].tolist()
-    return _integers(packed)
-
-
-def _integers(rows: np.ndarray) -> list[int]:
-    """Each row of bytes, the lowest first, as an integer."""
-    held, width = rows.tobytes(), rows.shape[1] * rows.itemsize
-    return [int.from_bytes(held[i : i + width], "little") for i in range(0, len(held), width)]
+    return from_words(packed(relation))
 
 
 def bits_as_rows(rows: Sequence[int], n_columns: int) -> np.ndarray:
     """The inverse of ``rows_as_bits``: (len(rows), n_columns) bool."""
-    width = (n_columns + 7) // 8
-    if width <= 8:
-        packed = np.array(rows, dtype="<u8").view(np.uint8).reshape(-1, 8)[:, :width]
-    else:
-        packed = np.frombuffer(b"".join([row.to_bytes(width, "little") for row in rows]), dtype=np.uint8)
-    return np.unpackbits(packed.reshape(len(rows), width), axis=1, bitorder="little", count=n_columns).astype(
-        bool
-    )
+    return unpacked(as_words(rows, n_columns), n_columns)
 
 
 def members_of(sets: Sequence[int], n: int, size: int) -> np.ndarray:
@@ -76,12 +58,8 @@ def members_of(sets: Sequence[int], n: int, size: int) -> np.ndarray:
 
 def pairs(relation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(m,) each: x < y of the pairs that are in a symmetric relation, ascending."""
-    if len(relation) > _SMALL:
-        x, y = np.nonzero(np.triu(relation, 1))
-        return x, y
-    x, y = np.nonzero(relation)
-    once = x < y
-    return x[once], y[once]
+    x, y = np.nonzero(np.triu(relation, 1))
+    return x, y
 
 
 def packed(relation: np.ndarray) -> np.ndarray:
@@ -123,7 +101,8 @@ def from_words(words: np.ndarray) -> list[int]:
     """The inverse of ``as_words``."""
     if words.shape[1] == 1:
         return words[:, 0].tolist()
-    return _integers(words.astype("<u8", copy=False))
+    held, width = words.astype("<u8", copy=False).tobytes(), 8 * words.shape[1]
+    return [int.from_bytes(held[i : i + width], "little") for i in range(0, len(held), width)]
 
 
 def join(first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ import networkx as nx
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .bitsets import as_bits, reachable
+from .bitsets import as_bits, bits_as_rows, reachable
 from .graphs import PAG, Mark
 from .legality import a_member, is_ancestral_and_maximal
 from .separation import DAGSeparation, MixedSeparation
@@ -46,17 +46,17 @@ def mag_of_dag(dag: nx.DiGraph, observed: Sequence, selection: Sequence = ()) ->
     number = [separation.numbers[node] for node in observed]
     everyone, selected = as_bits(number), as_bits(separation.numbers[node] for node in selection)
     to_selection = separation.ancestors_of(selected)
-    marks = np.zeros((len(number), len(number)), dtype=np.int8)
+    above = [separation.ancestors[node] | to_selection for node in number]
+    given = []
     for i, j in combinations(range(len(number)), 2):
-        x, y = number[i], number[j]
-        pair = 1 << x | 1 << y
-        given = separation.ancestors_of(pair | selected) & everyone & ~pair | selected
-        if not separation.separated(x, y, given):
-            x_causes = (separation.ancestors[y] | to_selection) >> x & 1
-            y_causes = (separation.ancestors[x] | to_selection) >> y & 1
-            marks[j, i] = Mark.TAIL if x_causes else Mark.ARROW
-            marks[i, j] = Mark.TAIL if y_causes else Mark.ARROW
-    return marks
+        pair = 1 << number[i] | 1 << number[j]
+        given.append((above[i] | above[j]) & everyone & ~pair | selected)
+    x, y = np.triu_indices(len(number), 1)
+    places = np.array(number, dtype=np.intp)
+    adjacent = np.zeros((len(number), len(number)), dtype=bool)
+    adjacent[x, y] = adjacent[y, x] = ~separation.separated_each(places[x], places[y], given)
+    causes = bits_as_rows(above, len(separation.numbers))[:, places]  # [i, j]: j causes i or the selection
+    return np.where(adjacent, np.where(causes, Mark.TAIL, Mark.ARROW), Mark.NONE).astype(np.int8)
 
 
 def is_mag(marks: ArrayLike) -> bool:

@@ -36,27 +36,12 @@ class Search:
 
     Parameters
     ----------
-    test
-        The independence test, as a search sees it.
-    nodes
-        Its variables that are nodes of the graph.
     rank
         (k,) place of each node in a known causal order, equal within a tier, or None.
-    selection_bias
-        Whether selection is allowed for.
-    order_independent
-        Delete the separated edges of one size together, rather than at once.
-    confirm_colliders
-        Whether a collider needs a second look (``orientation``).
-    max_size
-        Largest conditioning set, or None.
-    max_tests
-        Most candidate sets of the whole search.
-    progress
-        Called before each size with (size, edges left, candidate sets), or None; candidate sets are None
-        where edges are deleted at once, since they change with each.
     trace
         Steps so far; None keeps none.
+
+    The others are those of ``learn_pag``.
     """
 
     test: BatchedTest
@@ -112,7 +97,7 @@ class Search:
         self.remove(x, y)
 
     def delete_separated_by_one(self, near: Near) -> None:
-        """Delete every edge that one node near it separates; ``near(x, y)`` is (edges, k) bool."""
+        """Delete every edge that one node near it, neither x nor y, separates."""
         x, y = pairs(self.skeleton)
         if not len(x):
             return
@@ -120,10 +105,10 @@ class Search:
         portions = [slice(start, start + rows) for start in range(0, len(x), rows)]
         self._note(Step("level", 1))
         if self.progress:
-            self._report(1, len(x), sum(int(self._near(near, x[c], y[c]).sum()) for c in portions))
+            self._report(1, len(x), sum(int(near(x[c], y[c]).sum()) for c in portions))
         found = np.full(len(x), -1)
         for c in portions:
-            candidates = self._near(near, x[c], y[c])
+            candidates = near(x[c], y[c])
             if not candidates.any():
                 continue
             if self._stop_for_samples(1):
@@ -139,12 +124,6 @@ class Search:
         sets = np.zeros((len(z), self.separators.n_words), dtype=np.uint64)
         sets[np.arange(len(z)), z >> 6] = np.uint64(1) << (z & 63).astype(np.uint64)
         return sets
-
-    @staticmethod
-    def _near(near: Near, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        candidates = near(x, y)
-        candidates[np.arange(len(x)), x] = candidates[np.arange(len(x)), y] = False
-        return candidates
 
     def delete_separated(self, size: int, candidates: Candidates) -> bool:
         """Delete every edge that one of its candidate sets separates; False if no edge had a candidate.

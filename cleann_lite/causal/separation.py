@@ -11,12 +11,75 @@ from collections.abc import Sequence
 import networkx as nx
 import numpy as np
 
-from .bitsets import bits, bits_as_rows, rows_as_bits
+from .bitsets import bits, bits_as_rows, reachable, rows_as_bits
 from .marks import Mark
 
 
-class DAGSeparation:
-    """Answers d-separation in one DAG; its ancestors are found once.
+class MixedSeparation:
+    """Answers m-separation in one graph of arrowheads and tails (a MAG).
+
+    Parameters
+    ----------
+    marks
+        (k, k) marks without circles.
+
+    Raises
+    ------
+    ValueError
+        If a mark is a circle.
+    """
+
+    def __init__(self, marks: np.ndarray):
+        if (marks == Mark.CIRCLE).any():
+            raise ValueError("m-separation is defined for arrowheads and tails: this graph has circles")
+        # from each node: neighbours by where the edge has its arrowheads, and itself with what leads here
+        here, there = marks.T == Mark.ARROW, marks == Mark.ARROW
+        into_here, neither = here & ~there, (marks > 0) & ~here & ~there
+        self.both, self.neither = rows_as_bits(here & there), rows_as_bits(neither)
+        self.into_here, self.into_there = rows_as_bits(into_here), rows_as_bits(there & ~here)
+        self.ancestors = rows_as_bits(reachable(into_here))
+        # anterior: over directed and undirected edges
+        self.anterior = rows_as_bits(reachable(into_here | neither))
+
+    def ancestors_of(self, members: int) -> int:
+        """Members and everything with a directed path into one of them."""
+        found = 0
+        for member in bits(members):
+            found |= self.ancestors[member]
+        return found
+
+    def connected(self, x: int, given: int) -> int:
+        """Every node outside ``given`` that is m-connected with x given ``given`` (x included)."""
+        opens_collider = self.ancestors_of(given)
+        arrow, tail = 0, 1 << x  # reached over an arrowhead here; over a tail here (or the start)
+        seen_arrow = seen_tail = 0
+        while arrow or tail:
+            if tail:
+                node = (tail & -tail).bit_length() - 1
+                tail &= tail - 1
+                seen_tail |= 1 << node
+                leaves_by_tail = leaves_by_arrow = not given >> node & 1
+            else:
+                node = (arrow & -arrow).bit_length() - 1
+                arrow &= arrow - 1
+                seen_arrow |= 1 << node
+                leaves_by_tail = not given >> node & 1
+                leaves_by_arrow = bool(opens_collider >> node & 1)
+            if leaves_by_tail:
+                arrow |= self.into_there[node] & ~seen_arrow
+                tail |= self.neither[node] & ~seen_tail
+            if leaves_by_arrow:
+                arrow |= self.both[node] & ~seen_arrow
+                tail |= self.into_here[node] & ~seen_tail
+        return (seen_arrow | seen_tail) & ~given
+
+    def separated(self, x: int, y: int, given: int) -> bool:
+        """Whether ``given`` m-separates x and y."""
+        return not self.connected(x, given) >> y & 1
+
+
+class DAGSeparation(MixedSeparation):
+    """Answers d-separation in one DAG, which has directed edges alone; its ancestors are found once.
 
     Parameters
     ----------
@@ -36,52 +99,18 @@ class DAGSeparation:
             raise ValueError("d-separation needs a directed graph without directed cycles")
         self.numbers = {node: number for number, node in enumerate(dict.fromkeys((*first, *dag.nodes)))}
         n = len(self.numbers)
-        self.parents, self.children = [0] * n, [0] * n
+        self.into_here, self.into_there, self.ancestors = [0] * n, [0] * n, [0] * n
+        self.both = self.neither = [0] * n
         for cause, effect in dag.edges:
             i, j = self.numbers[cause], self.numbers[effect]
-            self.parents[j] |= 1 << i
-            self.children[i] |= 1 << j
-        # ancestors[i]: i itself and everything with a directed path into i
-        self.ancestors = [0] * n
+            self.into_here[j] |= 1 << i
+            self.into_there[i] |= 1 << j
+        self.parents = self.into_here
         self.causal_order = [self.numbers[node] for node in nx.topological_sort(dag)]
         for i in self.causal_order:
             self.ancestors[i] = 1 << i
             for parent in bits(self.parents[i]):
                 self.ancestors[i] |= self.ancestors[parent]
-
-    def ancestors_of(self, members: int) -> int:
-        """Members and everything with a directed path into one of them."""
-        found = 0
-        for member in bits(members):
-            found |= self.ancestors[member]
-        return found
-
-    def connected(self, x: int, given: int) -> int:
-        """Every node outside ``given`` that is d-connected with x given ``given`` (x included)."""
-        opens_collider = self.ancestors_of(given)
-        up, down = 1 << x, 0  # reached from a child (or the start); reached from a parent
-        seen_up = seen_down = 0
-        while up or down:
-            if up:
-                node = (up & -up).bit_length() - 1
-                up &= up - 1
-                seen_up |= 1 << node
-                if not given >> node & 1:
-                    up |= self.parents[node] & ~seen_up
-                    down |= self.children[node] & ~seen_down
-            else:
-                node = (down & -down).bit_length() - 1
-                down &= down - 1
-                seen_down |= 1 << node
-                if not given >> node & 1:
-                    down |= self.children[node] & ~seen_down
-                if opens_collider >> node & 1:
-                    up |= self.parents[node] & ~seen_up
-        return (seen_up | seen_down) & ~given
-
-    def separated(self, x: int, y: int, given: int) -> bool:
-        """Whether ``given`` d-separates x and y."""
-        return not self.connected(x, given) >> y & 1
 
     def separated_each(self, x: np.ndarray, y: np.ndarray, sets: Sequence[int]) -> np.ndarray:
         """(m,) bool: whether sets[i] d-separates x[i] and y[i], for many questions in one search.
@@ -111,75 +140,3 @@ class DAGSeparation:
                     up[parent] |= onward
         reached = bits_as_rows([a | b for a, b in zip(up, down, strict=True)], m)
         return ~reached[y, np.arange(m)]
-
-
-class MixedSeparation:
-    """Answers m-separation in one graph of arrowheads and tails (a MAG).
-
-    Parameters
-    ----------
-    marks
-        (k, k) marks without circles.
-
-    Raises
-    ------
-    ValueError
-        If a mark is a circle.
-    """
-
-    def __init__(self, marks: np.ndarray):
-        if (marks == Mark.CIRCLE).any():
-            raise ValueError("m-separation is defined for arrowheads and tails: this graph has circles")
-        self.n = len(marks)
-        adjacent = marks > 0
-        # from each node: neighbours over an edge with (arrowhead | tail here, arrowhead | tail there)
-        here_arrow, there_arrow = marks.T == Mark.ARROW, marks == Mark.ARROW
-        self.both = rows_as_bits(adjacent & here_arrow & there_arrow)
-        self.into_here = rows_as_bits(adjacent & here_arrow & ~there_arrow)
-        self.into_there = rows_as_bits(adjacent & ~here_arrow & there_arrow)
-        self.neither = rows_as_bits(adjacent & ~here_arrow & ~there_arrow)
-        self.ancestors = [self._closure(1 << i, self.into_here) for i in range(self.n)]
-        backwards = [a | b for a, b in zip(self.into_here, self.neither, strict=True)]
-        # anterior: a path of directed edges and undirected edges leads here
-        self.anterior = [self._closure(1 << i, backwards) for i in range(self.n)]
-
-    def _closure(self, members: int, step: Sequence[int]) -> int:
-        waiting = members
-        while waiting:
-            node = (waiting & -waiting).bit_length() - 1
-            waiting &= waiting - 1
-            new = step[node] & ~members
-            members |= new
-            waiting |= new
-        return members
-
-    def connected(self, x: int, given: int) -> int:
-        """Every node outside ``given`` that is m-connected with x given ``given`` (x included)."""
-        opens_collider = 0
-        for member in bits(given):
-            opens_collider |= self.ancestors[member]
-        arrow, tail = 0, 1 << x  # reached over an arrowhead here; over a tail here (or the start)
-        seen_arrow = seen_tail = 0
-        while arrow or tail:
-            if tail:
-                node = (tail & -tail).bit_length() - 1
-                tail &= tail - 1
-                seen_tail |= 1 << node
-                leaves_by_tail = leaves_by_arrow = not given >> node & 1
-            else:
-                node = (arrow & -arrow).bit_length() - 1
-                arrow &= arrow - 1
-                seen_arrow |= 1 << node
-                leaves_by_tail = not given >> node & 1
-                leaves_by_arrow = bool(opens_collider >> node & 1)
-            if leaves_by_tail:
-                arrow |= self.into_there[node] & ~seen_arrow
-                tail |= self.neither[node] & ~seen_tail
-            if leaves_by_arrow:
-                arrow |= self.both[node] & ~seen_arrow
-                tail |= self.into_here[node] & ~seen_tail
-        return (seen_arrow | seen_tail) & ~given
-
-    def separated(self, x: int, y: int, given: int) -> bool:
-        """Whether ``given`` m-separates x and y."""
-        return not self.connected(x, given) >> y & 1

@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from .fast_pass import fused_attention, one_at_a_time, one_place, same_pieces
+from .fast_pass import fused_attention, one_at_a_time, one_place
 from .mixing import how_it_mixes
 from .probe import probe
 from .protocol import Encoded, is_whole
@@ -122,7 +122,7 @@ class TextModel:
         place = self._place_read(encoded)
         extras = {k: np.repeat(v[None], len(rows), axis=0) for k, v in encoded.data.extras.items()}
         reads_one = nullcontext(False) if place is None else one_place(self.model, place)
-        with reads_one as narrowed, same_pieces(self.model, rows):
+        with reads_one as narrowed:
             logits = self._forward({"input_ids": rows} | extras).logits
         if logits.ndim == 3:
             logits = logits[:, 0 if narrowed else place]
