@@ -57,39 +57,25 @@ def _need(holds: bool, place: str, needed: str, value: Any) -> Any:
     return value
 
 
-def _text(place: str, value: Any) -> Any:
-    return _need(isinstance(value, str), place, "a text", value)
+def _kind(needed: str, holds: Callable[[Any], bool]) -> Kind:
+    return lambda place, value: _need(holds(value), place, needed, value)
 
 
-def _count(place: str, value: Any) -> Any:
-    whole = not isinstance(value, bool) and isinstance(value, Integral) and int(value) >= 0
-    return _need(whole, place, "a whole number from 0 on", value)
+def _is_number(value: Any, kind: type = Real) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
+_text = _kind("a text", lambda value: isinstance(value, str))
+_count = _kind("a whole number from 0 on", lambda value: _is_number(value, Integral) and value >= 0)
+_number = _kind("a number from 0 on", lambda value: _is_number(value) and math.isfinite(value) and value >= 0)
+_share = _kind("between 0 and 1", lambda value: _is_number(value) and -1e-9 <= value <= 1 + 1e-9)
+_yes_or_no = _kind("true or false", lambda value: isinstance(value, bool))
+_proof = _kind("true, false or null", lambda value: value is None or isinstance(value, bool))
+_mapping = _kind("an object", lambda value: isinstance(value, dict))
 
 
 def _at_least_one(place: str, value: Any) -> Any:
     return _need(_count(place, value) >= 1, place, "at least 1", value)
-
-
-def _number(place: str, value: Any) -> Any:
-    real = not isinstance(value, bool) and isinstance(value, Real)
-    return _need(real and math.isfinite(value) and value >= 0, place, "a number from 0 on", value)
-
-
-def _share(place: str, value: Any) -> Any:
-    real = not isinstance(value, bool) and isinstance(value, Real)
-    return _need(real and -1e-9 <= value <= 1 + 1e-9, place, "between 0 and 1", value)
-
-
-def _yes_or_no(place: str, value: Any) -> Any:
-    return _need(isinstance(value, bool), place, "true or false", value)
-
-
-def _proof(place: str, value: Any) -> Any:
-    return _need(value is None or isinstance(value, bool), place, "true, false or null", value)
-
-
-def _mapping(place: str, value: Any) -> Any:
-    return _need(isinstance(value, dict), place, "an object", value)
 
 
 def _settings(place: str, value: Any) -> Any:

@@ -371,19 +371,9 @@ def bert_heads(model: nn.Module, layer: int = -1, **inputs: Tensor) -> Heads:
         raise ValueError(f"the model must hold attention.self.query, .key and .value: {type(model).__name__}")
     if len(inputs["input_ids"]) != 1:
         raise ValueError(f"give one text: got {len(inputs['input_ids'])}")
-    chosen, kept = found[layer], {}
-
-    def keep(name):
-        return lambda module, args, output: kept.update({name: output})
-
-    handles = [parts[name].register_forward_hook(keep(name)) for name in ("query", "key", "value")]
-    try:
-        model(**inputs)
-    finally:
-        for handle in handles:
-            handle.remove()
-    heads = chosen.num_attention_heads
-    read = (kept[name][0].double().cpu().numpy() for name in ("query", "key", "value"))
+    hidden = model(**inputs, output_hidden_states=True).hidden_states[range(len(found))[layer]]
+    read = (parts[name](hidden)[0].double().cpu().numpy() for name in ("query", "key", "value"))
+    heads = found[layer].num_attention_heads
     return Heads(*(part.reshape(len(part), heads, -1).transpose(1, 0, 2) for part in read))
 
 
