@@ -13,7 +13,7 @@ STAGES = {
     "unit, oracle and property tests": ["-m", "not notebook", "--ignore=tests/browser", "--dist=worksteal"],
     # apart: a process that forks must not talk to a kernel
     "notebooks": ["-m", "notebook", "tests/test_notebooks.py", "--maxschedchunk=1"],
-    "browser": ["tests/browser", "--dist=loadfile"],  # a file's pages are made once
+    "browser": ["tests/browser", "--dist=loadfile"],
 }
 
 

@@ -168,8 +168,9 @@ def strongest_doubts(test, pairs):
 def node_detail(pag, test, i, limit=5):
     """What to say of a word: its edges, and what separates it from the words nearest to it."""
     near = np.flatnonzero(pag.marks[i])
-    apart = [j for j in range(len(pag.nodes)) if j != i and not pag.marks[i, j]]
-    apart.sort(key=lambda j: test.p_value(i, j))
+    apart = np.flatnonzero((pag.marks[i] == 0) & (np.arange(len(pag.nodes)) != i))
+    alone = test.p_values(np.full(len(apart), i), apart, np.empty((len(apart), 0), int))
+    apart = apart[np.argsort(alone, kind="stable")].tolist()
     text = f"{pag.label(pag.nodes[i])}: {len(near)} edge{'s' * (len(near) != 1)}."
     parts = []
     for j in apart[:limit]:

@@ -27,6 +27,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+IN_LAB = ("test_explorers.py", "test_threshold.py")
 HERE = ("127.0.0.1", "localhost")
 
 
@@ -40,6 +41,18 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if Path(item.fspath).parent == Path(__file__).parent:
             item.add_marker(pytest.mark.browser)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Of two processes one has JupyterLab and the other the pages from disk."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByPlace(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            return "lab" if super()._split_scope(nodeid).endswith(IN_LAB) else "pages"
+
+    return ByPlace(config, log)
 
 
 @pytest.fixture(scope="session")
@@ -125,9 +138,18 @@ class Notebook:
     def __init__(self, page, name):
         self.page, self.name = page, name
         self.requests, self.problems = [], []
-        page.on("request", lambda request: self.requests.append(request.url))
-        page.on("pageerror", lambda error: self.problems.append(str(error)))
-        page.on("dialog", lambda dialog: (self.problems.append(dialog.message), dialog.dismiss()))
+        self.heard = {
+            "request": lambda request: self.requests.append(request.url),
+            "pageerror": lambda error: self.problems.append(str(error)),
+            "dialog": lambda dialog: (self.problems.append(dialog.message), dialog.dismiss()),
+        }
+        for event, hear in self.heard.items():
+            page.on(event, hear)
+
+    def leave(self):
+        """What the page does next is another notebook's."""
+        for event, hear in self.heard.items():
+            self.page.remove_listener(event, hear)
 
     @property
     def explorer(self):
@@ -192,11 +214,18 @@ class Notebook:
         ]
 
 
-class Kernels:
-    """One kernel for all notebooks, as imports take longest; a new one where it is gone or busy."""
+SIZE = {"width": 1300, "height": 1500}  # of a window, in CSS px
 
-    def __init__(self, address):
-        self.address, self.number = address, None
+
+class Desk:
+    """One kernel and one page of JupyterLab for all notebooks, as to start them takes longest.
+
+    Either is made anew where it is gone, and both where a kernel did not answer.
+    """
+
+    def __init__(self, lab, browser):
+        self.address, self.folder = lab
+        self.browser, self.page, self.number = browser, None, None
 
     def ask(self, method, where, **body):
         data = json.dumps(body).encode() if body else None
@@ -204,41 +233,11 @@ class Kernels:
         with urllib.request.urlopen(request, timeout=60) as answer:
             return json.loads(answer.read() or "null")
 
-    def open(self, path):
-        """Let the notebook at a path find the kernel."""
-        if self.number not in {kernel["id"] for kernel in self.ask("GET", "kernels")}:
-            self.number = self.ask("POST", "kernels", name="python3")["id"]
-        kernel = {"id": self.number}
-        self.ask("POST", "sessions", path=path, name=path, type="notebook", kernel=kernel)
+    def kernels(self):
+        return {kernel["id"] for kernel in self.ask("GET", "kernels")}
 
-    def clear(self, page):
-        """Close every widget and forget every name."""
-        code = "import ipywidgets; ipywidgets.Widget.close_all(); get_ipython().run_line_magic('reset', '-f')"
-        cleared = page.evaluate(
-            """(code) => {
-                const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session?.kernel;
-                if (!kernel || kernel.status === "dead") return false;
-                const late = new Promise((end) => setTimeout(() => end(false), 10000));
-                return Promise.race([kernel.requestExecute({ code }).done.then(() => true), late]);
-            }""",
-            code,
-        )
-        if not cleared and self.number in {kernel["id"] for kernel in self.ask("GET", "kernels")}:
-            self.ask("DELETE", f"kernels/{self.number}")
-
-
-@pytest.fixture(scope="session")
-def kernels(lab):
-    return Kernels(lab[0])
-
-
-@pytest.fixture
-def open_notebook(lab, browser, kernels):
-    """Write a notebook from its cells, open it in JupyterLab, run it, and wait for its explorer."""
-    address, folder = lab
-    pages = []
-
-    def open_one(name, *cells, seconds=60):
+    def open(self, name, cells):
+        """A notebook of these cells, open and with its kernel."""
         cells = [
             {
                 "cell_type": "code",
@@ -253,21 +252,68 @@ def open_notebook(lab, browser, kernels):
         kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
         content = {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
         path = f"{name}-{time.monotonic_ns()}.ipynb"
-        (folder / path).write_text(json.dumps(content))
-        kernels.open(path)
-        page = browser.new_page(viewport={"width": 1300, "height": 1500}, accept_downloads=True)
-        pages.append(page)
-        notebook = Notebook(page, name)
-        page.goto(f"{address}/doc/tree/{path}?reset")
-        page.wait_for_function(
+        (self.folder / path).write_text(json.dumps(content))
+        if self.number not in self.kernels():
+            self.number = self.ask("POST", "kernels", name="python3")["id"]
+        session = {"path": path, "name": path, "type": "notebook", "kernel": {"id": self.number}}
+        self.ask("POST", "sessions", **session)
+        fresh = self.page is None
+        if fresh:
+            self.page = self.browser.new_page(viewport=SIZE, accept_downloads=True)
+        notebook = Notebook(self.page, name)
+        if fresh:
+            self.page.goto(f"{self.address}/doc/tree/{path}?reset")
+        else:
+            self.page.set_viewport_size(SIZE)
+            self.page.mouse.move(0, 0)
+            self.page.evaluate(
+                "async (path) => { await jupyterapp.commands.execute('docmanager:open', {path}); }", path
+            )
+        return notebook
+
+    def close(self, notebook):
+        """Close the notebook and every widget, and forget every name."""
+        notebook.leave()
+        code = "import ipywidgets; ipywidgets.Widget.close_all(); get_ipython().run_line_magic('reset', '-f')"
+        cleared = self.page.evaluate(
+            """(code) => {
+                const shown = window.jupyterapp.shell.currentWidget;
+                const kernel = shown?.sessionContext.session?.kernel;
+                if (!kernel || kernel.status === "dead") return false;
+                const late = new Promise((end) => setTimeout(() => end(false), 10000));
+                const done = kernel.requestExecute({ code }).done.then(() => (shown.dispose(), true));
+                return Promise.race([done, late]);
+            }""",
+            code,
+        )
+        if not cleared:
+            self.page.close()
+            self.page = None
+            if self.number in self.kernels():
+                self.ask("DELETE", f"kernels/{self.number}")
+
+
+@pytest.fixture(scope="session")
+def desk(lab, browser):
+    return Desk(lab, browser)
+
+
+@pytest.fixture
+def open_notebook(desk):
+    """Write a notebook from its cells, open it in JupyterLab, run it, and wait for its explorer."""
+    opened = []
+
+    def open_one(name, *cells, seconds=60):
+        notebook = desk.open(name, cells)
+        opened.append(notebook)
+        notebook.page.wait_for_function(
             "window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'",
             timeout=1000 * seconds,
         )
-        page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
-        page.wait_for_selector(".cleann-explorer[data-state=idle]", timeout=1000 * seconds)
+        notebook.page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
+        notebook.page.wait_for_selector(".cleann-explorer[data-state=idle]", timeout=1000 * seconds)
         return notebook
 
     yield open_one
-    for page in pages:
-        kernels.clear(page)
-        page.close()
+    for notebook in opened:
+        desk.close(notebook)

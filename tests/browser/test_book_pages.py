@@ -3,6 +3,7 @@
 import itertools
 import re
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -155,11 +156,21 @@ def shows(page, root, view):
     assert root.locator("footer li").all_text_contents() == list(view.words)
 
 
+@cache
+def stored_states(make):
+    """What a page keeps of a new explorer: it takes seconds, so once is enough."""
+    return make().stored_states()
+
+
+def with_states(make):
+    explorer = make()
+    explorer.stored_states = lambda: stored_states(make)
+    return explorer
+
+
 @pytest.mark.parametrize("make", [thresholds, DiscoveryStepper, IdentifiabilityExplorer])
 def test_an_explorer_of_the_book_shows_what_python_shows(visit, tmp_path, make):
-    explorer = make()
-    stored = explorer.stored_states()
-    explorer.stored_states = lambda: stored  # they take seconds: once is enough
+    explorer, stored = with_states(make), stored_states(make)
     page = visit(as_page(tmp_path, explorer))
     root = page.locator(".cleann-explorer")
     root.wait_for()
@@ -212,8 +223,8 @@ def all_explorers(tmp_path_factory):
     shown = [
         ExplanationExplorer(cl.load_model("pocket-sentiment"), text),
         RecommendationExplorer(cl.load_model("pocket-bert4rec")),
-        DiscoveryStepper(),
-        IdentifiabilityExplorer(),
+        with_states(DiscoveryStepper),
+        with_states(IdentifiabilityExplorer),
     ]
     return as_page(tmp_path_factory.mktemp("all"), *shown)
 

@@ -5,7 +5,7 @@ import os
 import time
 from pathlib import Path
 
-from conftest import assert_readable
+from conftest import SCREENSHOTS, assert_readable
 
 BUILD = Path(__file__).resolve().parents[2] / "build"
 
@@ -77,6 +77,51 @@ def check_page(book):
     )
     assert nameless == []
     assert book.page.locator(".cleann-explorer :is(script, img)").count() == 0
+
+
+def test_identifiability_explorer(open_notebook):
+    book = open_notebook("identifiability", IDENTIFY)
+    root = book.explorer
+    assert "not identifiable" in status(root)
+    book.slide("Value size", 0.9)
+    assert (
+        "not identifiable" not in status(root)
+        and "None was found" in root.locator("[data-panel=list]").inner_text()
+    )
+    book.slide("Sequence length", 1.0)
+    book.slide("Value size", 0.2)
+    book.slide("Key size", 0.5)
+    assert "not locally unique" in status(root)
+    book.picture("identifiability")
+    before = root.locator("svg").inner_html()
+    root.get_by_role("button", name="Draw another head").click()
+    book.settle()
+    assert root.locator("svg").inner_html() != before
+    made = "one that the head can make", "an attention that the head can make, with the same output"
+    for choice, text in (made, ("the effective attention",) * 2):
+        select(book, "Compare with", choice)
+        assert text in root.locator("[data-panel=list]").inner_text()
+    # what is shown can be taken along in three forms
+    files = {}
+    for kind in ("SVG", "PNG", "JSON"):
+        with book.page.expect_download() as download:
+            root.get_by_role("button", name=kind, exact=True).click()
+        files[kind] = download.value.path().read_bytes()
+    assert files["SVG"].startswith(b"<svg") and files["PNG"].startswith(b"\x89PNG")
+    assert json.loads(files["JSON"])["state"]["shown"] == "effective"
+    root.locator("summary").click()
+    assert root.locator("footer li").count() == 64
+    check_page(book)
+    check_keyboard(book, graph=False)
+    # without a kernel every control says so, and none fails in silence
+    book.page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.shutdown()")
+    book.page.wait_for_timeout(1000)
+    for name in ("JSON", "Draw another head"):
+        root.locator("[role=alert]").evaluate("(node) => (node.textContent = '')")
+        root.get_by_role("button", name=name).click()
+        book.page.wait_for_timeout(200)
+        assert "run this cell again" in root.locator("[role=alert]").inner_text()
+    assert book.problems == []
 
 
 def test_explanation_explorer(open_notebook):
@@ -283,114 +328,6 @@ def test_discovery_stepper(open_notebook):
     check_keyboard(book)
 
 
-def test_identifiability_explorer(open_notebook):
-    book = open_notebook("identifiability", IDENTIFY)
-    root = book.explorer
-    assert "not identifiable" in status(root)
-    book.slide("Value size", 0.9)
-    assert (
-        "not identifiable" not in status(root)
-        and "None was found" in root.locator("[data-panel=list]").inner_text()
-    )
-    book.slide("Sequence length", 1.0)
-    book.slide("Value size", 0.2)
-    book.slide("Key size", 0.5)
-    assert "not locally unique" in status(root)
-    book.picture("identifiability")
-    before = root.locator("svg").inner_html()
-    root.get_by_role("button", name="Draw another head").click()
-    book.settle()
-    assert root.locator("svg").inner_html() != before
-    made = "one that the head can make", "an attention that the head can make, with the same output"
-    for choice, text in (made, ("the effective attention",) * 2):
-        select(book, "Compare with", choice)
-        assert text in root.locator("[data-panel=list]").inner_text()
-    # what is shown can be taken along in three forms
-    files = {}
-    for kind in ("SVG", "PNG", "JSON"):
-        with book.page.expect_download() as download:
-            root.get_by_role("button", name=kind, exact=True).click()
-        files[kind] = download.value.path().read_bytes()
-    assert files["SVG"].startswith(b"<svg") and files["PNG"].startswith(b"\x89PNG")
-    assert json.loads(files["JSON"])["state"]["shown"] == "effective"
-    root.locator("summary").click()
-    assert root.locator("footer li").count() == 64
-    check_page(book)
-    check_keyboard(book, graph=False)
-    # without a kernel every control says so, and none fails in silence
-    book.page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.shutdown()")
-    book.page.wait_for_timeout(1000)
-    for name in ("JSON", "Draw another head"):
-        root.locator("[role=alert]").evaluate("(node) => (node.textContent = '')")
-        root.get_by_role("button", name=name).click()
-        book.page.wait_for_timeout(200)
-        assert "run this cell again" in root.locator("[role=alert]").inner_text()
-    assert book.problems == []
-
-
-LONG = """
-import time
-import cleann_lite as cl
-from cleann_lite.widgets import ExplanationExplorer
-text = " ".join(one["text"] for one in cl.load_reviews())
-words = text.split()
-model = cl.load_model("pocket-sentiment")
-explorer = ExplanationExplorer(model, "A dull film.")
-class Slow:
-    # the same model, each pass a little slower: a search that takes its time on any machine
-    def __getattr__(self, name):
-        return getattr(model, name)
-    def predict(self, encoded, masks):
-        time.sleep(0.25 if len(masks) > 1 else 0)
-        return model.predict(encoded, masks)
-explorer.asked.model = Slow()
-explorer
-"""
-
-
-def test_a_long_search_tells_how_far_it_is_and_stops(open_notebook):
-    book = open_notebook("long", LONG, seconds=120)
-    root, page = book.explorer, book.page
-    work, text = root.get_by_role("group", name="The search"), root.get_by_label("Text", exact=True)
-    assert not work.is_visible()
-    sentence = "The plot is thin, the jokes are stale, the cast looks tired and nobody seems to care. " * 3
-    text.fill(sentence)
-    text.evaluate("(input) => input.dispatchEvent(new Event('change', {bubbles: true}))")
-    work.wait_for(timeout=2000)  # the first sign of work
-    assert root.get_attribute("aria-busy") == "true"
-    assert float(root.locator(".cl-stage").evaluate("(one) => getComputedStyle(one).opacity")) < 0.5
-    page.wait_for_function(
-        "/^[\\d,]+ of [\\d,]+ inputs$/.test(document.querySelector('.cl-work span').textContent)"
-    )
-    book.picture("working")
-    stop = work.get_by_role("button", name="Stop")
-    stop.focus()
-    page.keyboard.press("Enter")
-    page.wait_for_selector(".cleann-explorer[data-state=idle]", timeout=3000)
-    assert not work.is_visible() and root.get_attribute("aria-busy") == "false"
-    assert text.input_value() == sentence
-    # of two texts typed in a row only the last is searched to its end
-    for typed in (sentence + "Dull. ", "A wonderful film."):
-        text.fill(typed)
-        text.evaluate("(input) => input.dispatchEvent(new Event('change', {bubbles: true}))")
-        page.wait_for_timeout(600)
-    page.wait_for_selector(".cleann-explorer[data-state=idle]", timeout=20000)
-    assert "predicts “positive”" in status(root)
-    # a text that cannot be read leaves no old answer as if it were new
-    text.fill(" ")
-    text.evaluate("(input) => input.dispatchEvent(new Event('change', {bubbles: true}))")
-    page.wait_for_selector(".cleann-explorer.cl-stale[data-state=idle]", timeout=5000)
-    assert "belongs to the last input that worked" in status(root)
-    # a kernel that is gone is told from one that is busy
-    page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.shutdown()")
-    text.fill("A dull film.")
-    text.evaluate("(input) => input.dispatchEvent(new Event('change', {bubbles: true}))")
-    page.wait_for_function(
-        "document.querySelector('.cleann-explorer [role=alert]').textContent.includes('run this cell again')",
-        timeout=15000,
-    )
-
-
 TWICE = """
 import cleann_lite as cl
 from cleann_lite.widgets import ExplanationExplorer
@@ -577,3 +514,98 @@ def test_two_texts_side_by_side(open_notebook):
     )
     book.page.screenshot(path=BUILD / "screenshots" / "side-by-side.png")
     assert book.problems == [] and book.foreign_requests() == []
+
+
+EXPLANATION = """
+import cleann_lite as cl
+from cleann_lite.widgets import *
+model = cl.load_model("pocket-sentiment")
+text = "A dull film with a wonderful cast."
+found = cl.explain(model, text)
+ExplanationExplorer(model, text)
+"""
+OTHERS = """
+from IPython.display import display
+films, attention = cl.load_model("pocket-bert4rec"), model.attention(model.encode(text))[0]
+for one in (RecommendationExplorer(films), ThresholdExplorer.of_model(model, text), DiscoveryStepper(),
+            IdentifiabilityExplorer(), ExplanationComparison(model, [text, "A fine film."]),
+            found, found.pag_of(), cl.heat_map(attention, range(len(attention)))):
+    display(one)
+print("printed")
+"""
+
+
+def test_outputs_can_be_read_in_jupyterlab_itself(open_notebook):
+    book = open_notebook("themes", EXPLANATION, OTHERS, seconds=120)
+    book.page.get_by_text("printed", exact=True).wait_for(timeout=60_000)
+    book.page.wait_for_function("document.querySelectorAll('.cleann-explorer[data-state=idle]').length >= 7")
+    for theme, light in (("JupyterLab Dark", "false"), ("JupyterLab Light", "true")):
+        book.page.evaluate("(theme) => jupyterapp.commands.execute('apputils:change-theme', {theme})", theme)
+        book.page.wait_for_function(f"document.body.dataset.jpThemeLight === '{light}'")
+        book.page.wait_for_timeout(500)  # the theme's style sheet follows the attribute
+        assert_readable(book.page, ".jp-OutputArea-output :is(.cl, .cleann-explorer)", least=250)
+        book.page.screenshot(path=SCREENSHOTS / f"{theme.replace(' ', '-')}.png")
+    assert book.problems == [] and book.foreign_requests() == []
+
+
+LONG = """
+import time
+import cleann_lite as cl
+from cleann_lite.widgets import ExplanationExplorer
+text = " ".join(one["text"] for one in cl.load_reviews())
+words = text.split()
+model = cl.load_model("pocket-sentiment")
+explorer = ExplanationExplorer(model, "A dull film.")
+class Slow:
+    # the same model, each pass a little slower: a search that takes its time on any machine
+    def __getattr__(self, name):
+        return getattr(model, name)
+    def predict(self, encoded, masks):
+        time.sleep(0.25 if len(masks) > 1 else 0)
+        return model.predict(encoded, masks)
+explorer.asked.model = Slow()
+explorer
+"""
+
+
+def test_a_long_search_tells_how_far_it_is_and_stops(open_notebook):
+    book = open_notebook("long", LONG, seconds=120)
+    root, page = book.explorer, book.page
+    work, text = root.get_by_role("group", name="The search"), root.get_by_label("Text", exact=True)
+    assert not work.is_visible()
+    sentence = "The plot is thin, the jokes are stale, the cast looks tired and nobody seems to care. " * 3
+    text.fill(sentence)
+    text.evaluate("(input) => input.dispatchEvent(new Event('change', {bubbles: true}))")
+    work.wait_for(timeout=2000)  # the first sign of work
+    assert root.get_attribute("aria-busy") == "true"
+    assert float(root.locator(".cl-stage").evaluate("(one) => getComputedStyle(one).opacity")) < 0.5
+    page.wait_for_function(
+        "/^[\\d,]+ of [\\d,]+ inputs$/.test(document.querySelector('.cl-work span').textContent)"
+    )
+    book.picture("working")
+    stop = work.get_by_role("button", name="Stop")
+    stop.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".cleann-explorer[data-state=idle]", timeout=3000)
+    assert not work.is_visible() and root.get_attribute("aria-busy") == "false"
+    assert text.input_value() == sentence
+    # of two texts typed in a row only the last is searched to its end
+    for typed in (sentence + "Dull. ", "A wonderful film."):
+        text.fill(typed)
+        text.evaluate("(input) => input.dispatchEvent(new Event('change', {bubbles: true}))")
+        page.wait_for_timeout(600)
+    page.wait_for_selector(".cleann-explorer[data-state=idle]", timeout=20000)
+    assert "predicts “positive”" in status(root)
+    # a text that cannot be read leaves no old answer as if it were new
+    text.fill(" ")
+    text.evaluate("(input) => input.dispatchEvent(new Event('change', {bubbles: true}))")
+    page.wait_for_selector(".cleann-explorer.cl-stale[data-state=idle]", timeout=5000)
+    assert "belongs to the last input that worked" in status(root)
+    # a kernel that is gone is told from one that is busy
+    page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.shutdown()")
+    text.fill("A dull film.")
+    text.evaluate("(input) => input.dispatchEvent(new Event('change', {bubbles: true}))")
+    page.wait_for_function(
+        "document.querySelector('.cleann-explorer [role=alert]').textContent.includes('run this cell again')",
+        timeout=15000,
+    )

@@ -106,45 +106,11 @@ def test_the_policy_of_a_page_lets_nothing_out(browser, tmp_path):
     page.close()
 
 
-REPORT = """
-import cleann_lite as cl
-from cleann_lite.widgets import *
-model = cl.load_model("pocket-sentiment")
-text = "A dull film with a wonderful cast."
-found = cl.explain(model, text)
-ExplanationExplorer(model, text)
-"""
-OTHERS = """
-from IPython.display import display
-films, attention = cl.load_model("pocket-bert4rec"), model.attention(model.encode(text))[0]
-for one in (RecommendationExplorer(films), ThresholdExplorer.of_model(model, text), DiscoveryStepper(),
-            IdentifiabilityExplorer(), ExplanationComparison(model, [text, "A fine film."]),
-            found, found.pag_of(), cl.heat_map(attention, range(len(attention)))):
-    display(one)
-print("printed")
-"""
-
-
-def test_outputs_can_be_read_in_jupyterlab_itself(open_notebook):
-    pytest.importorskip("torch")
-    book = open_notebook("themes", REPORT, OTHERS, seconds=120)
-    book.page.get_by_text("printed", exact=True).wait_for(timeout=60_000)
-    book.page.wait_for_function("document.querySelectorAll('.cleann-explorer[data-state=idle]').length >= 7")
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    for theme, light in (("JupyterLab Light", "true"), ("JupyterLab Dark", "false")):
-        book.page.evaluate("(theme) => jupyterapp.commands.execute('apputils:change-theme', {theme})", theme)
-        book.page.wait_for_function(f"document.body.dataset.jpThemeLight === '{light}'")
-        book.page.wait_for_timeout(500)  # the theme's style sheet follows the attribute
-        assert_readable(book.page, ".jp-OutputArea-output :is(.cl, .cleann-explorer)", least=250)
-        book.page.screenshot(path=SCREENSHOTS / f"{theme.replace(' ', '-')}.png")
-    assert book.problems == [] and book.foreign_requests() == []
-
-
 def test_a_report_can_be_read(browser, tmp_path):
     for name, text in (
         (
             "explanations",
-            report.page(Evaluation.read(data_path("recorded", "evaluation_recommend.jsonl.gz"))),
+            report.page(Evaluation.read(data_path("recorded", "evaluation_minilm_openings.jsonl.gz"))),
         ),
         ("discovery", report.discovery_page(benchmark(2, n_nodes=6, n_samples=100))),
     ):
