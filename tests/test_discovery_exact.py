@@ -87,7 +87,7 @@ def test_every_recorded_pag_given_the_order_with_fewer_tests():
 
 # draws that take a second each at most; ``python -m benchmarks networks`` has all 13 networks, 20 draws each
 DRAWS = {"cancer": 20, "earthquake": 20, "survey": 20, "asia": 20, "sachs": 20, "child": 20, "alarm": 20}
-DRAWS |= {"insurance": 7, "water": 4}
+DRAWS |= {"insurance": 3, "water": 2}
 
 
 @needs_shared
