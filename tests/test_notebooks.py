@@ -1,7 +1,9 @@
 """The course: what students open follows from its sources, and runs from top to bottom."""
 
 import ast
+import asyncio
 import itertools
+import queue
 import re
 import sys
 from pathlib import Path
@@ -230,6 +232,28 @@ def both_ways(source):
         cell.id = f"cell-{k}"
     notebook.cells = cells
     return notebook
+
+
+class Deaf:
+    """A channel that is never told of its message: it sees it when a wait ends."""
+
+    waited = 0.0
+
+    async def get_msg(self, timeout=None):
+        self.waited += timeout
+        if self.waited < 3:
+            raise queue.Empty
+        return "message"
+
+
+def test_a_message_whose_call_was_lost_is_found_soon():
+    deaf = Deaf()
+    build_notebooks.look_often(deaf)
+    assert asyncio.run(deaf.get_msg(timeout=300)) == "message" and deaf.waited == 3
+    assert asyncio.run(deaf.get_msg()) == "message"
+    build_notebooks.look_often(none := Deaf())
+    with pytest.raises(queue.Empty):
+        asyncio.run(none.get_msg(timeout=2))
 
 
 @pytest.mark.notebook
