@@ -56,7 +56,7 @@ def learn(options):
     table = read_table(options.file, options.header, columns, dropped)
     found = correlation_of(table, options.n_samples, options.missing)
     from .causal.discovery import learn_pag
-    from .causal.graphs import distinct
+    from .causal.graphs import distinct, rounded
     from .causal.independence import PartialCorrelation
 
     names = distinct(found.names)
@@ -88,7 +88,7 @@ def learn(options):
             record["stability"] = shares.to_dict()
         if adjusted is not None:
             record["fdr"] = options.fdr
-            record["adjusted_p_values"] = [[_six_digits(p) for p in row] for row in adjusted.tolist()]
+            record["adjusted_p_values"] = [rounded(row) for row in adjusted]
     lines = [found.said, f"n = {found.n_samples}, alpha = {options.alpha:g}, {options.method}"]
     lines += _described(pag, options, shares, adjusted) or [
         "No edge is left: every two variables are independent given some set."
@@ -132,10 +132,6 @@ def _adjusted(options, pag):
     from .causal.stability import adjusted_p_values
 
     return adjusted_p_values(pag, options.fdr)
-
-
-def _six_digits(value):
-    return None if value != value else float(f"{value:.6g}")
 
 
 def _described(pag, options, shares, adjusted):

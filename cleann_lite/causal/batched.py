@@ -53,18 +53,10 @@ class Sampled(Protocol):
 
 
 class BatchedTest:
-    """A test as a search sees it. Here every question goes through ``answer``, one by one.
-
-    Attributes
-    ----------
-    n_variables
-        How many variables there are.
-    names
-        What the variables are called, or None.
-    """
+    """A test as a search sees it. Here every question goes through ``answer``, one by one."""
 
     n_variables: int
-    names: tuple[str, ...] | None = None
+    names: tuple[str, ...] | None = None  # what the variables are called
 
     def answer(self, x: int, y: int, given: int) -> tuple[bool, float]:
         """Whether x and y are independent given a set, and the p-value."""
@@ -93,19 +85,9 @@ class BatchedTest:
     ) -> tuple[np.ndarray, np.ndarray]:
         """For many pairs at once: the first single variable that separates, the strongest candidates first.
 
-        Parameters
-        ----------
-        x, y
-            (m,) positions in ``variables``.
-        near
-            (m, k) bool: the candidates of each pair, neither x nor y among them.
-        variables
-            (k,) ascending or not.
-
-        Returns
-        -------
-        (m,) position of the separating variable, −1 if there is none, and (m,) p-values: that of the
-        separating variable, or the largest over all candidates.
+        Pairs x, y, (m,), and what separates them are positions in ``variables``, (k,); their candidates are
+        ``near``, (m, k) bool, neither x nor y among them. −1 where none separates. The p-values, (m,), are
+        those of the separating variable, or the largest over all candidates.
         """
         strength = self.strengths(variables)
         queries, orders = [], []
@@ -141,11 +123,9 @@ class BatchedTest:
         return found, largest
 
     def answer_each(self, x: np.ndarray, y: np.ndarray, members: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Many questions with sets of one size, members (m, size).
+        """(m,) bool each: whether x[i] and y[i] are independent given members[i], whether the test can tell.
 
-        Returns
-        -------
-        (m,) bool each: whether x[i] and y[i] are independent given members[i], whether the test can tell.
+        All sets have one size: members is (m, size).
         """
         questions = zip(x.tolist(), y.tolist(), map(as_bits, members.tolist()), strict=True)
         independent = np.array([self.answer(*question)[0] for question in questions], dtype=bool)

@@ -121,17 +121,7 @@ def join(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def reachable(step: np.ndarray) -> np.ndarray:
-    """Reflexive transitive closure of a relation.
-
-    Parameters
-    ----------
-    step
-        (n, n) bool.
-
-    Returns
-    -------
-    (n, n) bool: entry [i, j] is True when j can be reached from i in zero or more steps.
-    """
+    """Reflexive transitive closure: [i, j] is True when j can be reached from i in zero or more steps."""
     closure = step | np.eye(len(step), dtype=bool)
     if len(step) > _SMALL:
         rows = packed(closure)

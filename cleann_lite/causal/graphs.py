@@ -29,15 +29,7 @@ import numpy as np
 from .bitsets import reachable
 from .exchange import Exchange
 from .legality import legality_of
-from .marks import (
-    EDGE_MEANING,
-    EDGE_TEXT,
-    Legality,
-    Mark,
-    SearchStatus,
-    distinct,
-    possibly_directed,
-)
+from .marks import EDGE_MEANING, EDGE_TEXT, Legality, Mark, SearchStatus, distinct, possibly_directed
 
 
 @dataclass(frozen=True, eq=False)
@@ -294,7 +286,7 @@ class PAG(Exchange):
             "status": _json(self.status.value),
             "selection_bias": _json(bool(self.selection_bias)),
             "tiers": _json(None if self.tiers is None else [list(group) for group in self.tiers]),
-            "p_values": "null" if self.p_values is None else _json_of_rows(map(_rounded, self.p_values)),
+            "p_values": "null" if self.p_values is None else _json_of_rows(map(rounded, self.p_values)),
             "undone": _json(self.undone),
         }
         return "{" + ", ".join(f'"{name}": {text}' for name, text in texts.items()) + "}"
@@ -347,7 +339,7 @@ class PAG(Exchange):
         return "\n".join(edges) or "no edges"
 
 
-def _rounded(row: np.ndarray) -> list[float | None]:
+def rounded(row: np.ndarray) -> list[float | None]:
     """Six digits are plenty; JSON has no NaN."""
     return [None if value != value else float(f"{value:.6g}") for value in row.tolist()]
 

@@ -122,14 +122,9 @@ def legal_marks(
 def a_member(marks: ArrayLike, priority: np.ndarray | None = None) -> np.ndarray:
     """One MAG of a PAG: every o→ becomes →, o— becomes —, and circle edges a DAG without new colliders.
 
-    Source: Zhang 2008, tail augmented graph. For marks that are no PAG the result may not be a MAG.
+    Of nodes that could come first, that of the highest ``priority`` (k,) does; default: the numbering.
 
-    Parameters
-    ----------
-    marks
-        (k, k) marks.
-    priority
-        (k,) of nodes that could come first, that of the highest does. Default: the numbering.
+    Source: Zhang 2008, tail augmented graph. For marks that are no PAG the result may not be a MAG.
     """
     marks = np.array(marks, dtype=np.int8)
     circle = marks == CIRCLE

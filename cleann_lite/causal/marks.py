@@ -117,18 +117,9 @@ def distinct(words: Iterable[str]) -> list[str]:
 
 
 def possibly_directed(marks: np.ndarray, selection_bias: bool = False) -> np.ndarray:
-    """The steps of a possibly directed path: u *—* v with no arrowhead at u and no tail at v.
+    """The steps of a possibly directed path, [u, v] bool: u *—* v with no arrowhead at u and no tail at v.
 
-    Parameters
-    ----------
-    marks
-        (k, k) marks.
-    selection_bias
-        Allow a tail at v too: with selection, u —* v may mean that u causes the selection.
-
-    Returns
-    -------
-    (k, k) bool, entry [u, v].
+    With ``selection_bias`` a tail at v too: u —* v may mean that u causes the selection.
     """
     steps = (marks > 0) & (int(Mark.ARROW) != marks.T)
     return steps if selection_bias else steps & (marks != int(Mark.TAIL))

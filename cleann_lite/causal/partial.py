@@ -8,13 +8,7 @@ PIVOT = 1e-13
 
 
 def checked_correlation(correlation: ArrayLike) -> np.ndarray:
-    """The correlation matrix, exactly symmetric and read-only.
-
-    Raises
-    ------
-    ValueError
-        If it is not square, symmetric and finite with ones on the diagonal and |r| ≤ 1.
-    """
+    """The correlation matrix, exactly symmetric and read-only; ValueError for what is none."""
     try:
         given = np.asarray(correlation)
     except ValueError:

@@ -37,13 +37,7 @@ _TOGETHER = 16_384  # searches in one go: their states take some megabytes
 
 
 class PDSGraph:
-    """The PDS-paths of one graph, over sets of nodes held as integers.
-
-    Parameters
-    ----------
-    marks
-        (k, k) marks.
-    """
+    """The PDS-paths of one graph of marks (k, k), over sets of nodes held as integers."""
 
     def __init__(self, marks: np.ndarray) -> None:
         marks = np.asarray(marks)
@@ -198,13 +192,7 @@ class PDSGraph:
         return rows_as_bits((bits_as_rows(reached, m) & ~started).T)
 
     def legal_sets(self, root: int, size: int, allowed: int, limit: int) -> Collection[int]:
-        """Every legal set of one size within ``allowed``, in no order.
-
-        Raises
-        ------
-        TooManySets
-            If there are more than ``limit``.
-        """
+        """Every legal set of one size within ``allowed``, in no order; TooManySets beyond ``limit``."""
         grown = self._grown.get((root, allowed))
         if grown is None or grown.size != size:
             self.grow([(root, allowed)], size, limit)
@@ -216,12 +204,7 @@ class PDSGraph:
 
         A legal set grows from smaller legal sets: leave out the node that the search reaches last, and the
         others are still reached. So sets grow by one reachable node at a time; those of the last size are
-        kept to grow from.
-
-        Raises
-        ------
-        TooManySets
-            If all together have more than ``limit`` sets of one size.
+        kept to grow from. TooManySets if all together have more than ``limit`` sets of one size.
         """
         grown = []
         for root, allowed in dict.fromkeys(trees):

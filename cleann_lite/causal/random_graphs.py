@@ -10,15 +10,7 @@ from .mags import mag_of_dag
 
 @dataclass(frozen=True)
 class LatentDAG:
-    """A DAG of which some nodes are hidden.
-
-    Attributes
-    ----------
-    dag
-        Over 0 … n−1.
-    observed, latents, selection
-        Its nodes by role, ascending; selection nodes are always conditioned on.
-    """
+    """A DAG over 0 … n−1 of which some nodes are hidden; selection nodes are always conditioned on."""
 
     dag: nx.DiGraph
     observed: tuple[int, ...]

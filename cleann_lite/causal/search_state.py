@@ -128,11 +128,8 @@ class Search:
     def delete_separated(self, size: int, candidates: Candidates) -> bool:
         """Delete every edge that one of its candidate sets separates; False if no edge had a candidate.
 
-        Raises
-        ------
-        TooManySets
-            If the search came to more than ``max_tests`` candidates. Then no edge was deleted, unless edges
-            are deleted at once.
+        TooManySets if the search came to more than ``max_tests`` candidates: then no edge was deleted, unless
+        edges are deleted at once.
         """
         self._note(Step("level", size))
         edges, before = self.edges(), self.n_candidates

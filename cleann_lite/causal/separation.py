@@ -16,18 +16,7 @@ from .marks import Mark
 
 
 class MixedSeparation:
-    """Answers m-separation in one graph of arrowheads and tails (a MAG).
-
-    Parameters
-    ----------
-    marks
-        (k, k) marks without circles.
-
-    Raises
-    ------
-    ValueError
-        If a mark is a circle.
-    """
+    """Answers m-separation in one graph of arrowheads and tails (a MAG); ValueError if a mark is a circle."""
 
     def __init__(self, marks: np.ndarray):
         if (marks == Mark.CIRCLE).any():
@@ -79,19 +68,9 @@ class MixedSeparation:
 
 
 class DAGSeparation(MixedSeparation):
-    """Answers d-separation in one DAG, which has directed edges alone; its ancestors are found once.
+    """Answers d-separation in one DAG, which has directed edges alone; ValueError for a directed cycle.
 
-    Parameters
-    ----------
-    dag
-        Directed acyclic graph.
-    first
-        Nodes that are numbered 0, 1, 2, …; the others follow.
-
-    Raises
-    ------
-    ValueError
-        If the graph has a directed cycle.
+    The nodes ``first`` are numbered 0, 1, 2, …; the others follow.
     """
 
     def __init__(self, dag: nx.DiGraph, first: Sequence = ()):

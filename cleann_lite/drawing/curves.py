@@ -45,10 +45,14 @@ class Course:
         return bezier(piece, np.array([0.5]))[0] if pieces % 2 else piece[0]
 
 
+def _weights(t):
+    """Of the four points of a cubic piece, at parameters t (…,): (…, 4)."""
+    return np.stack([(1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t**2 * (1 - t), t**3], axis=-1)
+
+
 def bezier(piece, t):
     """Points at parameters t (m,) of one cubic piece (4, 2), or of many (e, 4, 2): (m, 2) or (e, m, 2)."""
-    weights = np.stack([(1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t**2 * (1 - t), t**3], axis=-1)
-    return weights @ np.asarray(piece, dtype=float)
+    return _weights(t) @ np.asarray(piece, dtype=float)
 
 
 def part(pieces, end):
@@ -63,13 +67,7 @@ def part(pieces, end):
 def route(positions, sizes, pairs, bounds=None):
     """One curve of one piece per pair, centre to centre, bent as little as keeps it off other boxes.
 
-    Parameters
-    ----------
-    positions, sizes : array (n, 2)
-        Centres of the boxes; their widths and heights.
-    pairs : list of (int, int)
-    bounds : (left, top, right, bottom), optional
-        Where a curve should stay.
+    ``positions`` and ``sizes`` are (n, 2); a curve should stay in ``bounds`` (left, top, right, bottom).
     """
     if not len(pairs):
         return []
@@ -111,20 +109,10 @@ def _inside(points, positions, half):
 
 
 def courses(curves, boxes_a, boxes_b, marks, frames):
-    """Cut curves at their boxes and make room for their marks.
+    """Cut curves at their boxes and make room for their marks: a `Course` each.
 
-    Parameters
-    ----------
-    curves : list of arrays (3k + 1, 2)
-        From inside (or the rim of) box a to box b.
-    boxes_a, boxes_b : array (e, 4)
-    marks : list of (mark at a, mark at b)
-    frames : array (e, 2)
-        How far the frame of either node reaches beyond its box, px.
-
-    Returns
-    -------
-    list of Course
+    Each curve leads from inside (or the rim of) box a to box b, rows of (e, 4); ``marks`` are pairs (at a, at
+    b), ``frames``, (e, 2), how far the frame of either node reaches beyond its box, px.
     """
     curves = [np.asarray(curve, dtype=float) for curve in curves]
     if not curves:
@@ -147,15 +135,7 @@ MOST_APART = 500  # edges: among more there is no room to move
 def apart(curves, ends, boxes, marks, frames, rounds=9):
     """`courses`, the curves moved along the frames of their nodes until no two marks there overlap.
 
-    More than `MOST_APART` curves stay where they are.
-
-    Parameters
-    ----------
-    curves : list of arrays (3k + 1, 2)
-    ends : list of (node, node)
-    boxes : dict node -> (x, y, width, height)
-    marks, frames
-        As for `courses`.
+    More than `MOST_APART` curves stay where they are. ``ends`` are pairs of nodes, ``boxes`` node -> box.
     """
     curves = [np.array(curve, dtype=float) for curve in curves]
     first, second = (np.array([boxes[pair[side]] for pair in ends]).reshape(-1, 4) for side in (0, 1))
@@ -218,11 +198,11 @@ def _finish(curves, boxes, marks, frames):
     points = bezier(pieces, _FINE)
     gap = _gap(points, boxes[:, None])
     centre_at = _crossing(gap, frames + room[:, 0])
-    centre = _at(pieces, centre_at)
+    centre = np.einsum("ek,ekd->ed", _weights(centre_at), pieces)
     away = np.hypot(*np.moveaxis(points - centre[:, None], -1, 0))
     away[centre_at[:, None] > _FINE] = 0.0
     tip_at = np.where(room[:, 1] > 0, _first(away, room[:, 1]), centre_at)
-    tip = _at(pieces, tip_at)
+    tip = np.einsum("ek,ekd->ed", _weights(tip_at), pieces)
     away = np.hypot(*np.moveaxis(points - tip[:, None], -1, 0))
     away[tip_at[:, None] < _FINE] = 0.0
     line_at = np.where(room[:, 2] > 0, _crossing(away, room[:, 2]), tip_at)
@@ -235,11 +215,6 @@ def _finish(curves, boxes, marks, frames):
 def _gap(points, box):
     """Distance in px from points to a box, 0 inside."""
     return np.hypot(*np.moveaxis(np.maximum(np.abs(points - box[..., :2]) - box[..., 2:] / 2, 0), -1, 0))
-
-
-def _at(pieces, t):
-    weights = np.stack([(1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t**2 * (1 - t), t**3], axis=-1)
-    return np.einsum("ek,ekd->ed", weights, pieces)
 
 
 def _crossing(values, level):

@@ -112,35 +112,21 @@ def parents_from(root, pairs):
 def in_layers(sizes, arcs, gap=GAP_X):
     """Place boxes in layers by Graphviz, downwards, or to the right where that would become too wide.
 
-    Parameters
-    ----------
-    sizes : array (n, 2)
-        Width and height of each box.
-    arcs : list of (above, below)
-        Edges, each from the node that should be placed higher; no cycle.
-    gap : float
-        Room between neighbours in a layer.
-
-    Returns
-    -------
-    positions : array (n, 2), or None without pygraphviz
-    curves : list of arrays
-        One per arc, from box to box.
-    program : str
-        "dot".
+    From sizes (n, 2) and arcs (above, below) without a cycle to positions (n, 2) and a curve per arc, from
+    box to box; None for both without pygraphviz. ``gap`` is the room between neighbours in a layer.
     """
     sizes = np.asarray(sizes, dtype=float).reshape(-1, 2)
     library = graphviz_library()
     if library is None:
-        return None, None, None
+        return None, None
     if not len(sizes):
-        return sizes, [], "dot"
+        return sizes, []
     answer = _by_dot(library, sizes, arcs, (gap, GAP_Y))
     if np.ptp(answer[0][:, 0]) > WIDE:
         turned = _by_dot(library, sizes[:, ::-1], arcs, (14, 70))
         if np.ptp(turned[0][:, 1]) < WIDE:
             answer = turned[0][:, ::-1], [curve[:, ::-1] for curve in turned[1]]
-    return *answer, "dot"
+    return answer
 
 
 def graphviz_library():

@@ -73,14 +73,14 @@ def placed(boxes, edges, centre, root, layout, gap, n):
     height = {i: number for number, i in enumerate(order)}
     arcs = [tuple(row[i] for i in sorted(edge[:2], key=height.__getitem__)) for edge in edges]
     sizes = np.array([(boxes[i].w, boxes[i].h) for i in inner]).reshape(-1, 2)
-    nothing: tuple = (None, None, None)
     too_many = layout == "auto" and len(arcs) > MOST_IN_LAYERS
-    found, lines, placed_by = nothing if layout == "own" or too_many else in_layers(sizes, arcs, gap)
+    found, lines = (None, None) if layout == "own" or too_many else in_layers(sizes, arcs, gap)
+    placed_by = "dot"
     if found is None and layout == "dot":
         raise ValueError('layout="dot" needs pygraphviz, which is not installed: use "auto"')
     if found is None or (layout == "auto" and is_tower(found)):
+        placed_by = "own" if found is None and not too_many else "spread"
         found = spread(sizes, arcs, top=None if centre is None else row[centre], upper=not below)
-        placed_by = "spread" if placed_by or too_many else "own"
         lines = curves.route(found, sizes, arcs)
     at = dict(zip(inner, found, strict=True))
     lines = [

@@ -111,15 +111,8 @@ def text_area(name, label, value, rows=3, **more):
 
 def entry(name, label, offers, button, value="", **more):
     """A line to type with suggestions; its event is "add", and an empty value says that it was."""
-    return {
-        "kind": "entry",
-        "name": name,
-        "label": label,
-        "offers": list(offers),
-        "button": button,
-        "value": value,
-        **more,
-    }
+    item = {"kind": "entry", "name": name, "label": label, "offers": list(offers)}
+    return {**item, "button": button, "value": value, **more}
 
 
 def buttons(name, label, items, **more):

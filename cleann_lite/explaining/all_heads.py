@@ -15,17 +15,9 @@ LEAST_LINK = 0.02
 
 
 def gallery_panel(explanation: Any, attention: np.ndarray, positions: dict, chosen: int) -> dict:
-    """Every head's graph and attention, small: the one that is opened is shown large.
+    """Every head's graph and attention, (heads, units, units), small: the one that is opened is shown large.
 
-    Parameters
-    ----------
-    explanation
-        With a graph for each head.
-    attention : array (heads, units, units)
-    positions : dict
-        Node -> (x, y): the same in all graphs, so that they can be compared.
-    chosen : int
-        The head that is shown large.
+    Nodes have the same ``positions`` in all graphs, so that they can be compared.
     """
     items = []
     for head, pag in explanation.pags.items():
@@ -36,26 +28,12 @@ def gallery_panel(explanation: Any, attention: np.ndarray, positions: dict, chos
         edges, sets = len(drawing.words), sum(head in one.heads for one in explanation.sets)
         text = f"Head {head}: {edges} edge{'s' * (edges != 1)}" + (f", {sets} of the sets" if sets else "")
         cells, size = _cells(attention[head])
-        items.append(
-            {
-                "id": head,
-                "text": text,
-                "svg": drawing.svg,
-                "cells": cells,
-                "size": size,
-                "now": head == chosen,
-            }
-        )
+        picture = {"svg": drawing.svg, "cells": cells, "size": size}
+        items.append({"id": head, "text": text, **picture, "now": head == chosen})
     heads = counted(len(items), "head")
     title = f"{heads}: graph and attention (row: from, column: to); click to open"
-    return {
-        "kind": "gallery",
-        "name": "heads",
-        "control": "head",
-        "title": title,
-        "items": items,
-        "below": True,
-    }
+    panel = {"kind": "gallery", "name": "heads", "control": "head", "title": title}
+    return {**panel, "items": items, "below": True}
 
 
 def _cells(attention: np.ndarray) -> tuple[str, int]:
@@ -80,14 +58,8 @@ def shared_panel(explanation: Any, labels: Sequence[str], limit: int = 12) -> di
         for (a, b), found in ranked[:limit]
     ]
     more = f", the first {limit} of {len(ranked)}" if len(ranked) > limit else ""
-    title = f"Edges that heads share{more}"
-    return {
-        "kind": "table",
-        "title": title,
-        "columns": ("Edge", "Heads", "Which"),
-        "rows": rows,
-        "below": True,
-    }
+    panel = {"kind": "table", "title": f"Edges that heads share{more}", "columns": ("Edge", "Heads", "Which")}
+    return {**panel, "rows": rows, "below": True}
 
 
 def links(attention: np.ndarray) -> list[list[tuple[int, float]]]:

@@ -13,22 +13,13 @@ HOPELESS = 700  # inputs; of as many at most a quarter is run where no proof is 
 
 @dataclass(frozen=True)
 class Certificate:
-    """What became of a proof.
+    """What became of a proof."""
 
-    Attributes
-    ----------
-    holds
-        True: every smaller set was run and none changes the prediction. False: one does. None: the budget
-        ended the proof, or none was asked for.
-    smaller
-        Smaller sets that change the prediction.
-    needed
-        Smaller sets that exist.
-    """
-
-    holds: bool | None
-    smaller: tuple[tuple[int, ...], ...]
-    needed: int
+    holds: (
+        bool | None
+    )  # True: all smaller sets were run, none works; None: the budget ended this
+    smaller: tuple[tuple[int, ...], ...]  # sets that change the prediction
+    needed: int  # how many smaller sets exist
 
 
 def certify(tries: Interventions, units: Sequence[int], size: int, budget: int) -> Certificate:

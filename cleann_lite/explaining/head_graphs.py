@@ -135,8 +135,7 @@ def read_heads(heads: Any, count: int) -> tuple[int, ...]:
 def _group_tokens(encoded: Encoded, n_tokens: int) -> tuple[list[list[int]], dict[Any, int]]:
     """Tokens grouped into units, the outcome and the rest (special tokens), in the order of the text."""
     owner: dict[Any, tuple[int, ...]] = {"outcome": encoded.outcome_tokens}
-    outcome = set(encoded.outcome_tokens)
-    owner |= {u: p for u, p in enumerate(encoded.tokens) if not outcome & set(p)}
+    owner |= {unit: encoded.tokens[unit] for unit in maskable(encoded)}
     taken = {token for own in owner.values() for token in own}
     owner |= {("rest", t): (t,) for t in range(n_tokens) if t not in taken}
     ordered = sorted(owner, key=lambda name: owner[name][0])
@@ -243,17 +242,7 @@ def candidates(
 
 @dataclass(frozen=True)
 class HeadGraphs:
-    """The graphs of one input, and which sets of units they allow.
-
-    Attributes
-    ----------
-    pags
-        Head -> PAG over ``in_graph`` and, last, the outcome.
-    in_graph
-        The unit of each node but the last.
-    notes
-        What the reader must know of how they were learned.
-    """
+    """The graphs of one input, as ``learn_graphs`` gives them, and which sets of units they allow."""
 
     pags: dict[int, PAG] = field(default_factory=dict)
     in_graph: tuple[int, ...] = ()

@@ -33,20 +33,11 @@ def parts(labels: Sequence[str], units: Sequence[int]) -> list[list[int]]:
 
 
 def along_an_order(tries: Interventions, units: Sequence[int], attention: np.ndarray) -> list[Units]:
-    """The shortest beginning of an order of the units that changes the prediction, pruned.
+    """The shortest beginning of an order of the units that changes the prediction, pruned; [] if none does.
 
     The order is that of integrated gradients, where the model has gradients; else, or where that leads
-    nowhere, sentences by effect and in each the units that the outcome attends to most.
-
-    Parameters
-    ----------
-    attention
-        (heads, tokens, tokens), from which the graphs were learned.
-
-    Returns
-    -------
-    list of tuple of int
-        One set, of which every unit is needed; empty if no beginning changes the prediction.
+    nowhere, sentences by effect and in each the units that the outcome attends to most, by the attention
+    (heads, tokens, tokens) from which the graphs were learned.
     """
     model = tries.model
     start = by_gradients(tries, units, model) if isinstance(model, HasGradients) else ()

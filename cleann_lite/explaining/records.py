@@ -31,13 +31,7 @@ def to_json(explanation: Any, indent: int | None = None) -> str:
 
 
 def fields_of(text: str) -> dict:
-    """Fields of an explanation from its JSON, each checked; sets as dictionaries of their fields.
-
-    Raises
-    ------
-    ValueError
-        One sentence that names the place and what was found there.
-    """
+    """Fields of an explanation from its JSON, sets as dictionaries; ValueError names the place of damage."""
     try:
         record = json.loads(text, parse_constant=lambda name: _need(False, "numbers", "finite", name))
         if not isinstance(record, dict) or record.pop("format", None) != FORMAT:

@@ -69,19 +69,8 @@ def by_effect(tries: Interventions, sets: Iterable[Sequence[int]]) -> list[Units
 def beam(tries: Interventions, units: Sequence[int], start: Iterable[Units], largest: int) -> list[Units]:
     """Add units one by one to the sets that lowered the outcome most, until one changes the prediction.
 
-    Parameters
-    ----------
-    units
-        May be masked; those of large effect alone are tried first.
-    start
-        Sets that were run.
-    largest
-        Size of the largest set.
-
-    Returns
-    -------
-    list of tuple of int
-        The set that left least of the outcome, pruned: every unit of it is needed. Empty if none was found.
+    It begins with the sets ``start``, which were run; units of large effect alone are tried first. The set
+    that left least of the outcome is pruned, so that every unit of it is needed; [] if none was found.
     """
     order = sorted(units, key=lambda unit: -tries.effect((unit,)))
     most = BRANCH if len(order) > SENTENCE else None
@@ -110,12 +99,7 @@ def pruned(tries: Interventions, units: Sequence[int]) -> Units:
     """Take out what a set that changes the prediction can spare: at the end every unit is needed.
 
     One unit after the other is left out, round and round, until none could be since the last that was (delta
-    debugging at its finest grain).
-
-    Parameters
-    ----------
-    units
-        The set, those that are likely to be spared first.
+    debugging at its finest grain); those that are likely to be spared come first.
     """
     kept, needed = list(units), 0
     while len(kept) > 1 and needed < len(kept) and not tries.exhausted:

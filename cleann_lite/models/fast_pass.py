@@ -36,19 +36,9 @@ def one_at_a_time(method):
 def one_place(model, place: int):
     """Within this context, a known model computes one place behind its last attention.
 
-    Encoders leave out the others in what follows that attention, decoders in the vocabulary's scores.
-
-    Parameters
-    ----------
-    model : transformers.PreTrainedModel
-        Of a class in ``ENCODERS`` or ``DECODERS``; any other is left as it is, since it may read more.
-    place : int
-        Which token is read; -1 is the last. Scores of a vocabulary become (batch, 1, vocabulary).
-
-    Yields
-    ------
-    bool
-        Whether the model was narrowed.
+    Encoders leave out the others in what follows that attention, decoders in the vocabulary's scores, which
+    become (batch, 1, vocabulary). Yields whether the model was narrowed: one of a class that is neither in
+    ``ENCODERS`` nor in ``DECODERS`` is left as it is, since it may read more.
     """
     if not _known(model):
         yield False
@@ -75,11 +65,6 @@ def fused_attention(model):
     """Within this context, a known model that was loaded as "eager" runs the fused kernel of attention.
 
     It returns the same outputs to rounding, and no attention. Any other model is left as it is.
-
-    Parameters
-    ----------
-    model : transformers.PreTrainedModel
-        Of a class in ``ENCODERS`` or ``DECODERS``, where a fused kernel is known.
     """
     if not (_known(model) and model.config._attn_implementation == "eager" and model._supports_sdpa):
         yield

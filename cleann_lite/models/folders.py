@@ -18,13 +18,7 @@ _SPARE = 10**7  # weights that a model may have beyond its file, for those that 
 
 
 def read_config(folder) -> dict:
-    """The settings of a model folder.
-
-    Raises
-    ------
-    ValueError
-        No folder, no ``config.json``, not JSON, no settings; only an adapter.
-    """
+    """The settings of a model folder; ValueError where it has none, or is but an adapter."""
     if not folder.is_dir():
         raise ValueError(f"{folder} is a file: a model is a folder with config.json and model.safetensors")
     if (folder / "adapter_config.json").exists():
@@ -89,13 +83,7 @@ def task_of(config: dict, folder) -> str:
 
 
 def check_files(folder, config: dict) -> None:
-    """Weights, tokenizer and number format, before they are read.
-
-    Raises
-    ------
-    ValueError
-        Weights that are missing, pickled, cut or quantised; no tokenizer.
-    """
+    """ValueError for weights that are missing, pickled, cut or quantised, or a missing tokenizer."""
     stored_shapes(folder)
     if config.get("quantization_config") is not None:
         raise ValueError(
@@ -108,13 +96,7 @@ def check_files(folder, config: dict) -> None:
 
 
 def stored_shapes(folder) -> dict[str, tuple[int, ...]]:
-    """Shape of each weight in the safetensors of a folder; no weight is read.
-
-    Raises
-    ------
-    ValueError
-        There are none, or a file is cut short or altered.
-    """
+    """Shape of each weight in the safetensors of a folder, unread; ValueError for a damaged file."""
     from safetensors import SafetensorError, safe_open
 
     files = sorted(folder.glob("*.safetensors"))
@@ -145,11 +127,8 @@ def first_line(error: Exception) -> str:
 def from_pretrained(folder, task: str):
     """The model of a checked folder, in float32, with its tokenizer.
 
-    Raises
-    ------
-    ValueError
-        Settings that ask for much more than the file holds, weights that do not fit or are missing; whatever
-        else transformers says, in one line.
+    ValueError for settings that ask for much more than the file holds, weights that do not fit or are
+    missing, and whatever else transformers says, in one line.
     """
     import transformers
 
@@ -203,13 +182,7 @@ def _layers(name: str) -> list[tuple[str, str]]:
 
 
 def check_size(folder, build) -> None:
-    """Count the weights that ``build`` makes on a device that stores none, before any memory is asked for.
-
-    Raises
-    ------
-    ValueError
-        There are more than twice those in the files.
-    """
+    """ValueError if ``build`` makes more than twice the weights of the files; none is stored for that."""
     import torch
 
     stored = sum(map(prod, stored_shapes(folder).values()))

@@ -30,30 +30,14 @@ _WAY_OUT = {
 
 @dataclass(frozen=True)
 class Probe:
-    """What was seen.
-
-    Attributes
-    ----------
-    hidden_size
-        Width of the last hidden state.
-    causal
-        Whether no token attends to a later one, in any layer.
-    places
-        Tokens for which there are positions; None if no table of positions was looked up.
-    reads
-        The row that the head reads: 0 is the first, -1 the last; None is the mean of all rows.
-    outputs
-        Width of the logits.
-    before_softmax
-        Whether the model returns its attention before the soft-max (SqueezeBERT).
-    """
+    """What was seen."""
 
     hidden_size: int
-    causal: bool
-    places: int | None
-    reads: int | None
-    outputs: int
-    before_softmax: bool = False
+    causal: bool  # no token attends to a later one, in any layer
+    places: int | None  # tokens for which there are positions; None if no table of positions was looked up
+    reads: int | None  # the row that the head reads: 0 is the first, -1 the last; None: the mean of all rows
+    outputs: int  # width of the logits
+    before_softmax: bool = False  # the model returns its attention before the soft-max (SqueezeBERT)
 
 
 class _PositionTables(TorchFunctionMode):
@@ -75,11 +59,8 @@ class _PositionTables(TorchFunctionMode):
 def probe(model, reader, name: str) -> Probe:
     """Look at a model, loaded with ``attn_implementation="eager"``, through its reader.
 
-    Raises
-    ------
-    ValueError
-        In one sentence, with the way out if there is one: a model whose attention is not over the text,
-        or whose head does not read one row, or the mean.
+    ValueError, with the way out if there is one: a model whose attention is not over the text, or whose head
+    does not read one row, or the mean.
     """
     short, long = (look(model, name, reader.made_up(length)) for length in _LENGTHS)
     if short.reads != long.reads:

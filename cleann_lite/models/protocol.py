@@ -228,13 +228,7 @@ class HasGradients(Protocol):
 
 
 def encoded_by(model: Any, input: Any, target: Any = None, split_into: str = "words") -> Encoded:
-    """What a model reads in an input.
-
-    Raises
-    ------
-    ValueError
-        Something that is not a model, or a model that gives something else.
-    """
+    """What a model reads in an input; ValueError for what is not a model, or reads something else."""
     if isinstance(model, str | PathLike):
         raise ValueError(f"a model is needed, not its name: load_model({str(model)!r}) gives one")
     if isinstance(model, type) or not isinstance(model, Model):

@@ -21,28 +21,14 @@ _BARE = "▁Ġ "  # pieces that hold nothing but the space before a word
 
 @dataclass(frozen=True)
 class Pieces:
-    """An input as its word-pieces: what ``Encoded.data`` holds for text models.
+    """An input as its word-pieces: what ``Encoded.data`` holds for text models."""
 
-    Attributes
-    ----------
-    texts
-        The text, or the two texts of a pair.
-    ids
-        (n,) word-pieces, special tokens included.
-    extras
-        What else the tokenizer gives a model for each piece (token types): name -> (n,).
-    spans
-        Per unit: which text it is in, its start and its end there.
-    slot, masked_slots
-        Position of the outcome's piece, and the pieces that every prediction masks (masked and next word).
-    """
-
-    texts: tuple[str, ...]
-    ids: np.ndarray
-    extras: dict[str, np.ndarray] = field(default_factory=dict)
-    spans: tuple[tuple[int, int, int], ...] = ()
-    slot: int | None = None
-    masked_slots: tuple[int, ...] = ()
+    texts: tuple[str, ...]  # the text, or the two texts of a pair
+    ids: np.ndarray  # (n,), special tokens included
+    extras: dict[str, np.ndarray] = field(default_factory=dict)  # (n,) each, such as token types
+    spans: tuple[tuple[int, int, int], ...] = ()  # per unit: which text it is in, its start and its end there
+    slot: int | None = None  # position of the outcome's piece
+    masked_slots: tuple[int, ...] = ()  # the pieces that every prediction masks
 
 
 class Reader:
@@ -222,10 +208,7 @@ class Reader:
     def inputs_of(self, item: Any) -> dict[str, np.ndarray]:
         """Model inputs, arrays (n,), of a text, a pair of texts, word-pieces, or what a tokenizer returned.
 
-        Raises
-        ------
-        ValueError
-            For anything else, or word-pieces that the model does not know.
+        ValueError for anything else, or word-pieces that the model does not know.
         """
         if isinstance(item, Mapping):
             given = {k: np.asarray(v).reshape(-1) for k, v in item.items() if k in self.accepts}
@@ -321,13 +304,7 @@ class Reader:
         return str(token or "").strip(_BARE) or repr(decoded)
 
     def one_piece(self, texts: tuple[str, ...], target: str) -> int:
-        """The one word-piece that a word is behind a text: with its space where one is between them.
-
-        Raises
-        ------
-        ValueError
-            Where it is several.
-        """
+        """The one word-piece that a word is behind a text, with its space; ValueError where it is several."""
         space = "" if texts[-1][-1:].isspace() or target[:1].isspace() else " "
         tried = []
         for written in (space + target, target):

@@ -48,19 +48,7 @@ class History:
 class Recommender(ABC):
     """A recommender of films behind the protocol of ``explain``; tokens: 1 is [MASK], films start at 2.
 
-    Parameters
-    ----------
-    films
-        The films, in the order of the network's tokens from 2 on.
-    name
-        Short name for reports.
-    masking
-        What masking a film means: "mask" puts [MASK] in its place, "remove" takes it out of the history.
-
-    Raises
-    ------
-    ValueError
-        For another masking.
+    What masking a film means: "mask" puts [MASK] in its place, "remove" takes it out of the history.
     """
 
     task = "recommendation"

@@ -236,13 +236,6 @@ def with_outcome(attention: np.ndarray, rows: Sequence[int]) -> np.ndarray:
     A head that reads the mean of several rows has an outcome whose row is their mean. A head that reads the
     row of one word has an outcome with that row: what the word's token attends to. In the graph the word then
     stands for itself alone, and what the token attends to itself is shared between word and outcome by half.
-
-    Parameters
-    ----------
-    attention
-        (heads, n, n), rows sum to 1.
-    rows
-        The rows that the head reads.
     """
     heads, n, _ = attention.shape
     larger = np.zeros((heads, n + 1, n + 1))
