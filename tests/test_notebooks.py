@@ -253,7 +253,7 @@ def test_a_message_whose_call_was_lost_is_found_soon():
     assert asyncio.run(deaf.get_msg()) == "message"
     build_notebooks.look_often(none := Deaf())
     with pytest.raises(queue.Empty):
-        asyncio.run(none.get_msg(timeout=2))
+        asyncio.run(none.get_msg(timeout=0.5))
 
 
 @pytest.mark.notebook
