@@ -36,24 +36,18 @@ def total_effects(answer):
             ) from None
         raise
     right = np.linalg.inv(I - G)
-    expect(
-        "The total effects of six variables",
-        got,
-        right,
-        [
-            ("only direct effects are counted, I + G; paths of two and more edges count too.", I + G),
-            ("the sign: invert I − G, not I + G.", np.linalg.inv(I + G)),
-            ("you transposed G; row i of G holds the causes of variable i.", np.linalg.inv(I - G.T)),
-            ("the identity is missing: a variable reaches itself by the path of length 0.", right - I),
-            ("the sum of the powers of G stops at G²; go on until the power is zero.", I + G + G @ G),
-            ("you subtracted only; the inverse of I − G is still to be taken.", I - G),
-            ("these are the direct effects, G itself; paths of two and more edges count too.", G),
-            (
-                "the inverse subtracts G from the identity, numpy.eye, not from ones everywhere.",
-                np.linalg.inv(1 - G),
-            ),
-        ],
-    )
+    causes = [
+        ("only direct effects are counted, I + G; paths of two and more edges count too.", I + G),
+        ("the sign: invert I − G, not I + G.", np.linalg.inv(I + G)),
+        ("you transposed G; row i of G holds the causes of variable i.", np.linalg.inv(I - G.T)),
+        ("the identity is missing: a variable reaches itself by the path of length 0.", right - I),
+        ("the sum of the powers of G stops at G²; go on until the power is zero.", I + G + G @ G),
+        ("you subtracted only; the inverse of I − G is still to be taken.", I - G),
+        ("these are the direct effects, G itself; paths of two and more edges count too.", G),
+        ("the inverse subtracts G from the identity, numpy.eye, not from ones everywhere.",
+         np.linalg.inv(1 - G)),
+    ]  # fmt: skip
+    expect("The total effects of six variables", got, right, causes)
     return "Entry [i, j] sums the products of weights over all directed paths from j to i."
 
 
@@ -62,30 +56,21 @@ def correlation(answer):
     C = A @ A.T
     scale = np.diag(C)
     centred = A - A.mean(axis=1, keepdims=True)
-    expect(
-        "The correlation between six tokens",
-        call(answer, A),
-        normalised(C),
-        [
-            (
-                "did you centre the rows (as numpy.corrcoef does)? Attention is a mixing matrix, not data: "
-                "C = A Aᵀ as it is.",
-                normalised(centred @ centred.T),
-            ),
-            ("this is AᵀA: it compares columns; rows are the tokens.", normalised(A.T @ A)),
-            ("this is the covariance C; divide entry i, j by √(C_ii C_jj).", C),
-            ("you divided by C_ii C_jj; the square root is missing.", C / np.outer(scale, scale)),
-            ("you divided by the variances of one side only, C_jj; √(C_ii C_jj) has both.", C / scale),
-            (
-                "you divided by the deviations of one side only, √C_jj; √(C_ii C_jj) has both.",
-                C / np.sqrt(scale),
-            ),
-            ("* multiplies entry by entry; the matrix product is A @ A.T.", A * A.T),
-            ("A A is not A Aᵀ: transpose the second factor.", A @ A),
-            ("you centred and correlated the columns; rows are tokens.", np.corrcoef(A.T)),
-            ("this is the covariance of centred rows; A is a mixing matrix, not data.", np.cov(A)),
-        ],
-    )
+    causes = [
+        ("did you centre the rows (as numpy.corrcoef does)? Attention is a mixing matrix, not data: C = A "
+         "Aᵀ as it is.",
+         normalised(centred @ centred.T)),
+        ("this is AᵀA: it compares columns; rows are the tokens.", normalised(A.T @ A)),
+        ("this is the covariance C; divide entry i, j by √(C_ii C_jj).", C),
+        ("you divided by C_ii C_jj; the square root is missing.", C / np.outer(scale, scale)),
+        ("you divided by the variances of one side only, C_jj; √(C_ii C_jj) has both.", C / scale),
+        ("you divided by the deviations of one side only, √C_jj; √(C_ii C_jj) has both.", C / np.sqrt(scale)),
+        ("* multiplies entry by entry; the matrix product is A @ A.T.", A * A.T),
+        ("A A is not A Aᵀ: transpose the second factor.", A @ A),
+        ("you centred and correlated the columns; rows are tokens.", np.corrcoef(A.T)),
+        ("this is the covariance of centred rows; A is a mixing matrix, not data.", np.cov(A)),
+    ]  # fmt: skip
+    expect("The correlation between six tokens", call(answer, A), normalised(C), causes)
     return "The diagonal is 1, and no entry is negative: attention weights are never negative."
 
 
@@ -94,27 +79,19 @@ def correlation_among(answer):
     got = call(answer, A, keep)
     cut = A[np.ix_(keep, keep)]
     columns = A[:, keep]
-    expect(
-        "The correlation among four of seven tokens",
-        got,
-        normalised(A @ A.T)[np.ix_(keep, keep)],
-        [
-            (
-                "you cut the attention first. The columns you threw away are causes that the kept tokens "
-                "share: correlate with the whole matrix, then keep rows and columns of the result.",
-                normalised(cut @ cut.T),
-            ),
-            ("you kept only some columns of A; every column must stay.", normalised(columns @ columns.T)),
-            ("this is the whole matrix; keep the rows and columns in `keep`.", normalised(A @ A.T)),
-            ("this is AᵀA; rows are tokens, so C = A Aᵀ.", normalised(A.T @ A)[np.ix_(keep, keep)]),
-            ("this is the covariance; divide entry i, j by √(C_ii C_jj).", (A @ A.T)[np.ix_(keep, keep)]),
-            (
-                "numpy.corrcoef centres the rows; attention is a mixing matrix, not data.",
-                np.corrcoef(A)[np.ix_(keep, keep)],
-            ),
-            ("you picked single entries; numpy.ix_ picks rows and columns.", np.ones(4)),
-        ],
-    )
+    causes = [
+        ("you cut the attention first. The columns you threw away are causes that the kept tokens share: "
+         "correlate with the whole matrix, then keep rows and columns of the result.",
+         normalised(cut @ cut.T)),
+        ("you kept only some columns of A; every column must stay.", normalised(columns @ columns.T)),
+        ("this is the whole matrix; keep the rows and columns in `keep`.", normalised(A @ A.T)),
+        ("this is AᵀA; rows are tokens, so C = A Aᵀ.", normalised(A.T @ A)[np.ix_(keep, keep)]),
+        ("this is the covariance; divide entry i, j by √(C_ii C_jj).", (A @ A.T)[np.ix_(keep, keep)]),
+        ("numpy.corrcoef centres the rows; attention is a mixing matrix, not data.",
+         np.corrcoef(A)[np.ix_(keep, keep)]),
+        ("you picked single entries; numpy.ix_ picks rows and columns.", np.ones(4)),
+    ]  # fmt: skip
+    expect("The correlation among four of seven tokens", got, normalised(A @ A.T)[np.ix_(keep, keep)], causes)
     return "The tokens left out still count: they have become hidden common causes."
 
 
@@ -130,25 +107,16 @@ def skeleton_errors(answer):
     def directed(G, marks):
         return int(((G != 0) & (marks == 0)).sum()), int(((G == 0) & (marks != 0)).sum())
 
-    expect(
-        "Missing and extra edges",
-        call(answer, G, marks, to=numbers),
-        (2, 1),
-        [
-            ("every edge is counted twice, as [i, j] and as [j, i]; look at one triangle only.", (4, 2)),
-            ("missing and extra have changed places.", (1, 2)),
-            ("missing and extra have changed places, and every edge is counted twice.", (2, 4)),
-            (one_way, directed(G, marks)),
-            (one_way, directed(np.triu(G), np.triu(marks))),
-            (one_way, directed(np.tril(G), np.tril(marks))),
-        ],
-    )
+    causes = [
+        ("every edge is counted twice, as [i, j] and as [j, i]; look at one triangle only.", (4, 2)),
+        ("missing and extra have changed places.", (1, 2)),
+        ("missing and extra have changed places, and every edge is counted twice.", (2, 4)),
+        (one_way, directed(G, marks)),
+        (one_way, directed(np.triu(G), np.triu(marks))),
+        (one_way, directed(np.tril(G), np.tril(marks))),
+    ]
+    expect("Missing and extra edges", call(answer, G, marks, to=numbers), (2, 1), causes)
     return "Both kinds of error are counted once for each pair of variables."
 
 
-CHECKS = {
-    "1.1": total_effects,
-    "1.2": correlation,
-    "1.3": correlation_among,
-    "1.4": skeleton_errors,
-}
+CHECKS = {"1.1": total_effects, "1.2": correlation, "1.3": correlation_among, "1.4": skeleton_errors}

@@ -53,39 +53,23 @@ def is_open(answer):
     got = named(lambda *question: call(answer, *question))
     right = named(path_is_open)
     causes = [
-        (
-            "an effect of a collider opens the path too: look at its descendants.",
-            named(lambda dag, p, g: path_is_open(dag, p, g, lambda dag, v, given: v in given)),
-        ),
-        (
-            "descendants do not contain the collider itself: a collider that is given opens the path.",
-            named(
-                lambda dag, p, g: path_is_open(
-                    dag, p, g, lambda d, v, given: bool(nx.descendants(d, v) & given)
-                )
-            ),
-        ),
-        (
-            "a collider blocks a path unless it (or an effect of it) is given; you treat it like the others.",
-            named(lambda dag, p, g: not set(p[1:-1]) & g),
-        ),
-        (
-            "a collider that is not given blocks the path; you let it pass.",
-            named(lambda dag, p, g: path_is_open(dag, p, g, lambda dag, v, given: True)),
-        ),
-        (
-            "True and False have changed places: True means open.",
-            {key: not value for key, value in right.items()},
-        ),
-        (
-            "the question is about this one path; another between the same ends may be open all the same.",
-            named(lambda dag, p, g: not nx.is_d_separator(dag, {p[0]}, {p[-1]}, g)),
-        ),
-        (
-            "look at every inner node before you return True: one that blocks is enough.",
-            named(lambda dag, p, g: path_is_open(dag, p[:3], g)),
-        ),
-    ]
+        ("an effect of a collider opens the path too: look at its descendants.",
+         named(lambda dag, p, g: path_is_open(dag, p, g, lambda dag, v, given: v in given))),
+        ("descendants do not contain the collider itself: a collider that is given opens the path.",
+         named(
+             lambda dag, p, g: path_is_open(dag, p, g, lambda d, v, given: bool(nx.descendants(d, v) & given))
+         )),
+        ("a collider blocks a path unless it (or an effect of it) is given; you treat it like the others.",
+         named(lambda dag, p, g: not set(p[1:-1]) & g)),
+        ("a collider that is not given blocks the path; you let it pass.",
+         named(lambda dag, p, g: path_is_open(dag, p, g, lambda dag, v, given: True))),
+        ("True and False have changed places: True means open.",
+         {key: not value for key, value in right.items()}),
+        ("the question is about this one path; another between the same ends may be open all the same.",
+         named(lambda dag, p, g: not nx.is_d_separator(dag, {p[0]}, {p[-1]}, g))),
+        ("look at every inner node before you return True: one that blocks is enough.",
+         named(lambda dag, p, g: path_is_open(dag, p[:3], g))),
+    ]  # fmt: skip
     expect_each("Open, path", got, right, causes)
     return "Conditioning closes chains and forks, and opens colliders."
 
@@ -110,40 +94,24 @@ def may_cause(answer):
 
     got = named(lambda *question: call(answer, *question))
     causes = [
-        (
-            "rows and columns: the mark at i is marks[j, i], the mark at j is marks[i, j].",
-            named(lambda m, i, j: allows(m, j, i)),
-        ),
-        (
-            "without an edge nothing is a direct cause.",
-            named(lambda m, i, j: m[j, i] != ARROW and m[i, j] != TAIL),
-        ),
-        (
-            "a tail at j says that j causes i; then i does not cause j.",
-            named(lambda m, i, j: m[i, j] != 0 and m[j, i] != ARROW),
-        ),
-        (
-            "a circle leaves the mark open, so it allows a cause as well; you asked for a tail.",
-            named(lambda m, i, j: m[j, i] == TAIL and m[i, j] == ARROW),
-        ),
-        (
-            "an arrowhead at i says that i does not cause j.",
-            named(lambda m, i, j: m[i, j] != 0 and m[i, j] != TAIL),
-        ),
+        ("rows and columns: the mark at i is marks[j, i], the mark at j is marks[i, j].",
+         named(lambda m, i, j: allows(m, j, i))),
+        ("without an edge nothing is a direct cause.",
+         named(lambda m, i, j: m[j, i] != ARROW and m[i, j] != TAIL)),
+        ("a tail at j says that j causes i; then i does not cause j.",
+         named(lambda m, i, j: m[i, j] != 0 and m[j, i] != ARROW)),
+        ("a circle leaves the mark open, so it allows a cause as well; you asked for a tail.",
+         named(lambda m, i, j: m[j, i] == TAIL and m[i, j] == ARROW)),
+        ("an arrowhead at i says that i does not cause j.",
+         named(lambda m, i, j: m[i, j] != 0 and m[i, j] != TAIL)),
         ("any edge is not enough; look at both of its marks.", named(lambda m, i, j: m[i, j] != 0)),
-        (
-            "a circle at j allows an arrowhead there; you asked for one.",
-            named(lambda m, i, j: m[i, j] == ARROW),
-        ),
-        (
-            "a circle at j allows an arrowhead there; you asked for one.",
-            named(lambda m, i, j: m[i, j] == ARROW and m[j, i] != ARROW),
-        ),
-        (
-            "all three conditions must hold: join them by and.",
-            named(lambda m, i, j: m[i, j] != 0 and (m[j, i] != ARROW or m[i, j] != TAIL)),
-        ),
-    ]
+        ("a circle at j allows an arrowhead there; you asked for one.",
+         named(lambda m, i, j: m[i, j] == ARROW)),
+        ("a circle at j allows an arrowhead there; you asked for one.",
+         named(lambda m, i, j: m[i, j] == ARROW and m[j, i] != ARROW)),
+        ("all three conditions must hold: join them by and.",
+         named(lambda m, i, j: m[i, j] != 0 and (m[j, i] != ARROW or m[i, j] != TAIL))),
+    ]  # fmt: skip
     causes = [(cause, {key: bool(value) for key, value in wrong.items()}) for cause, wrong in causes]
     expect_each("A possible cause", got, named(allows), causes)
     return "The row is where the edge starts, the entry is the mark where it ends."
@@ -162,26 +130,20 @@ def possible_ancestors(answer):
     for target in (3, 2, 6):
         right = ancestors(marks, target)
         joined = ancestors(marks, target, lambda m, i, j: m[i, j] != 0)
+        causes = [
+            ("leave the target itself out.", right | {target}),
+            ("these are only the neighbours; go on from each of them.", ancestors(marks, target, rounds=1)),
+            ("you walked forwards: these are possible descendants.",
+             ancestors(marks.T, target, allows_flipped)),
+            ("you followed every edge; each step must allow a cause.", joined),
+            ("you followed tails only; a circle allows a cause too.",
+             ancestors(marks, target, lambda m, i, j: m[j, i] == TAIL and m[i, j] == ARROW)),
+        ]  # fmt: skip
         expect(
             f"The possible ancestors of variable {target}",
             call(answer, marks.copy(), target, to=set),
             right,
-            [
-                ("leave the target itself out.", right | {target}),
-                (
-                    "these are only the neighbours; go on from each of them.",
-                    ancestors(marks, target, rounds=1),
-                ),
-                (
-                    "you walked forwards: these are possible descendants.",
-                    ancestors(marks.T, target, allows_flipped),
-                ),
-                ("you followed every edge; each step must allow a cause.", joined),
-                (
-                    "you followed tails only; a circle allows a cause too.",
-                    ancestors(marks, target, lambda m, i, j: m[j, i] == TAIL and m[i, j] == ARROW),
-                ),
-            ],
+            causes,
         )
     return "A ↔ on the way stops the walk: neither end causes the other."
 
@@ -196,33 +158,21 @@ def common_marks(answer):
     members = [np.array([[0, ARROW, 0], [at_0, 0, at_2], [0, ARROW, 0]]) for at_0, at_2 in ends]
     first, second, *_, last = members
     right = np.array([[0, 2, 0], [1, 0, 1], [0, 2, 0]])
-    expect(
-        "The marks of the PAG",
-        call(answer, [member.copy() for member in members]),
-        right,
-        [
-            ("where they differ there is a circle, 1, not an empty place.", np.where(right == 1, 0, right)),
-            ("without an edge the entry stays 0: all members agree on that.", np.where(right == 0, 1, right)),
-            ("you kept the first member's mark where they differ.", first),
-            ("where they differ there is a circle, 1, not an arrowhead (the last member has one).", last),
-            (
-                "only the first two members were compared; all must agree.",
-                np.where(first == second, first, 1),
-            ),
-            ("only two members were compared; all must agree.", np.where(first == last, first, 1)),
-            ("these are truth values, where all agree; return marks.", np.ptp(members, axis=0) == 0),
-            ("this is the largest mark; where they differ there is a circle, 1.", np.max(members, axis=0)),
-            ("this is the smallest mark; where they differ there is a circle, 1.", np.min(members, axis=0)),
-            ("this is the mean of the marks; they are names, not amounts.", np.mean(members, axis=0)),
-            ("this is the median of the marks; they are names, not amounts.", np.median(members, axis=0)),
-        ],
-    )
+    causes = [
+        ("where they differ there is a circle, 1, not an empty place.", np.where(right == 1, 0, right)),
+        ("without an edge the entry stays 0: all members agree on that.", np.where(right == 0, 1, right)),
+        ("you kept the first member's mark where they differ.", first),
+        ("where they differ there is a circle, 1, not an arrowhead (the last member has one).", last),
+        ("only the first two members were compared; all must agree.", np.where(first == second, first, 1)),
+        ("only two members were compared; all must agree.", np.where(first == last, first, 1)),
+        ("these are truth values, where all agree; return marks.", np.ptp(members, axis=0) == 0),
+        ("this is the largest mark; where they differ there is a circle, 1.", np.max(members, axis=0)),
+        ("this is the smallest mark; where they differ there is a circle, 1.", np.min(members, axis=0)),
+        ("this is the mean of the marks; they are names, not amounts.", np.mean(members, axis=0)),
+        ("this is the median of the marks; they are names, not amounts.", np.median(members, axis=0)),
+    ]
+    expect("The marks of the PAG", call(answer, [member.copy() for member in members]), right, causes)
     return "That is the definition of a PAG."
 
 
-CHECKS = {
-    "3.1": is_open,
-    "3.2": may_cause,
-    "3.3": possible_ancestors,
-    "3.4": common_marks,
-}
+CHECKS = {"3.1": is_open, "3.2": may_cause, "3.3": possible_ancestors, "3.4": common_marks}

@@ -37,30 +37,25 @@ def neighbour_sets(answer):
             return {given for pool in pools for given in combinations(pool, size)}
 
         got = call(answer, adjacent.copy(), x, y, size, to=_counted)
+        causes = [
+            ("you put the neighbours of both in one pool, which mixes them; make two pools.",
+             sets(sorted({*around_x, *around_y}))),
+            ("the neighbours of x only: those of y may separate too.", sets(around_x)),
+            ("the neighbours of y only: those of x may separate too.", sets(around_y)),
+            ("x and y themselves cannot be held fixed.", sets([1, *around_x], [0, *around_y])),
+            ("any variable, not only neighbours, is too many.", sets(range(2, 6))),
+            ("only the common neighbours is too few.", sets([3])),
+            ("one pool alone may hold such a set: unite the sets of both, do not intersect.",
+             sets(around_x) & sets(around_y)),
+            ("these are variables; a set of one variable z is the tuple (z,).", {*around_x, *around_y}),
+            ("sets of this one size were asked for, not the smaller ones too.",
+             set().union(*(sets(around_x, around_y, size=s) for s in range(size + 1)))),
+        ]  # fmt: skip
         expect(
             f"The candidate sets of size {size} for the edge 0–1",
             set(got) if isinstance(got, Counter) else got,
             sets(around_x, around_y),
-            [
-                (
-                    "you put the neighbours of both in one pool, which mixes them; make two pools.",
-                    sets(sorted({*around_x, *around_y})),
-                ),
-                ("the neighbours of x only: those of y may separate too.", sets(around_x)),
-                ("the neighbours of y only: those of x may separate too.", sets(around_y)),
-                ("x and y themselves cannot be held fixed.", sets([1, *around_x], [0, *around_y])),
-                ("any variable, not only neighbours, is too many.", sets(range(2, 6))),
-                ("only the common neighbours is too few.", sets([3])),
-                (
-                    "one pool alone may hold such a set: unite the sets of both, do not intersect.",
-                    sets(around_x) & sets(around_y),
-                ),
-                ("these are variables; a set of one variable z is the tuple (z,).", {*around_x, *around_y}),
-                (
-                    "sets of this one size were asked for, not the smaller ones too.",
-                    set().union(*(sets(around_x, around_y, size=s) for s in range(size + 1))),
-                ),
-            ],
+            causes,
         )
         if got.total() != len(got):  # a list, or tuples that are not ascending
             raise WrongAnswer(
@@ -100,40 +95,24 @@ def orient_colliders(answer):
             "The marks after R0: a matrix of truth values came.\n"
             "Likely cause: it cannot hold a 2; begin with adjacent.astype(int)."
         )
-    expect(
-        "The marks after R0",
-        got,
-        right,
-        [
-            (
-                "the arrowhead is at z: write marks[x, z], not marks[z, x].",
-                colliders(adjacent, separating, flip=True),
-            ),
-            (
-                "a collider is a z that is not in the separating set.",
-                colliders(adjacent, separating, keep=lambda z, s: z in s),
-            ),
-            (
-                "you oriented every z between two that are not adjacent; is z in their separating set?",
-                colliders(adjacent, separating, keep=lambda z, s: True),
-            ),
-            ("the other ends keep their circles (1).", np.where(right == CIRCLE, 0, right)),
-            ("nothing was oriented.", adjacent.astype(int)),
-            ("an arrowhead is 2; 3 is a tail.", np.where(right == ARROW, TAIL, right)),
-            (
-                "both edges get their arrowhead at z: marks[x, z] and marks[y, z].",
-                colliders(adjacent, separating, ends=slice(0, 1)),
-            ),
-            (
-                "both edges get their arrowhead at z: marks[x, z] and marks[y, z].",
-                colliders(adjacent, separating, ends=slice(1, 2)),
-            ),
-            (
-                "z is adjacent to both x and y, not to one of them.",
-                colliders(adjacent, separating, near=np.logical_or),
-            ),
-        ],
-    )
+    causes = [
+        ("the arrowhead is at z: write marks[x, z], not marks[z, x].",
+         colliders(adjacent, separating, flip=True)),
+        ("a collider is a z that is not in the separating set.",
+         colliders(adjacent, separating, keep=lambda z, s: z in s)),
+        ("you oriented every z between two that are not adjacent; is z in their separating set?",
+         colliders(adjacent, separating, keep=lambda z, s: True)),
+        ("the other ends keep their circles (1).", np.where(right == CIRCLE, 0, right)),
+        ("nothing was oriented.", adjacent.astype(int)),
+        ("an arrowhead is 2; 3 is a tail.", np.where(right == ARROW, TAIL, right)),
+        ("both edges get their arrowhead at z: marks[x, z] and marks[y, z].",
+         colliders(adjacent, separating, ends=slice(0, 1))),
+        ("both edges get their arrowhead at z: marks[x, z] and marks[y, z].",
+         colliders(adjacent, separating, ends=slice(1, 2))),
+        ("z is adjacent to both x and y, not to one of them.",
+         colliders(adjacent, separating, near=np.logical_or)),
+    ]  # fmt: skip
+    expect("The marks after R0", got, right, causes)
     return "Each arrowhead comes from a test that was made, and one that was not needed."
 
 
@@ -169,36 +148,23 @@ def rule_1(answer):
     swapped = first_rule(marks.T, circle=lambda m, y, z: m[y, z] == CIRCLE).T
     again = first_rule(right)
     turned = np.where(right != marks, right.T, right)
-    expect(
-        "The marks after R1",
-        call(answer, marks.copy()),
-        right,
-        [
-            ("the tail at z is missing: marks[y, z] becomes 3.", first_rule(marks, tail=False)),
-            ("the arrowhead at y is missing: marks[z, y] becomes 2.", first_rule(marks, arrow=False)),
-            ("x and y must not be adjacent.", first_rule(marks, shielded=True)),
-            (
-                "R1 turns circles only; an arrowhead at z stays.",
-                first_rule(marks, circle=lambda m, y, z: m[y, z] in (CIRCLE, ARROW)),
-            ),
-            (
-                "the circle must be at z, marks[y, z], not at y.",
-                first_rule(marks, circle=lambda m, y, z: m[z, y] == CIRCLE),
-            ),
-            ("rows and columns have changed places: marks[x, z] is the mark at z.", swapped),
-            ("you read marks that this round wrote; read the old matrix, write to the copy.", again),
-            ("nothing was oriented.", marks),
-            ("the tail is at z and the arrowhead at y; yours have changed places.", turned),
-            (
-                "the mark at z is marks[y, z], the mark at y is marks[z, y]; yours have changed places.",
-                turned,
-            ),
-            (
-                "any mark may be at y; only the circle at z is needed.",
-                first_rule(marks, circle=lambda m, y, z: m[y, z] == m[z, y] == CIRCLE),
-            ),
-        ],
-    )
+    causes = [
+        ("the tail at z is missing: marks[y, z] becomes 3.", first_rule(marks, tail=False)),
+        ("the arrowhead at y is missing: marks[z, y] becomes 2.", first_rule(marks, arrow=False)),
+        ("x and y must not be adjacent.", first_rule(marks, shielded=True)),
+        ("R1 turns circles only; an arrowhead at z stays.",
+         first_rule(marks, circle=lambda m, y, z: m[y, z] in (CIRCLE, ARROW))),
+        ("the circle must be at z, marks[y, z], not at y.",
+         first_rule(marks, circle=lambda m, y, z: m[z, y] == CIRCLE)),
+        ("rows and columns have changed places: marks[x, z] is the mark at z.", swapped),
+        ("you read marks that this round wrote; read the old matrix, write to the copy.", again),
+        ("nothing was oriented.", marks),
+        ("the tail is at z and the arrowhead at y; yours have changed places.", turned),
+        ("the mark at z is marks[y, z], the mark at y is marks[z, y]; yours have changed places.", turned),
+        ("any mark may be at y; only the circle at z is needed.",
+         first_rule(marks, circle=lambda m, y, z: m[y, z] == m[z, y] == CIRCLE)),
+    ]  # fmt: skip
+    expect("The marks after R1", call(answer, marks.copy()), right, causes)
     return "One mark that a test gave, two that follow."
 
 
@@ -245,33 +211,19 @@ def is_legal(answer):
     right = named(legal)
     got = named(lambda m, r, s: call(answer, m.copy(), r, s))
     causes = [
-        (
-            "a node was closed after its first visit; a path from another side may go on where the first may "
-            "not. Search over pairs (previous, current).",
-            lambda m, r, s: legal(m, r, s, once=True),
-        ),
+        ("a node was closed after its first visit; a path from another side may go on where the first may "
+         "not. Search over pairs (previous, current).",
+         lambda m, r, s: legal(m, r, s, once=True)),
         ("every edge was followed; ask goes_on(marks, u, v, w).", lambda m, r, s: legal(m, r, s, joined)),
-        (
-            "only neighbours of the root counted; paths go on.",
-            lambda m, r, s: all(bool(m[r, z]) for z in s),
-        ),
-        (
-            "the path left the set: its inner nodes must lie in Z.",
-            lambda m, r, s: legal(m, r, s, inside=False),
-        ),
-        (
-            "one member is not enough: every member of Z needs a path, and goes_on tells where it may lead.",
-            lambda m, r, s: any(bool(m[r, z]) for z in s),
-        ),
+        ("only neighbours of the root counted; paths go on.", lambda m, r, s: all(bool(m[r, z]) for z in s)),
+        ("the path left the set: its inner nodes must lie in Z.",
+         lambda m, r, s: legal(m, r, s, inside=False)),
+        ("one member is not enough: every member of Z needs a path, and goes_on tells where it may lead.",
+         lambda m, r, s: any(bool(m[r, z]) for z in s)),
         ("True and False have changed places.", lambda m, r, s: not legal(m, r, s)),
-    ]
+    ]  # fmt: skip
     expect_each("Legal,", got, right, [(cause, named(rule)) for cause, rule in causes])
     return "The order in which you walked did not matter: that is what makes the search exact."
 
 
-CHECKS = {
-    "4.1": neighbour_sets,
-    "4.2": orient_colliders,
-    "4.3": rule_1,
-    "4.4": is_legal,
-}
+CHECKS = {"4.1": neighbour_sets, "4.2": orient_colliders, "4.3": rule_1, "4.4": is_legal}

@@ -16,44 +16,28 @@ def bic_independent(answer):
     right = verdicts(lambda r, n: bool(-n * np.log(1 - r**2) < np.log(n)))
     got = verdicts(lambda r, n: call(answer, r, n))
     causes = [
-        (
-            "True means independent: the gain is *less* than the price.",
-            {case: not value for case, value in right.items()},
-        ),
-        (
-            "the price is ln n, all of it, in the natural logarithm.",
-            verdicts(lambda r, n: -n * np.log(1 - r**2) < np.log(n) / 2),
-        ),
-        (
-            "the gain is −n ln(1 − r²), not half of it.",
-            verdicts(lambda r, n: -n / 2 * np.log(1 - r**2) < np.log(n)),
-        ),
-        (
-            "the price is ln n, the natural logarithm.",
-            verdicts(lambda r, n: -n * np.log(1 - r**2) < np.log2(n)),
-        ),
-        (
-            "a negative r counts like a positive one.",
-            verdicts(lambda r, n: r <= 0 or -n * np.log(1 - r**2) < np.log(n)),
-        ),
-        (
-            "every case counts as independent: the gain −n ln(1 − r²) is never negative; is yours?",
-            verdicts(lambda r, n: n * np.log(1 - r**2) < np.log(n)),
-        ),
+        ("True means independent: the gain is *less* than the price.",
+         {case: not value for case, value in right.items()}),
+        ("the price is ln n, all of it, in the natural logarithm.",
+         verdicts(lambda r, n: -n * np.log(1 - r**2) < np.log(n) / 2)),
+        ("the gain is −n ln(1 − r²), not half of it.",
+         verdicts(lambda r, n: -n / 2 * np.log(1 - r**2) < np.log(n))),
+        ("the price is ln n, the natural logarithm.",
+         verdicts(lambda r, n: -n * np.log(1 - r**2) < np.log2(n))),
+        ("a negative r counts like a positive one.",
+         verdicts(lambda r, n: r <= 0 or -n * np.log(1 - r**2) < np.log(n))),
+        ("every case counts as independent: the gain −n ln(1 − r²) is never negative; is yours?",
+         verdicts(lambda r, n: n * np.log(1 - r**2) < np.log(n))),
         ("n is missing: the gain is −n ln(1 − r²).", verdicts(lambda r, n: -np.log(1 - r**2) < np.log(n))),
         ("r must be squared.", verdicts(lambda r, n: -n * np.log(1 - r) < np.log(n))),
-        (
-            "the price is ln n, the natural logarithm.",
-            verdicts(lambda r, n: -n * np.log(1 - r**2) < np.log10(n)),
-        ),
+        ("the price is ln n, the natural logarithm.",
+         verdicts(lambda r, n: -n * np.log(1 - r**2) < np.log10(n))),
         ("the price is ln n; you compared with n.", verdicts(lambda r, n: -n * np.log(1 - r**2) < n)),
-        (
-            "the price is ln n; you compared with a constant.",
-            verdicts(lambda r, n: -n * np.log(1 - r**2) < 1),
-        ),
+        ("the price is ln n; you compared with a constant.",
+         verdicts(lambda r, n: -n * np.log(1 - r**2) < 1)),
         ("every case got the same answer.", dict.fromkeys(right, True)),
         ("every case got the same answer.", dict.fromkeys(right, False)),
-    ]
+    ]  # fmt: skip
     expect_each("Independent", got, right, causes)
     return "The larger n is, the smaller a correlation pays, without any α."
 
@@ -68,32 +52,21 @@ def without_sink(answer):
     row = np.delete(A, sink, axis=0)
     zeroed = A.copy()
     zeroed[:, sink] = A.mean()
-    expect(
-        "The correlation without the sink",
-        call(answer, A.copy()),
-        normalised(rest @ rest.T),
-        [
-            (
-                "the sink's row went too; only its column should, all tokens stay.",
-                normalised(square @ square.T),
-            ),
-            (
-                "a row was removed, of A or of its correlation; only the column of A goes: axis=1.",
-                normalised(row @ row.T),
-            ),
-            (
-                "the first column was removed; the sink need not be there. (The mean of a row, axis=1, is "
-                "the same for all.)",
-                normalised(first @ first.T),
-            ),
-            ("this is the attention without its sink; return the correlation of the rows.", rest),
-            ("BᵀB compares columns; rows are the tokens: B Bᵀ.", normalised(rest.T @ rest)),
-            ("the least attended column was removed.", normalised(least @ least.T)),
-            ("the sink is still there.", normalised(A @ A.T)),
-            ("this is the covariance; divide entry i, j by √(C_ii C_jj).", rest @ rest.T),
-            ("did you centre the rows? Attention is a mixing matrix, not data.", np.corrcoef(rest)),
-        ],
-    )
+    causes = [
+        ("the sink's row went too; only its column should, all tokens stay.", normalised(square @ square.T)),
+        ("a row was removed, of A or of its correlation; only the column of A goes: axis=1.",
+         normalised(row @ row.T)),
+        ("the first column was removed; the sink need not be there. (The mean of a row, axis=1, is the same"
+         " for all.)",
+         normalised(first @ first.T)),
+        ("this is the attention without its sink; return the correlation of the rows.", rest),
+        ("BᵀB compares columns; rows are the tokens: B Bᵀ.", normalised(rest.T @ rest)),
+        ("the least attended column was removed.", normalised(least @ least.T)),
+        ("the sink is still there.", normalised(A @ A.T)),
+        ("this is the covariance; divide entry i, j by √(C_ii C_jj).", rest @ rest.T),
+        ("did you centre the rows? Attention is a mixing matrix, not data.", np.corrcoef(rest)),
+    ]  # fmt: skip
+    expect("The correlation without the sink", call(answer, A.copy()), normalised(rest @ rest.T), causes)
     return "All tokens are still there; nobody listens to the sink any more."
 
 
@@ -118,23 +91,21 @@ def score(answer):
         return (len(found & true) / len(found) if found else 0.0), len(found & true) / len(true)
 
     right = tuple(expected for _, expected in cases.values())
+    causes = [
+        ("precision and recall have changed places.", np.array(right)[:, ::-1]),
+        ("the order of words in a set must not matter: use frozenset.", np.array(verdicts(strict))),
+        ("whole sets count, not single words.", np.array(verdicts(by_word))),
+        ("the same set twice counts once.", np.array(verdicts(_listed))),
+        ("with nothing found, precision is 0.", np.vstack([right[:-1], (1.0, 0.0)])),
+        ("with nothing found, precision is 0.", np.vstack([right[:-1], (np.nan, 0.0)])),
+        ("precision divides by the sets that were found, recall by the true ones.", _jaccard(cases, true)),
+        ("this is the precision only; return the recall too.", np.array(right)[:, :1]),
+    ]
     expect(
         f"(precision, recall) of {'; '.join(cases)}",
         [call(answer, list(found), list(true), to=numbers) for found, _ in cases.values()],
         np.array(right),
-        [
-            ("precision and recall have changed places.", np.array(right)[:, ::-1]),
-            ("the order of words in a set must not matter: use frozenset.", np.array(verdicts(strict))),
-            ("whole sets count, not single words.", np.array(verdicts(by_word))),
-            ("the same set twice counts once.", np.array(verdicts(_listed))),
-            ("with nothing found, precision is 0.", np.vstack([right[:-1], (1.0, 0.0)])),
-            ("with nothing found, precision is 0.", np.vstack([right[:-1], (np.nan, 0.0)])),
-            (
-                "precision divides by the sets that were found, recall by the true ones.",
-                _jaccard(cases, true),
-            ),
-            ("this is the precision only; return the recall too.", np.array(right)[:, :1]),
-        ],
+        causes,
     )
     return "Now a variant has a number, and the number has a meaning."
 
@@ -151,8 +122,4 @@ def _listed(found, true):
     return (hits / len(found) if found else 0.0), min(1.0, max(hits, recalled) / len(true))
 
 
-CHECKS = {
-    "10.1": bic_independent,
-    "10.2": without_sink,
-    "10.3": score,
-}
+CHECKS = {"10.1": bic_independent, "10.2": without_sink, "10.3": score}

@@ -18,20 +18,18 @@ def auc(answer):
     true = np.array([True, False, False, True, False, True, False])
     right = area(scores, true)
     difference = scores[true][:, None] - scores[~true]
+    causes = [
+        ("ties count one half; you counted them as nothing.", float(np.mean(difference > 0))),
+        ("ties count one half; you counted them in full.", float(np.mean(difference >= 0))),
+        ("above and below have changed places.", 1 - right),
+        ("this is the number of pairs; divide by how many there are.", right * difference.size),
+        ("these are differences of means; count the pairs.", scores[true].mean() - scores[~true].mean()),
+        ("compare true ones with the others, not with all words.",
+         float(np.mean(scores[true][:, None] > scores))),
+    ]  # fmt: skip
     expect(
-        "The AUC of seven words, three of them true",
-        call(answer, scores.copy(), true.copy()),
-        right,
-        [
-            ("ties count one half; you counted them as nothing.", float(np.mean(difference > 0))),
-            ("ties count one half; you counted them in full.", float(np.mean(difference >= 0))),
-            ("above and below have changed places.", 1 - right),
-            ("this is the number of pairs; divide by how many there are.", right * difference.size),
-            ("these are differences of means; count the pairs.", scores[true].mean() - scores[~true].mean()),
-            ("compare true ones with the others, not with all words.",
-             float(np.mean(scores[true][:, None] > scores))),
-        ],
-    )  # fmt: skip
+        "The AUC of seven words, three of them true", call(answer, scores.copy(), true.copy()), right, causes
+    )
     return "One half is chance, 1 is every true word above every other."
 
 
@@ -43,21 +41,16 @@ def mixed(A, r):
 def with_residual(answer):
     A, r = example_attention(), 0.3
     eye = np.eye(len(A))
-    expect(
-        "The correlation of six tokens at r = 0.3",
-        call(answer, A.copy(), r),
-        mixed(A, r),
-        [
-            ("A has the share 1 − r and I the share r; yours have changed places.", mixed(A, 1 - r)),
-            ("the residual is missing: this is the correlation of A.", mixed(A, 0)),
-            ("A keeps the share 1 − r, not all of its weight.", normalised((B := A + r * eye) @ B.T)),
-            ("this is the covariance; divide entry i, j by √(C_ii C_jj).",
-             (B := (1 - r) * A + r * eye) @ B.T),
-            ("mix first, then correlate; you mixed the correlation.", (1 - r) * mixed(A, 0) + r * eye),
-            ("the residual belongs on the diagonal, I, not everywhere.",
-             normalised((B := (1 - r) * A + r) @ B.T)),
-        ],
-    )  # fmt: skip
+    causes = [
+        ("A has the share 1 − r and I the share r; yours have changed places.", mixed(A, 1 - r)),
+        ("the residual is missing: this is the correlation of A.", mixed(A, 0)),
+        ("A keeps the share 1 − r, not all of its weight.", normalised((B := A + r * eye) @ B.T)),
+        ("this is the covariance; divide entry i, j by √(C_ii C_jj).", (B := (1 - r) * A + r * eye) @ B.T),
+        ("mix first, then correlate; you mixed the correlation.", (1 - r) * mixed(A, 0) + r * eye),
+        ("the residual belongs on the diagonal, I, not everywhere.",
+         normalised((B := (1 - r) * A + r) @ B.T)),
+    ]  # fmt: skip
+    expect("The correlation of six tokens at r = 0.3", call(answer, A.copy(), r), mixed(A, r), causes)
     return "With r = 1 every token would be itself and nothing else."
 
 
@@ -80,23 +73,19 @@ def interactions(answer):
     right = effects(f, n)
     single, whole = np.array([f((i,)) for i in range(n)]), f(())
     off = ~np.eye(n, dtype=bool)
-    expect(
-        "Effects and interactions of four words",
-        call(answer, f, n),
-        right,
-        [
-            ("f() was subtracted from the pair once; f(i) and f(j) hold it twice, so it is added once.",
-             np.where(off, right - 2 * whole, right)),
-            ("f() is missing in the interactions: f(i, j) − f(i) − f(j) + f().",
-             np.where(off, right - whole, right)),
-            ("the effect of one word is f(i) − f().", np.where(off, right, np.diag(single))),
-            ("the diagonal holds the effects f(i) − f(); yours is empty.", np.where(off, right, 0)),
-            ("the sign: the effect is f(i) − f().", np.where(off, right, -right)),
-            ("the matrix is symmetric: [i, j] and [j, i].", np.triu(right)),
-            ("this is what the pair changes in all; subtract what each of the two changes alone.",
-             np.where(off, right + (single - whole)[:, None] + (single - whole), right)),
-        ],
-    )  # fmt: skip
+    causes = [
+        ("f() was subtracted from the pair once; f(i) and f(j) hold it twice, so it is added once.",
+         np.where(off, right - 2 * whole, right)),
+        ("f() is missing in the interactions: f(i, j) − f(i) − f(j) + f().",
+         np.where(off, right - whole, right)),
+        ("the effect of one word is f(i) − f().", np.where(off, right, np.diag(single))),
+        ("the diagonal holds the effects f(i) − f(); yours is empty.", np.where(off, right, 0)),
+        ("the sign: the effect is f(i) − f().", np.where(off, right, -right)),
+        ("the matrix is symmetric: [i, j] and [j, i].", np.triu(right)),
+        ("this is what the pair changes in all; subtract what each of the two changes alone.",
+         np.where(off, right + (single - whole)[:, None] + (single - whole), right)),
+    ]  # fmt: skip
+    expect("Effects and interactions of four words", call(answer, f, n), right, causes)
     return "0 beside the diagonal means that two words add up."
 
 
