@@ -6,6 +6,7 @@ one sentence on what the right answer shows.
 """
 
 from collections.abc import Iterator, KeysView, ValuesView
+from copy import deepcopy
 from dataclasses import dataclass
 from importlib import import_module
 
@@ -190,14 +191,28 @@ def expect(what, got, expected, causes=(), atol=1e-8):
     raise WrongAnswer("\n".join(lines))
 
 
-def expect_each(what, got, expected, causes=()):
-    """Compare truth values, a dict question -> answer; the first question with a wrong answer is shown."""
-    got = {question: truth(answer) for question, answer in got.items()}
-    for question, right in expected.items():
-        if got[question] is not right:
-            lines = [f"{what} {question}: expected {right}, and got {_show(got[question])}"]
-            if isinstance(got[question], bool):
-                hints = [cause for cause, wrong in causes if wrong == got]
+def expect_rule(what, answer, right, cases, causes=()):
+    """Compare a rule that says True or False with the right one; the first case that differs is shown.
+
+    Parameters
+    ----------
+    answer, right
+        The student's rule and the definition.
+    cases
+        Case in words -> what the rules are called with, a copy each time.
+    causes
+        Pairs (likely cause, the wrong rule that it leads to).
+    """
+
+    def verdicts(rule):
+        return {case: truth(rule(*deepcopy(question))) for case, question in cases.items()}
+
+    got = verdicts(lambda *question: call(answer, *question))
+    for case, expected in verdicts(right).items():
+        if got[case] is not expected:
+            lines = [f"{what} {case}: expected {expected}, and got {_show(got[case])}"]
+            if isinstance(got[case], bool):
+                hints = [cause for cause, rule in causes if verdicts(rule) == got]
             else:
                 hints = ["a truth value was asked for: return True or False."]
             raise WrongAnswer("\n".join([*lines, *(f"Likely cause: {hint}" for hint in hints[:1])]))

@@ -3,7 +3,7 @@
 import networkx as nx
 import numpy as np
 
-from . import call, expect, expect_each
+from . import call, expect, expect_rule
 
 CIRCLE, ARROW, TAIL = 1, 2, 3
 
@@ -43,34 +43,27 @@ def path_is_open(
 
 def is_open(answer):
     dag = example_dag()
-
-    def named(rule):
-        return {
-            f"{'–'.join(path)} given {{{', '.join(given)}}}": rule(dag, list(path), set(given))
-            for path, given in PATHS
-        }
-
-    got = named(lambda *question: call(answer, *question))
-    right = named(path_is_open)
+    cases = {
+        f"{'–'.join(path)} given {{{', '.join(given)}}}": (dag, list(path), set(given))
+        for path, given in PATHS
+    }
     causes = [
         ("an effect of a collider opens the path too: look at its descendants.",
-         named(lambda dag, p, g: path_is_open(dag, p, g, lambda dag, v, given: v in given))),
+         lambda dag, p, g: path_is_open(dag, p, g, lambda dag, v, given: v in given)),
         ("descendants do not contain the collider itself: a collider that is given opens the path.",
-         named(
-             lambda dag, p, g: path_is_open(dag, p, g, lambda d, v, given: bool(nx.descendants(d, v) & given))
-         )),
+         lambda dag, p, g: path_is_open(dag, p, g, lambda d, v, given: bool(nx.descendants(d, v) & given))),
         ("a collider blocks a path unless it (or an effect of it) is given; you treat it like the others.",
-         named(lambda dag, p, g: not set(p[1:-1]) & g)),
+         lambda dag, p, g: not set(p[1:-1]) & g),
         ("a collider that is not given blocks the path; you let it pass.",
-         named(lambda dag, p, g: path_is_open(dag, p, g, lambda dag, v, given: True))),
+         lambda dag, p, g: path_is_open(dag, p, g, lambda dag, v, given: True)),
         ("True and False have changed places: True means open.",
-         {key: not value for key, value in right.items()}),
+         lambda *question: not path_is_open(*question)),
         ("the question is about this one path; another between the same ends may be open all the same.",
-         named(lambda dag, p, g: not nx.is_d_separator(dag, {p[0]}, {p[-1]}, g))),
+         lambda dag, p, g: not nx.is_d_separator(dag, {p[0]}, {p[-1]}, g)),
         ("look at every inner node before you return True: one that blocks is enough.",
-         named(lambda dag, p, g: path_is_open(dag, p[:3], g))),
+         lambda dag, p, g: path_is_open(dag, p[:3], g)),
     ]  # fmt: skip
-    expect_each("Open, path", got, right, causes)
+    expect_rule("Open, path", answer, path_is_open, cases, causes)
     return "Conditioning closes chains and forks, and opens colliders."
 
 
@@ -87,33 +80,24 @@ def allows(marks, i, j):
 
 def may_cause(answer):
     marks = example_marks()
-    edges = [(i, j) for i in range(6) for j in range(6) if i != j]
-
-    def named(rule):
-        return {f"of {j} by {i}": rule(marks, i, j) for i, j in edges}
-
-    got = named(lambda *question: call(answer, *question))
+    cases = {f"of {j} by {i}": (marks, i, j) for i in range(6) for j in range(6) if i != j}
     causes = [
         ("rows and columns: the mark at i is marks[j, i], the mark at j is marks[i, j].",
-         named(lambda m, i, j: allows(m, j, i))),
-        ("without an edge nothing is a direct cause.",
-         named(lambda m, i, j: m[j, i] != ARROW and m[i, j] != TAIL)),
+         lambda m, i, j: allows(m, j, i)),
+        ("without an edge nothing is a direct cause.", lambda m, i, j: m[j, i] != ARROW and m[i, j] != TAIL),
         ("a tail at j says that j causes i; then i does not cause j.",
-         named(lambda m, i, j: m[i, j] != 0 and m[j, i] != ARROW)),
+         lambda m, i, j: m[i, j] != 0 and m[j, i] != ARROW),
         ("a circle leaves the mark open, so it allows a cause as well; you asked for a tail.",
-         named(lambda m, i, j: m[j, i] == TAIL and m[i, j] == ARROW)),
-        ("an arrowhead at i says that i does not cause j.",
-         named(lambda m, i, j: m[i, j] != 0 and m[i, j] != TAIL)),
-        ("any edge is not enough; look at both of its marks.", named(lambda m, i, j: m[i, j] != 0)),
+         lambda m, i, j: m[j, i] == TAIL and m[i, j] == ARROW),
+        ("an arrowhead at i says that i does not cause j.", lambda m, i, j: m[i, j] != 0 and m[i, j] != TAIL),
+        ("any edge is not enough; look at both of its marks.", lambda m, i, j: m[i, j] != 0),
+        ("a circle at j allows an arrowhead there; you asked for one.", lambda m, i, j: m[i, j] == ARROW),
         ("a circle at j allows an arrowhead there; you asked for one.",
-         named(lambda m, i, j: m[i, j] == ARROW)),
-        ("a circle at j allows an arrowhead there; you asked for one.",
-         named(lambda m, i, j: m[i, j] == ARROW and m[j, i] != ARROW)),
+         lambda m, i, j: m[i, j] == ARROW and m[j, i] != ARROW),
         ("all three conditions must hold: join them by and.",
-         named(lambda m, i, j: m[i, j] != 0 and (m[j, i] != ARROW or m[i, j] != TAIL))),
+         lambda m, i, j: m[i, j] != 0 and (m[j, i] != ARROW or m[i, j] != TAIL)),
     ]  # fmt: skip
-    causes = [(cause, {key: bool(value) for key, value in wrong.items()}) for cause, wrong in causes]
-    expect_each("A possible cause", got, named(allows), causes)
+    expect_rule("A possible cause", answer, allows, cases, causes)
     return "The row is where the edge starts, the entry is the mark where it ends."
 
 

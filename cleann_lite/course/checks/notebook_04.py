@@ -5,7 +5,7 @@ from itertools import combinations
 
 import numpy as np
 
-from . import WrongAnswer, call, expect, expect_each
+from . import WrongAnswer, call, expect, expect_rule
 from .notebook_03 import ARROW, CIRCLE, TAIL, written
 
 
@@ -195,21 +195,12 @@ def is_legal(answer):
     arrows = [(0, 1, ARROW, ARROW), (1, 2, ARROW, ARROW), (2, 3, ARROW, CIRCLE)]
     sides = written(5, [*arrows, (0, 2, CIRCLE, CIRCLE), (3, 4, CIRCLE, CIRCLE)])
     graphs = (("a diamond of ↔", diamond), ("0 ↔ 1 ↔ 2 ↔o 3, 0 o–o 2, 3 o–o 4", sides))
-    cases = [
-        (name, marks, s)
-        for name, marks in graphs
-        for size in (1, 2, 3, 4)
-        for s in combinations(range(1, 5), size)
-    ]
+    sets = [s for size in (1, 2, 3, 4) for s in combinations(range(1, 5), size)]
+    cases = {f"{set(s)} for root 0 in {name}": (marks, 0, s) for name, marks in graphs for s in sets}
 
     def joined(marks, u, v, w):
         return bool(marks[v, w]) and u != w
 
-    def named(rule):
-        return {f"{set(s)} for root 0 in {name}": rule(marks, 0, s) for name, marks, s in cases}
-
-    right = named(legal)
-    got = named(lambda m, r, s: call(answer, m.copy(), r, s))
     causes = [
         ("a node was closed after its first visit; a path from another side may go on where the first may "
          "not. Search over pairs (previous, current).",
@@ -222,7 +213,7 @@ def is_legal(answer):
          lambda m, r, s: any(bool(m[r, z]) for z in s)),
         ("True and False have changed places.", lambda m, r, s: not legal(m, r, s)),
     ]  # fmt: skip
-    expect_each("Legal,", got, right, [(cause, named(rule)) for cause, rule in causes])
+    expect_rule("Legal,", answer, legal, cases, causes)
     return "The order in which you walked did not matter: that is what makes the search exact."
 
 

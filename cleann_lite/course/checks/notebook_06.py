@@ -5,7 +5,7 @@ from itertools import combinations
 
 import numpy as np
 
-from . import call, expect, expect_each, numbers
+from . import call, expect, expect_rule, numbers
 
 
 def _tuples(came):
@@ -122,8 +122,7 @@ def smallest_sets(answer):
 
 
 def is_smallest(answer):
-    units = [0, 1, 2, 3]
-    cases = {
+    examples = {
         "nothing smaller works": ((0, 1), {(0, 1), (2, 3)}),
         "a part of it works": ((0, 1), {(0, 1), (1,)}),
         "one word outside it works": ((0, 1), {(0, 1), (3,)}),
@@ -131,27 +130,22 @@ def is_smallest(answer):
         "another of the same size works": ((0, 1, 2), {(0, 1, 2), (1, 2, 3)}),
         "a single word": ((2,), {(2,), (0,), (0, 1)}),
     }
-
-    def verdicts(rule):
-        return {
-            name: rule(found, list(units), lambda s, working=working: tuple(s) in working)
-            for name, (found, working) in cases.items()
-        }
-
-    right = verdicts(_is_smallest)
-    got = verdicts(lambda *question: call(answer, *question))
+    cases = {
+        name: (found, [0, 1, 2, 3], lambda s, working=working: tuple(s) in working)
+        for name, (found, working) in examples.items()
+    }
     causes = [
         ("you tried parts of the found set only; a smaller set may have other words.",
-         verdicts(lambda f, u, w: not any(w(s) for k in range(1, len(f)) for s in combinations(f, k)))),
+         lambda f, u, w: not any(w(s) for k in range(1, len(f)) for s in combinations(f, k))),
         ("sets of the same size do not count against it: go up to one less.",
-         verdicts(lambda f, u, w: _is_smallest((*f, 0), u, w))),
+         lambda f, u, w: _is_smallest((*f, 0), u, w)),
         ("only sets of one less were tried; all smaller sizes count.",
-         verdicts(lambda f, u, w: len(f) == 1 or not any(w(s) for s in combinations(u, len(f) - 1)))),
+         lambda f, u, w: len(f) == 1 or not any(w(s) for s in combinations(u, len(f) - 1))),
         ("only single words were tried; all smaller sizes count.",
-         verdicts(lambda f, u, w: len(f) == 1 or not any(w((x,)) for x in u))),
-        ("True and False have changed places.", {name: not value for name, value in right.items()}),
+         lambda f, u, w: len(f) == 1 or not any(w((x,)) for x in u)),
+        ("True and False have changed places.", lambda *question: not _is_smallest(*question)),
     ]  # fmt: skip
-    expect_each("Smallest, where", got, right, causes)
+    expect_rule("Smallest, where", answer, _is_smallest, cases, causes)
     return "It costs many runs of the model, and it is the only proof."
 
 

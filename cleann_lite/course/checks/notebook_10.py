@@ -2,43 +2,37 @@
 
 import numpy as np
 
-from . import call, expect, expect_each, numbers
+from . import call, expect, expect_rule, numbers
 from .notebook_01 import example_attention, normalised
 
 
 def bic_independent(answer):
-    cases = [(0.0, 100), (0.05, 100), (0.2, 100), (0.22, 100), (-0.3, 100), (0.1, 1000), (0.07, 1000)]
-    cases += [(0.6, 20), (0.99, 5), (0.3, 20), (0.5, 1000), (0.13, 300)]
+    asked = [(0.0, 100), (0.05, 100), (0.2, 100), (0.22, 100), (-0.3, 100), (0.1, 1000), (0.07, 1000)]
+    asked += [(0.6, 20), (0.99, 5), (0.3, 20), (0.5, 1000), (0.13, 300)]
 
-    def verdicts(rule):
-        return {f"at r = {r}, n = {n}": rule(r, n) for r, n in cases}
+    def right(r, n):
+        return -n * np.log(1 - r**2) < np.log(n)
 
-    right = verdicts(lambda r, n: bool(-n * np.log(1 - r**2) < np.log(n)))
-    got = verdicts(lambda r, n: call(answer, r, n))
     causes = [
-        ("True means independent: the gain is *less* than the price.",
-         {case: not value for case, value in right.items()}),
+        ("True means independent: the gain is *less* than the price.", lambda r, n: not right(r, n)),
         ("the price is ln n, all of it, in the natural logarithm.",
-         verdicts(lambda r, n: -n * np.log(1 - r**2) < np.log(n) / 2)),
-        ("the gain is −n ln(1 − r²), not half of it.",
-         verdicts(lambda r, n: -n / 2 * np.log(1 - r**2) < np.log(n))),
-        ("the price is ln n, the natural logarithm.",
-         verdicts(lambda r, n: -n * np.log(1 - r**2) < np.log2(n))),
+         lambda r, n: -n * np.log(1 - r**2) < np.log(n) / 2),
+        ("the gain is −n ln(1 − r²), not half of it.", lambda r, n: -n / 2 * np.log(1 - r**2) < np.log(n)),
+        ("the price is ln n, the natural logarithm.", lambda r, n: -n * np.log(1 - r**2) < np.log2(n)),
         ("a negative r counts like a positive one.",
-         verdicts(lambda r, n: r <= 0 or -n * np.log(1 - r**2) < np.log(n))),
+         lambda r, n: r <= 0 or -n * np.log(1 - r**2) < np.log(n)),
         ("every case counts as independent: the gain −n ln(1 − r²) is never negative; is yours?",
-         verdicts(lambda r, n: n * np.log(1 - r**2) < np.log(n))),
-        ("n is missing: the gain is −n ln(1 − r²).", verdicts(lambda r, n: -np.log(1 - r**2) < np.log(n))),
-        ("r must be squared.", verdicts(lambda r, n: -n * np.log(1 - r) < np.log(n))),
-        ("the price is ln n, the natural logarithm.",
-         verdicts(lambda r, n: -n * np.log(1 - r**2) < np.log10(n))),
-        ("the price is ln n; you compared with n.", verdicts(lambda r, n: -n * np.log(1 - r**2) < n)),
-        ("the price is ln n; you compared with a constant.",
-         verdicts(lambda r, n: -n * np.log(1 - r**2) < 1)),
-        ("every case got the same answer.", dict.fromkeys(right, True)),
-        ("every case got the same answer.", dict.fromkeys(right, False)),
+         lambda r, n: n * np.log(1 - r**2) < np.log(n)),
+        ("n is missing: the gain is −n ln(1 − r²).", lambda r, n: -np.log(1 - r**2) < np.log(n)),
+        ("r must be squared.", lambda r, n: -n * np.log(1 - r) < np.log(n)),
+        ("the price is ln n, the natural logarithm.", lambda r, n: -n * np.log(1 - r**2) < np.log10(n)),
+        ("the price is ln n; you compared with n.", lambda r, n: -n * np.log(1 - r**2) < n),
+        ("the price is ln n; you compared with a constant.", lambda r, n: -n * np.log(1 - r**2) < 1),
+        ("every case got the same answer.", lambda r, n: True),
+        ("every case got the same answer.", lambda r, n: False),
     ]  # fmt: skip
-    expect_each("Independent", got, right, causes)
+    cases = {f"at r = {r}, n = {n}": (r, n) for r, n in asked}
+    expect_rule("Independent", answer, right, cases, causes)
     return "The larger n is, the smaller a correlation pays, without any α."
 
 
