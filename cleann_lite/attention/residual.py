@@ -107,19 +107,9 @@ def layer_mixing(
 
 
 def mixed_attention(attention: ArrayLike, share: ArrayLike) -> np.ndarray:
-    """``Ã = (1 − r) A + r I``: attention with the residual connection in it.
+    """``Ã = (1 − r) A + r I``: attention (…, n, n) with the residual connection in it.
 
-    Parameters
-    ----------
-    attention
-        (…, n, n), rows sum to 1.
-    share
-        r in [0, 1], one number or one a token (row).
-
-    Raises
-    ------
-    ValueError
-        If a share lies outside [0, 1].
+    The share r in [0, 1] is one number or one a token (row); ValueError outside.
 
     Examples
     --------
@@ -146,9 +136,7 @@ def value_weighted(mixing: LayerMixing) -> np.ndarray:
 def rolled_out(layers: Sequence[LayerMixing]) -> np.ndarray:
     """Each head of the last of some layers, with the layers below it multiplied in, heads averaged.
 
-    Returns
-    -------
-    (heads, n, n); rows sum to 1. Column j is the word read at place j, not the state of the layer below.
+    (heads, n, n), rows sum to 1: column j is the word read at place j, not the state of the layer below.
 
     Source: Abnar, Zuidema 2020, with the measured share in the place of ½.
     """
@@ -173,24 +161,11 @@ def check_residual(residual: Any) -> None:
 def read_attention(
     attention: ArrayLike, residual: float | str, mixing: Sequence[LayerMixing] | None = None, layer: int = -1
 ) -> np.ndarray:
-    """Attention of one layer as the structural equation model reads it.
+    """Attention of one layer, (heads, n, n), as the structural equation model reads it.
 
-    Parameters
-    ----------
-    attention
-        (heads, n, n) of that layer.
-    residual
-        A number r (0: the attention as it is), "norms" (r measured), "values" (measured, attention weighted
-        by values) or "rollout" (measured, over all layers up to this one).
-    mixing
-        Of each layer of the model, lowest first; for the names only.
-    layer
-        Which one.
-
-    Raises
-    ------
-    ValueError
-        An unknown reading, or one that needs a mixing and there is none.
+    ``residual`` is a number r (0: the attention as it is), "norms" (r measured), "values" (measured, and the
+    attention weighted by values) or "rollout" (measured, over all layers up to this one). For the names
+    ``mixing`` of each layer is needed, lowest first: ValueError where there is none.
     """
     check_residual(residual)
     if not isinstance(residual, str):

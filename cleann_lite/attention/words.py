@@ -115,17 +115,9 @@ def _symbol_end(text: str, start: int) -> int:
 
 
 def split_words(text: str) -> list[tuple[int, int]]:
-    """Character spans of the words of a text, punctuation and emoji included.
+    """Character spans of the words of a text, punctuation and emoji included: (start, end), in reading order.
 
-    Parameters
-    ----------
-    text : str
-
-    Returns
-    -------
-    list of (int, int)
-        Start and end of each word, in reading order; they do not overlap and cover all but white space
-        and invisible characters.
+    They do not overlap, and cover all but white space and invisible characters.
 
     Examples
     --------
@@ -152,22 +144,11 @@ def split_words(text: str) -> list[tuple[int, int]]:
 def group_pieces(
     text: str, offsets: Sequence[tuple[int, int]]
 ) -> tuple[list[tuple[int, int]], list[tuple[int, ...]]]:
-    """Words of a text with the word-pieces of each, by the tokenizer's own offsets.
+    """Words of a text with the word-pieces of each, by the characters that each piece covers.
 
-    Two words that share a piece become one, so that masking whole words always masks whole pieces.
-
-    Parameters
-    ----------
-    text : str
-    offsets : sequence of (int, int)
-        Characters that each piece covers; an empty span marks a special token ([CLS], [SEP]).
-
-    Returns
-    -------
-    spans : list of (int, int)
-        Characters of each word that has at least one piece.
-    pieces : list of tuple of int
-        Indices of its pieces.
+    Two words that share a piece become one, so that masking whole words always masks whole pieces. An empty
+    span marks a special token ([CLS], [SEP]). What comes back are the characters of each word that has a
+    piece, and the indices of its pieces.
 
     Examples
     --------
@@ -196,16 +177,7 @@ def group_pieces(
 
 
 def group_sentences(words: Sequence[str]) -> list[list[int]]:
-    """Words as sentences: each ends with a word that ends in a full stop or the like, and what closes it.
-
-    Parameters
-    ----------
-    words : sequence of str
-
-    Returns
-    -------
-    list of list of int
-        Indices of the words of each sentence.
+    """Indices of the words of each sentence: it ends with a full stop or the like, and what closes it.
 
     Examples
     --------

@@ -205,19 +205,7 @@ class PartialCorrelation(PValueTest):
         return other
 
     def p_values(self, x: ArrayLike, y: ArrayLike, sets: ArrayLike) -> np.ndarray:
-        """p-values of many tests with conditioning sets of one size, in one call.
-
-        Parameters
-        ----------
-        x, y
-            (m,) variables.
-        sets
-            (m, size) conditioning sets.
-
-        Returns
-        -------
-        (m,) float64.
-        """
+        """(m,) p-values of variables x, y, (m,), given sets of one size, (m, size), in one call."""
         return self._p_of(self.partial_correlations(x, y, sets), np.shape(sets)[-1])
 
     def partial_correlations(self, x: ArrayLike, y: ArrayLike, sets: ArrayLike) -> np.ndarray:

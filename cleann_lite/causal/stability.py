@@ -24,26 +24,14 @@ _TOGETHER = 64  # variables of the draws that are searched together: a set of th
 
 @dataclass(frozen=True)
 class Stability:
-    """How often edges and marks came out when the data were drawn anew.
-
-    Attributes
-    ----------
-    nodes, labels
-        As in a ``PAG``.
-    edges
-        (k, k) share of the graphs in which two nodes are adjacent.
-    marks
-        (4, k, k) share of the graphs with each mark at j on i *—* j; ``marks[Mark.NONE]`` is 1 − ``edges``.
-    draws, samples
-        How many graphs, each from how many samples.
-    """
+    """How often edges and marks came out when the data were drawn anew; nodes and labels as in a ``PAG``."""
 
     nodes: tuple[int, ...]
     labels: tuple[str, ...] | None
-    edges: np.ndarray
-    marks: np.ndarray
-    draws: int
-    samples: int
+    edges: np.ndarray  # (k, k) share of the graphs in which two nodes are adjacent
+    marks: np.ndarray  # (4, k, k) share of the graphs with each mark at j on i *—* j; that of NONE: no edge
+    draws: int  # how many graphs
+    samples: int  # from how many samples each
 
     def of(self, pag: PAG) -> np.ndarray:
         """(k, k) share of the graphs that have the mark of ``pag`` at j on i *—* j."""

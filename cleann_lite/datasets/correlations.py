@@ -13,24 +13,13 @@ _NEAREST = "no valid correlation matrix: nearest one taken (Higham 2002), moved 
 
 @dataclass(frozen=True)
 class Correlation:
-    """A correlation matrix as a test of independence takes it.
-
-    Attributes
-    ----------
-    matrix : (variables, variables) float64
-    n_samples : int
-    names : tuple of str
-    said : str
-        One line: what was read, and what was done to it.
-    matrix_given : bool
-        Whether the file held the matrix itself, not samples.
-    """
+    """A correlation matrix as a test of independence takes it."""
 
     matrix: np.ndarray = field(repr=False)
     n_samples: int
     names: tuple[str, ...]
-    said: str
-    matrix_given: bool = False
+    said: str  # one line: what was read, and what was done to it
+    matrix_given: bool = False  # the file held the matrix itself, not samples
 
 
 def correlation_of(table: Table, n_samples: int | None = None, missing: str | None = None) -> Correlation:

@@ -10,22 +10,9 @@ from pathlib import Path
 def write_whole(path, content: str | bytes) -> str:
     """Write a file beside its place and move it there: a full disk or a kill leaves the old file, or none.
 
-    Parameters
-    ----------
-    path : str or Path
-        A link keeps pointing where it does; anything but a plain file (a pipe, a device) is written directly.
-    content : str or bytes
-        Text is written as UTF-8, line ends as they are.
-
-    Returns
-    -------
-    str
-        Where the file is and how large, for a message: ``/home/me/demo.html (412 kB)``.
-
-    Raises
-    ------
-    OSError
-        The file cannot be written; it names the file that was asked for.
+    Text is written as UTF-8, line ends as they are. A link keeps pointing where it does; anything but a plain
+    file (a pipe, a device) is written directly. What comes back says where the file is and how large; an
+    OSError names the file that was asked for.
 
     Examples
     --------

@@ -30,24 +30,12 @@ _SUFFIXES = (".csv", ".tsv", ".txt", ".dat")
 
 @dataclass(frozen=True)
 class Table:
-    """Numbers with the names of their columns.
+    """Numbers with the names of their columns."""
 
-    Attributes
-    ----------
-    name : str
-        Name of the file.
-    names : tuple of str
-        One per column.
-    values : (rows, columns) float64
-        NaN where a value is missing.
-    said : tuple of str
-        How the file was read, a few words each; empty if there was nothing to decide.
-    """
-
-    name: str
-    names: tuple[str, ...]
-    values: np.ndarray = field(repr=False)
-    said: tuple[str, ...] = ()
+    name: str  # of the file
+    names: tuple[str, ...]  # one per column
+    values: np.ndarray = field(repr=False)  # (rows, columns) float64, NaN where a value is missing
+    said: tuple[str, ...] = ()  # how the file was read, a few words each; empty if nothing was to decide
 
     def __str__(self):
         rows, k = self.values.shape

@@ -25,16 +25,8 @@ MOST_SHOWN = 3_500_000  # characters of views, before they are packed to about a
 def store(spec, keys, found, **more) -> dict:
     """Views as one page holds them: what many share is written once.
 
-    Parameters
-    ----------
-    spec : dict
-        ``title`` and ``hint``.
-    keys : dict
-        What may be moved in the page: name -> its values.
-    found : dict
-        Places in ``keys`` (a tuple) -> message of the view there; the first is shown first.
-    **more
-        Kept as it is.
+    ``spec`` has ``title`` and ``hint``; ``keys`` are what may be moved in the page, name -> its values;
+    ``found`` has places in ``keys`` -> message of the view there, the first to be shown first.
     """
     shared: dict[str, list] = {"svgs": [], "panels": [], "controls": []}
 

@@ -17,47 +17,22 @@ STATIC = Path(__file__).resolve().parent / "static"
 
 @dataclass(frozen=True)
 class View:
-    """All that an explorer shows in one state.
+    """All that an explorer shows in one state."""
 
-    Attributes
-    ----------
-    controls
-        Descriptions of the controls (`slider`, `choice` …) with their present values.
-    svg, alt
-        The picture and what it shows in words; None and empty if there is nothing to draw.
-    words, words_title
-        The picture as a list of sentences (edges of a graph), and the name of that list.
-    panels
-        What is beside (or ``below``) the picture: dicts whose ``kind`` is text, list, log, chips, bars
-        or table.
-    details, detail
-        Key of a node ("n3") or edge ("e1-4") -> what to say when it is pointed at; what to say else.
-    selected
-        Key of the chosen node or edge.
-    status, error
-        A sentence for everyone, read aloud when it changes; a sentence on what is wrong.
-    tick
-        Milliseconds after which the browser asks for the next step by itself; 0: never.
-    stale
-        The picture belongs to an earlier state: the present one could not be shown.
-    drawing
-        The drawing behind ``svg``, if there is one.
-    """
-
-    controls: tuple = ()
-    svg: str | None = None
-    alt: str = ""
-    words: tuple = ()
+    controls: tuple = ()  # descriptions of the controls (`slider`, `choice` …) with their present values
+    svg: str | None = None  # the picture, if there is something to draw
+    alt: str = ""  # what it shows in words
+    words: tuple = ()  # the same as a list of sentences (edges of a graph)
     words_title: str = ""
-    panels: tuple = ()
-    details: dict = field(default_factory=dict)
-    detail: str = ""
-    selected: str | None = None
-    status: str = ""
-    error: str = ""
-    tick: int = 0
-    stale: bool = False
-    drawing: Drawing | None = field(default=None, repr=False)
+    panels: tuple = ()  # beside or ``below`` the picture: ``kind`` is text, list, log, chips, bars or table
+    details: dict = field(default_factory=dict)  # "n3" or "e1-4" -> what to say when that is pointed at
+    detail: str = ""  # what to say else
+    selected: str | None = None  # key of the chosen node or edge
+    status: str = ""  # a sentence for everyone, read aloud when it changes
+    error: str = ""  # a sentence on what is wrong
+    tick: int = 0  # milliseconds after which the browser asks for the next step by itself; 0: never
+    stale: bool = False  # the picture belongs to an earlier state: the present one could not be shown
+    drawing: Drawing | None = field(default=None, repr=False)  # behind ``svg``
     data: dict = field(default_factory=dict, repr=False)  # what the JSON file holds besides
 
     @classmethod

@@ -15,9 +15,7 @@ HOPELESS = 700  # inputs; of as many at most a quarter is run where no proof is 
 class Certificate:
     """What became of a proof."""
 
-    holds: (
-        bool | None
-    )  # True: all smaller sets were run, none works; None: the budget ended this
+    holds: bool | None  # True: all smaller sets were run, none works; None: the budget ended this
     smaller: tuple[tuple[int, ...], ...]  # sets that change the prediction
     needed: int  # how many smaller sets exist
 

@@ -18,18 +18,10 @@ MANY_UNITS = 60  # beyond which only every second level is stored
 
 
 def states(explanation: Any) -> dict:
-    """All states of one explanation, as plain values for the page's script.
+    """All states of one explanation of ``explain``, as plain values for the page's script.
 
-    Parameters
-    ----------
-    explanation : Explanation
-        From ``explain``: its model is asked again, once for each mask that is stored.
-
-    Returns
-    -------
-    dict
-        See `cleann_lite.drawing.live.store`, with a view per level α; ``masks`` by positions; ``scores`` by
-        size; ``unstored`` is said of any other mask.
+    See `cleann_lite.drawing.live.store`: a view per level α; ``masks`` by positions, each asked of the model
+    once; ``scores`` by size; ``unstored`` is said of any other mask.
 
     Raises
     ------

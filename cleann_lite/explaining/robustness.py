@@ -108,22 +108,9 @@ def equivalent_corners(
 ) -> np.ndarray:
     """Draw other valid attentions with the same head output: each row goes to a corner in a random direction.
 
-    What lies between the attention and a corner has the same output too.
-
-    Parameters
-    ----------
-    attention : array (n, n)
-    value : array (n, d)
-        What the attention is multiplied with.
-    samples : int
-    allowed : bool array (n, n), optional
-        As in `equivalent_attention`.
-    seed : int
-
-    Returns
-    -------
-    array (samples, n, n) float64
-        (0, n, n) if the output of the head determines the attention.
+    What lies between the attention (n, n) and a corner has the same output too, with ``value`` (n, d) and
+    ``allowed`` as in `equivalent_attention`. The corners are (samples, n, n), or (0, n, n) if the output of
+    the head determines the attention.
 
     >>> rng = np.random.default_rng(0)
     >>> attention, value = rng.dirichlet(np.ones(12), size=12), rng.normal(size=(12, 3))
@@ -351,18 +338,8 @@ def shuffled_attention(
 ) -> np.ndarray:
     """The same weights, dealt to other tokens: what `explanation_robustness` finds with them is chance.
 
-    All heads are shuffled alike, so their graphs keep their shapes and lose their words.
-
-    Parameters
-    ----------
-    attention : array (heads, n, n)
-    tokens : sequence of int
-        Those that change places; the others, the outcome above all, stay.
-    samples, seed
-
-    Returns
-    -------
-    array (samples, heads, n, n)
+    All heads, (heads, n, n), are shuffled alike, so their graphs keep their shapes and lose their words. Only
+    ``tokens`` change places; the others, the outcome above all, stay. Returns (samples, heads, n, n).
 
     >>> attention = np.random.default_rng(0).dirichlet(np.ones(5), size=(2, 5))
     >>> shuffled = shuffled_attention(attention, tokens=[1, 2, 3], samples=4)

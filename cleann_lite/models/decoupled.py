@@ -351,19 +351,8 @@ class Heads:
 def bert_heads(model: nn.Module, layer: int = -1, **inputs: Tensor) -> Heads:
     """Read queries, keys and values out of a BERT-like Hugging Face model, for one text without padding.
 
-    Parameters
-    ----------
-    model : transformers model
-        Its layers must hold ``attention.self.query``, ``.key`` and ``.value``, as BERT, RoBERTa and ELECTRA
-        do.
-    layer : int
-    **inputs : Tensor (1, tokens)
-        What the tokenizer returned.
-
-    Raises
-    ------
-    ValueError
-        If the model has no such layer, or there is more than one text.
+    ``inputs`` are what the tokenizer returned, (1, tokens) each; ValueError for more than one text, or a
+    model whose layers do not hold ``attention.self.query``, ``.key`` and ``.value``, as those of BERT do.
     """
     found = [part for name, part in model.named_modules() if name.endswith("attention.self")]
     parts = dict(found[layer].named_children()) if found else {}
