@@ -155,15 +155,9 @@ def evaluate(
     named = str(data) if isinstance(data, str | Path) else "list"
     plan = Settings(task, n, loaded.name, Path(named).name, (), device=device, **settings)
     items = draw_inputs(
-        task,
-        data,
-        n,
-        model=loaded if task == "recommend" else None,
-        seed=plan.seed,
-        films=plan.films,
-        from_file=from_file,
-        accept_licence=accept_licence,
-    )
+        task, data, n, model=loaded if task == "recommend" else None, seed=plan.seed, films=plan.films,
+        from_file=from_file, accept_licence=accept_licence,
+    )  # fmt: skip
     count = len(loaded.attention(loaded.encode(items[0]["content"])))
     plan = replace(plan, heads=read_heads("all" if plan.heads is None else plan.heads, count))
     rows = chosen(methods, plan)

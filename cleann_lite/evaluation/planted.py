@@ -154,11 +154,7 @@ def _yes(tokens):
 RULES = {
     "one": Rule("A is there", lambda t: _has(t, A), _each_with(a=0.5), (A,), _yes),
     "together": Rule(
-        "A and B are there",
-        lambda t: _has(t, A) & _has(t, B),
-        _each_with(a=0.7, b=0.7),
-        (A, B),
-        _yes,
+        "A and B are there", lambda t: _has(t, A) & _has(t, B), _each_with(a=0.7, b=0.7), (A, B), _yes
     ),
     "either": Rule(
         "A or B is there (judged where both are: both must be masked)",

@@ -19,29 +19,13 @@ from ..causal.independence import PartialCorrelation
 from ..explaining.baselines import attention_scores
 from .inputs import load
 from .probes import bert_of, opened
-from .readings import (
-    FAILURE,
-    Tried,
-    allowed_sets,
-    between_words,
-    counted,
-    graph_of,
-    random_counted,
-)
+from .readings import FAILURE, Tried, allowed_sets, between_words, counted, graph_of, random_counted
 from .statistics import bootstrap_mean, flat
 
 READINGS = (0.0, "norms", "values")
 FIGURES = (
-    "edges",
-    "edges_chance",
-    "sets",
-    "sets_chance",
-    "success",
-    "success_random",
-    "size",
-    "size_random",
-    "row",
-)
+    "edges", "edges_chance", "sets", "sets_chance", "success", "success_random", "size", "size_random", "row",
+)  # fmt: skip
 _PERMUTATIONS = 10
 
 

@@ -268,23 +268,14 @@ def summary(records: Sequence[dict]) -> list[dict]:
         rows = [record["rows"][name] for record in records]
         reading, alpha, candidates, heads = name.split(", ")
         graph = np.array([row["graph"] for row in rows])
-        line = {
-            "reading": reading,
-            "alpha": float(alpha),
-            "candidates": candidates,
-            "heads": heads,
-            "n": len(rows),
-        }
-        line |= {"share": np.mean([row["share"][0] for row in rows]), "success": graph[:, 1].mean()}
-        line["size"] = graph[:, 0].mean()
+        line = {"reading": reading, "alpha": float(alpha), "candidates": candidates, "heads": heads}
+        line |= {"n": len(rows), "share": np.mean([row["share"][0] for row in rows])}
+        line |= {"success": graph[:, 1].mean(), "size": graph[:, 0].mean()}
         for control in CONTROLS:
             other = np.array([row[control] for row in rows])
             size = bootstrap_mean(graph[:, 0] - other[:, 0])
-            line |= {
-                f"size_{control}": size.estimate,
-                f"low_{control}": size.low,
-                f"high_{control}": size.high,
-            }
+            ends = {"size": size.estimate, "low": size.low, "high": size.high}
+            line |= {f"{name}_{control}": value for name, value in ends.items()}
             line[f"success_{control}"] = (graph[:, 1] - other[:, 1]).mean()
         lines.append(flat(line, 3))
     return lines

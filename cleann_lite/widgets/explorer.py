@@ -245,6 +245,12 @@ def with_widget(widget, bundle):
     return {**(shown[0] if isinstance(shown, tuple) else shown), **bundle}
 
 
+def checked_among(name, value, known):
+    """Raise ValueError unless a value is one of those known."""
+    if value not in known:
+        raise ValueError(f"{name} must be one of {', '.join(map(str, known))}: got {value!r}")
+
+
 def place(state, event):
     """The state after a hand has moved a node; pure."""
     index, x, y = event["item"]

@@ -21,7 +21,7 @@ from ..attention.identifiability import (
 from ..drawing.html import FONT, escape
 from ..drawing.svg import BLUE, GREY, INK, PALE, PAPER, VERMILLION
 from ..drawing.view import View, buttons, choice, slider
-from .explorer import Explorer
+from .explorer import Explorer, checked_among
 
 LENGTHS = (*range(2, 25), 28, 32, 40, 48, 56, 64)
 SIZES = (*range(1, 17), 20, 24, 32, 48, 64)
@@ -290,6 +290,5 @@ class IdentifiabilityExplorer(Explorer):
         for name, largest in (("n", max(LENGTHS)), ("d_k", max(SIZES)), ("d_v", max(SIZES))):
             if state[name] not in range(1, largest + 1):
                 raise ValueError(f"{name} must lie in 1 … {largest}: got {state[name]}")
-        if state["shown"] not in SHOWN:
-            raise ValueError(f"shown must be one of {', '.join(SHOWN)}: got {state['shown']!r}")
+        checked_among("shown", state["shown"], SHOWN)
         return identifiability_view(state)

@@ -17,7 +17,7 @@ from ..causal.independence import DSeparation
 from ..causal.marks import counted
 from ..drawing.draw import draw
 from ..drawing.view import MOST_EDGES, View, buttons, choice, moved, slider
-from .explorer import Explorer
+from .explorer import Explorer, checked_among
 from .rules import told
 from .threshold import METHODS
 
@@ -336,8 +336,6 @@ class DiscoveryStepper(Explorer):
     def render(self, state):
         if state["problem"] not in self.searches.problems:
             raise ValueError(f"there is no problem called {state['problem']!r}")
-        if state["pace"] not in STOPS:
-            raise ValueError(f"pace must be one of {', '.join(STOPS)}: got {state['pace']!r}")
-        if state["method"] not in METHODS:
-            raise ValueError(f"method must be one of {', '.join(METHODS)}: got {state['method']!r}")
+        checked_among("pace", state["pace"], STOPS)
+        checked_among("method", state["method"], METHODS)
         return step_view(self.searches, state)

@@ -19,7 +19,7 @@ from ..drawing.edges import Given, edges_of
 from ..drawing.layout import box_size, spread
 from ..drawing.view import MOST_EDGES, NEAR_EDGES, View, choice, moved, parse_key, slider, switch
 from ..explaining.settings import ANY_ALPHA
-from .explorer import AGAIN, Explorer
+from .explorer import AGAIN, Explorer, checked_among
 
 ALPHAS = (*(float(f"{10.0**e:.2g}") for e in np.arange(-10, -1, 0.25)), 0.1, 0.15, 0.2)
 SAMPLES = (
@@ -60,8 +60,7 @@ class GraphSource:
             ("layer", layer, range(self.correlations.shape[0])),
             ("head", head, range(self.correlations.shape[1])),
         ):
-            if value not in known:
-                raise ValueError(f"{name} must be one of {', '.join(map(str, known))}: got {value!r}")
+            checked_among(name, value, known)
         return PartialCorrelation(self.correlations[layer, head], n, one_sided=sided == "one")
 
     def _pag(self, alpha, n, sided, method, layer, head):

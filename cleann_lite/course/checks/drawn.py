@@ -292,11 +292,7 @@ DRAWN: dict[str, tuple[Callable, Callable, Callable | None]] = {
     ),
     "8.2": (lambda row, shift: float((row[shift < 0] / -shift[shift < 0]).min()), q_shift, None),
     "8.3": (lambda A, T: A @ T @ np.linalg.pinv(T), lambda r: (attention(r, 5), r.normal(size=(5, 2))), None),
-    "11.1": (
-        eleven.area,
-        lambda r: (r.integers(0, 4, 6) / 4, np.arange(6) < r.integers(1, 6)),
-        None,
-    ),
+    "11.1": (eleven.area, lambda r: (r.integers(0, 4, 6) / 4, np.arange(6) < r.integers(1, 6)), None),
     "11.2": (eleven.mixed, lambda r: (attention(r, 4), float(r.uniform(0, 0.9))), None),
     "11.3": (eleven.effects, lambda r: (eleven.example_function(int(r.integers(99)), 3), 3), None),
     "12.1": (twelve.free_in_layer, q_layer, None),

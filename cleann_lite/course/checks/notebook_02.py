@@ -36,12 +36,8 @@ def partial_correlation(answer):
             ("you divided by P_xx P_yy; the square root is missing.", -P[0, 1] / (P[0, 0] * P[1, 1])),
             ("the block was not inverted: P is the inverse of the block.", -ratio(C[block], 0, 1)),
         ]  # fmt: skip
-        expect(
-            f"The partial correlation of variables {x} and {y} given {given}",
-            call(answer, C, x, y, given),
-            right,
-            causes,
-        )
+        got = call(answer, C, x, y, given)
+        expect(f"The partial correlation of variables {x} and {y} given {given}", got, right, causes)
     return "With an empty list it is the plain correlation; each given variable is one row more in the block."
 
 
@@ -68,13 +64,9 @@ def p_value(answer):
             ("Fisher's transform is atanh, the inverse of tanh.",
              2 * ndtr(-abs(np.sqrt(n - k - 3) * np.tanh(r)))),
         ]  # fmt: skip
-        expect(
-            f"The p-value of r = {r} from {n} samples given {k} variables",
-            call(answer, r, n, k),
-            2 * ndtr(-abs(z)),
-            causes,
-            atol=1e-10,
-        )
+        got = call(answer, r, n, k)
+        right = 2 * ndtr(-abs(z))
+        expect(f"The p-value of r = {r} from {n} samples given {k} variables", got, right, causes, atol=1e-10)
     return "The same |r| gives the same p on both sides of zero."
 
 
@@ -96,13 +88,9 @@ def smallest_visible(answer):
             ("divide by the square root, do not multiply.", np.tanh(z * root)),
             ("ndtri is the inverse of Φ; you used Φ itself.", np.tanh(ndtr(-alpha / 2) / root)),
         ]
-        expect(
-            f"The smallest visible |r| at n = {n}, k = {k}, α = {alpha:g}",
-            call(answer, n, k, alpha),
-            np.tanh(z / root),
-            causes,
-            atol=1e-9,
-        )
+        got = call(answer, n, k, alpha)
+        right = np.tanh(z / root)
+        expect(f"The smallest visible |r| at n = {n}, k = {k}, α = {alpha:g}", got, right, causes, atol=1e-9)
     return "This one number is all that n and α decide."
 
 
@@ -125,12 +113,8 @@ def disagreements(answer):
         ("these are values of r; return positions.", tuple(sorted(r[right].tolist()))),
         ("positions begin at 0.", tuple(i + 1 for i in right)),
     ]  # fmt: skip
-    expect(
-        "The positions where the two rules disagree",
-        call(answer, r, n, k, alpha, to=lambda came: tuple(sorted(numbers(came)))),
-        tuple(right),
-        causes,
-    )
+    got = call(answer, r, n, k, alpha, to=lambda came: tuple(sorted(numbers(came))))
+    expect("The positions where the two rules disagree", got, tuple(right), causes)
     return "All of them are negative: that is where the one-sided rule is blind."
 
 

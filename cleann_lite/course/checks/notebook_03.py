@@ -123,12 +123,8 @@ def possible_ancestors(answer):
             ("you followed tails only; a circle allows a cause too.",
              ancestors(marks, target, lambda m, i, j: m[j, i] == TAIL and m[i, j] == ARROW)),
         ]  # fmt: skip
-        expect(
-            f"The possible ancestors of variable {target}",
-            call(answer, marks.copy(), target, to=set),
-            right,
-            causes,
-        )
+        got = call(answer, marks.copy(), target, to=set)
+        expect(f"The possible ancestors of variable {target}", got, right, causes)
     return "A ↔ on the way stops the walk: neither end causes the other."
 
 

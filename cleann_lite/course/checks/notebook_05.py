@@ -60,12 +60,8 @@ def edge_counts(answer):
         ("you added up the marks, which are names, not amounts; count those that are not 0.",
          tuple(int(learn_pag(PartialCorrelation(rho, n, alpha)).marks.sum()) for alpha in alphas)),
     ]  # fmt: skip
-    expect(
-        f"The edges at α = {', '.join(f'{alpha:g}' for alpha in alphas)}",
-        call(answer, rho.copy(), n, list(alphas), to=numbers),
-        tuple(right),
-        causes,
-    )
+    got = call(answer, rho.copy(), n, list(alphas), to=numbers)
+    expect(f"The edges at α = {', '.join(f'{alpha:g}' for alpha in alphas)}", got, tuple(right), causes)
     return "The same matrix, four graphs."
 
 
@@ -93,12 +89,8 @@ def find_sink(answer):
         ("this is the share only; return the position too.", (float(share.max()),)),
         ("this is the position only; return the share too.", (float(share.argmax()),)),
     ]  # fmt: skip
-    expect(
-        "Position and share of the sink",
-        call(answer, A.copy(), to=numbers),
-        (float(share.argmax()), float(share.max())),
-        causes,
-    )
+    got = call(answer, A.copy(), to=numbers)
+    expect("Position and share of the sink", got, (float(share.argmax()), float(share.max())), causes)
     return "The position comes first, the share second."
 
 

@@ -33,12 +33,8 @@ def top_unseen(answer):
         ("these are places among the unseen films only; return the films' own numbers.",
          tuple(np.argsort(-SCORES[UNSEEN])[:3])),
     ]  # fmt: skip
-    expect(
-        "The three best unseen films",
-        call(answer, SCORES.copy(), set(SEEN), 3, to=_in_order),
-        tuple(unseen[:3]),
-        causes,
-    )
+    got = call(answer, SCORES.copy(), set(SEEN), 3, to=_in_order)
+    expect("The three best unseen films", got, tuple(unseen[:3]), causes)
     return "Seen films never come back."
 
 
@@ -81,12 +77,8 @@ def attention_baseline(answer):
         ("this is the whole order; stop at the first prefix that works.", (1, 3, 4, 0, 2)),
         ("this is one film too many: test the prefix before you add the next.", (0, 1, 3, 4)),
     ]
-    expect(
-        "The first prefix that works",
-        call(answer, attention.copy(), works, to=_in_order, none=True),
-        (1, 3, 4),
-        causes,
-    )
+    got = call(answer, attention.copy(), works, to=_in_order, none=True)
+    expect("The first prefix that works", got, (1, 3, 4), causes)
     if (1,) not in asked:
         raise WrongAnswer(
             f"The most attended film alone was not tried; the first that was tried is {asked[0]}.\n"

@@ -55,12 +55,9 @@ def count_free(answer):
         ("one was subtracted for the row sum even where the values fix it; take the rank of [T, 1].",
          tuple(len(T) - rank(T) - 1 for T in values)),
     ]  # fmt: skip
-    expect(
-        "The free directions of four value matrices",
-        tuple(plain(call(answer, T.copy())) for T in values),
-        tuple(len(T) - rank(with_ones(T)) for T in values),
-        causes,
-    )
+    got = tuple(plain(call(answer, T.copy())) for T in values)
+    right = tuple(len(T) - rank(with_ones(T)) for T in values)
+    expect("The free directions of four value matrices", got, right, causes)
     return "More tokens than d + 1, and the weights are not determined by what the head puts out."
 
 
@@ -86,12 +83,9 @@ def longest_step(answer):
         ("the smallest weight need not be the first to reach 0; it depends on how fast each shrinks.",
          np.array([row[d].min() for d in down])),
     ]  # fmt: skip
-    expect(
-        "The longest steps in three directions",
-        [call(answer, row.copy(), shift.copy()) for shift in shifts],
-        np.array([(row[d] / -shift[d]).min() for d, shift in zip(down, shifts, strict=True)]),
-        causes,
-    )
+    got = [call(answer, row.copy(), shift.copy()) for shift in shifts]
+    right = np.array([(row[d] / -shift[d]).min() for d, shift in zip(down, shifts, strict=True)])
+    expect("The longest steps in three directions", got, right, causes)
     return "At the end of the way one token has lost all its attention, and the output has not changed."
 
 
@@ -133,12 +127,8 @@ def jacobian(answer):
         ("the softmax is missing: this is as if weights were logits.", T.T @ K),
         ("leave out the factor 1/√d_k.", right / np.sqrt(K.shape[1])),
     ]  # fmt: skip
-    expect(
-        "The change of the output (4 numbers) with the query (3 numbers)",
-        call(answer, a.copy(), K.copy(), T.copy()),
-        right,
-        causes,
-    )
+    got = call(answer, a.copy(), K.copy(), T.copy())
+    expect("The change of the output (4 numbers) with the query (3 numbers)", got, right, causes)
     return "If its rank is that of the centred keys, no small change of the query keeps the output."
 
 

@@ -23,9 +23,8 @@ def counted_mean(answer):
          float(np.where(np.isnan(SIZES), np.nanmax(SIZES) + 1, SIZES).mean())),
         ("this is the sum; divide by the number of inputs.", float(filled.sum())),
     ]  # fmt: skip
-    expect(
-        "The mean size with failures counted", call(answer, SIZES.copy(), cost), float(filled.mean()), causes
-    )
+    got = call(answer, SIZES.copy(), cost)
+    expect("The mean size with failures counted", got, float(filled.mean()), causes)
     return "A method that fails often can no longer look good by failing on the hard inputs."
 
 
@@ -47,9 +46,8 @@ def paired_difference(answer):
         ("a NaN is left in the mean: keep only inputs that both explained.", float("nan")),
         ("the sign was lost: do not take absolute values.", float(np.abs(SIZES - OTHERS)[both].mean())),
     ]  # fmt: skip
-    expect(
-        "The mean difference on common successes", call(answer, SIZES.copy(), OTHERS.copy()), right, causes
-    )
+    got = call(answer, SIZES.copy(), OTHERS.copy())
+    expect("The mean difference on common successes", got, right, causes)
     return "Both methods are judged on the same inputs, hard or easy."
 
 
@@ -84,9 +82,8 @@ def bootstrap(answer):
         ("this is the interval of the normal distribution; use the draws.",
          (values.mean() - 1.96 * spread, values.mean() + 1.96 * spread)),
     ]  # fmt: skip
-    expect(
-        "The ends of the interval", call(answer, values.copy(), drawn.copy(), to=numbers), ends(means), causes
-    )
+    got = call(answer, values.copy(), drawn.copy(), to=numbers)
+    expect("The ends of the interval", got, ends(means), causes)
     return "It says how far the mean would move with other inputs of the same kind."
 
 
@@ -109,12 +106,8 @@ def faithfulness(answer):
          (whole - without, whole - without)),
         ("sufficiency masked everything; the set stays.", (whole - without, whole - table[0, 1, 2, 3])),
     ]  # fmt: skip
-    expect(
-        "(comprehensiveness, sufficiency)",
-        call(answer, probability, 4, [0, 2], to=numbers),
-        (whole - without, whole - alone),
-        causes,
-    )
+    got = call(answer, probability, 4, [0, 2], to=numbers)
+    expect("(comprehensiveness, sufficiency)", got, (whole - without, whole - alone), causes)
     return "High comprehensiveness and low sufficiency: the set is needed, and it is enough."
 
 

@@ -95,12 +95,8 @@ def score(answer):
         ("precision divides by the sets that were found, recall by the true ones.", _jaccard(cases, true)),
         ("this is the precision only; return the recall too.", np.array(right)[:, :1]),
     ]
-    expect(
-        f"(precision, recall) of {'; '.join(cases)}",
-        [call(answer, list(found), list(true), to=numbers) for found, _ in cases.values()],
-        np.array(right),
-        causes,
-    )
+    got = [call(answer, list(found), list(true), to=numbers) for found, _ in cases.values()]
+    expect(f"(precision, recall) of {'; '.join(cases)}", got, np.array(right), causes)
     return "Now a variant has a number, and the number has a meaning."
 
 

@@ -27,9 +27,8 @@ def auc(answer):
         ("compare true ones with the others, not with all words.",
          float(np.mean(scores[true][:, None] > scores))),
     ]  # fmt: skip
-    expect(
-        "The AUC of seven words, three of them true", call(answer, scores.copy(), true.copy()), right, causes
-    )
+    got = call(answer, scores.copy(), true.copy())
+    expect("The AUC of seven words, three of them true", got, right, causes)
     return "One half is chance, 1 is every true word above every other."
 
 

@@ -40,12 +40,9 @@ def layer_free(answer):
         ("concatenated heads stay apart: add up their own counts.",
          count(lambda n, h, d: max(0, n - d - 1), lambda n, h, d: max(0, h * (n - 1) - d))),
     ]  # fmt: skip
-    expect(
-        "The free directions of five layers",
-        tuple(plain(call(answer, *layer)) for layer in _LAYERS),
-        count(apart, lambda n, h, d: max(0, h * (n - 1) - d)),
-        causes,
-    )
+    got = tuple(plain(call(answer, *layer)) for layer in _LAYERS)
+    right = count(apart, lambda n, h, d: max(0, h * (n - 1) - d))
+    expect("The free directions of five layers", got, right, causes)
     return (
         "4 heads of 16 side by side and 4 heads of 64 added leave the same 332 directions free in 100 tokens."
     )
