@@ -801,7 +801,6 @@ def test_a_shared_memory_counts_what_was_asked_and_runs_it_once():
     assert again.run(combinations(range(8), 2)) == first.run(combinations(range(8), 2))
     assert model.rows_run == before + 1  # the untouched input
     assert again.calls == first.calls == 29
-    assert again.saved > 0 == first.saved
 
 
 @pytest.mark.parametrize(

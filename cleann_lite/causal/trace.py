@@ -9,29 +9,14 @@ from .marks import Mark
 class Step:
     """One step of a search, for teaching.
 
-    Attributes
-    ----------
-    kind
-        "level" (a new size), "test", "remove" (the edge x *—* y) or "orient" (the mark at y on x *—* y).
-    size
-        Size of the conditioning set; of an orientation, the size up to which sets were tried.
-    x, y
-        Variables.
-    given
-        Conditioning set of a test; separating set of a removal.
-    independent
-        What the test said.
-    rule
-        "R0" … "R10", or "legality" where a contradictory mark was undone.
-    mark
-        The mark that the rule wrote.
+    Its kind is "level" (a new size), "test", "remove" (the edge x *—* y) or "orient" (the mark at y on it).
     """
 
     kind: str
-    size: int
+    size: int  # of the conditioning set; of an orientation, the size up to which sets were tried
     x: int | None = None
     y: int | None = None
-    given: tuple[int, ...] = ()
-    independent: bool | None = None
-    rule: str | None = None
-    mark: Mark | None = None
+    given: tuple[int, ...] = ()  # conditioning set of a test; separating set of a removal
+    independent: bool | None = None  # what the test said
+    rule: str | None = None  # "R0" … "R10", or "legality" where a contradictory mark was undone
+    mark: Mark | None = None  # that the rule wrote

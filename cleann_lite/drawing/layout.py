@@ -166,19 +166,10 @@ def _by_dot(library, sizes, arcs, gaps):
 def spread(sizes, pairs, weights=None, aspect=1.7, max_width=820, top=None, upper=True, iterations=120):
     """Positions (n, 2) by stress majorisation, boxes pushed apart: a place for every node that can stay.
 
-    Parameters
-    ----------
-    sizes : array (n, 2)
-        Width and height of each box.
-    pairs : list of (a, b)
-        Edges of the graph that is laid out.
-    weights : array (n, n), optional
-        Similarity (for example a correlation): its strongest links connect what the edges leave apart.
-    aspect, max_width : float
-        Width to height that is aimed at; px between the outermost centres that is not surpassed, unless the
-        boxes need more room.
-    top, upper : int, bool
-        The node that should be in the upper half, or in the lower.
+    From sizes (n, 2) and edges (a, b); the strongest links of ``weights`` (n, n), such as correlations,
+    connect what these leave apart. ``aspect`` is width to height; the outermost centres are at most
+    ``max_width`` px apart, unless the boxes need more room. The node ``top`` should be in the upper half, or
+    in the lower.
     """
     sizes = np.asarray(sizes, dtype=float).reshape(-1, 2)
     n = len(sizes)

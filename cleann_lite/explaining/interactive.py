@@ -30,17 +30,8 @@ BEST = "best"  # search all heads, show the graph of the best one
 class Asked:
     """A model and what it answered: explanations and probabilities under masks, each asked once.
 
-    Parameters
-    ----------
-    explain
-        `cleann_lite.explain`, which is asked for every explanation.
-    model
-        See `cleann_lite.models.protocol.Model`.
-    report : callable, optional
-        Called with (inputs run, cap) during a search, which False ends; what that had found is kept until
-        another explanation is asked for.
-    **settings
-        For every call of ``explain``.
+    ``settings`` are those of every call of ``explain``. A search tells ``report`` (inputs run, cap), which
+    may end it by False; what it had found is kept until another explanation is asked for.
     """
 
     def __init__(

@@ -1,6 +1,5 @@
 """The model under masking: one memory and one count of masked inputs, for whoever asks."""
 
-import time
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
@@ -20,7 +19,6 @@ class Answer(NamedTuple):
     top: int
     probability: float
     remaining: float
-    seconds: float
 
 
 class Stop(Exception):
@@ -32,24 +30,13 @@ class Interventions:
 
     Parameters
     ----------
-    model, encoded
-        See :mod:`cleann_lite.models.protocol`.
-    max_calls : int
+    max_calls
         Inputs that may be run, the untouched one included; ``run`` stops short of it and sets ``exhausted``.
-    memory : dict, optional
+    memory
         Answers that are shared with other ``Interventions`` on the same input and outcome. An answer from it
-        counts as a call of this one, since it was asked; its seconds go to ``saved``.
-    report : callable, optional
+        counts as a call of this one, since it was asked.
+    report
         Called after each batch with (inputs run, cap); False ends the search by ``Stop``.
-
-    Attributes
-    ----------
-    calls : int
-        Inputs that were asked for, each once; without a shared memory, the inputs that the model saw.
-    passes : int
-        Other passes of the model: to read the prediction, and the attention of each layer.
-    saved : float
-        Seconds that the answers from a shared memory took when they ran.
     """
 
     def __init__(
@@ -66,13 +53,14 @@ class Interventions:
         self.batch_size = max(1, min(batch_size, _WORK // max(1, len(encoded.units))))
         self._memory: dict[tuple[int, ...], Answer] = {} if memory is None else memory
         self._asked: dict[tuple[int, ...], Answer] = {}
-        self.report, self.passes, self.saved, self.exhausted = report, 1, 0.0, False
+        self.report, self.passes, self.exhausted = report, 1, False
         self.outputs: int | None = None
         self.original = self._predict([()])[0]
-        self._asked[()] = self._answer(self.original, 0.0)
+        self._asked[()] = self._answer(self.original)
 
     @property
     def calls(self) -> int:
+        """Inputs that were asked for, each once; ``passes`` read the prediction and the attention besides."""
         return len(self._asked)
 
     @property
@@ -124,12 +112,8 @@ class Interventions:
 
     def _ask(self, masks: Sequence[tuple[int, ...]]) -> None:
         unknown = [m for m in masks if m not in self._memory]
-        self.saved += sum(self._memory[m].seconds for m in masks if m in self._memory)
         if unknown:
-            start = time.perf_counter()
-            rows = self._predict(unknown)
-            seconds = (time.perf_counter() - start) / len(unknown)
-            self._memory.update((m, self._answer(r, seconds)) for m, r in zip(unknown, rows, strict=True))
+            self._memory.update(zip(unknown, map(self._answer, self._predict(unknown)), strict=True))
         self._asked.update((m, self._memory[m]) for m in masks)
         self.tell()
 
@@ -138,9 +122,9 @@ class Interventions:
         if self.report is not None and self.report(self.calls, self.max_calls) is False:
             raise Stop
 
-    def _answer(self, row: np.ndarray, seconds: float) -> Answer:
+    def _answer(self, row: np.ndarray) -> Answer:
         top = self.encoded.predicted(row)
-        return Answer(top, float(row[top]), float(row[self.encoded.target]), seconds)
+        return Answer(top, float(row[top]), float(row[self.encoded.target]))
 
     def _predict(self, masks: Sequence[Sequence[int]]) -> np.ndarray:
         """Rows of probabilities, or one sentence on what the model gave instead."""

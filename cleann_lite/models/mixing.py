@@ -18,12 +18,7 @@ BERT_LIKE = ("bert", "roberta", "electra", "camembert", "xlm-roberta")
 def how_it_mixes(network, **inputs) -> Callable[[], tuple[LayerMixing, ...]] | None:
     """A function that runs one input and says how each layer mixed it; None for a network that is not known.
 
-    Parameters
-    ----------
-    network : transformers.PreTrainedModel
-        Loaded with ``attn_implementation="eager"``.
-    **inputs
-        Of one pass over one input: ``input_ids`` (1, n) and what else the network takes.
+    The network is loaded with ``attn_implementation="eager"``; ``inputs`` are those of one pass, (1, n) each.
     """
     kind = network.config.model_type
     if kind in BERT_LIKE:

@@ -34,23 +34,9 @@ class Pieces:
 class Reader:
     """The tokenizer of a model, with its limits.
 
-    Parameters
-    ----------
-    tokenizer : transformers.PreTrainedTokenizerFast
-        A fast one, since words are found by its character offsets.
-    name : str
-        Of the model, for sentences.
-    vocabulary : int
-        Pieces that the model knows.
-    padding : int, optional
-        The piece that the model takes for padding: it hides a word only where nothing else can.
-    accepts : collection of str
-        Inputs that the model takes by name.
-
-    Raises
-    ------
-    ValueError
-        For a slow tokenizer, or one without any token that could hide a word.
+    The model knows ``vocabulary`` pieces and takes the inputs that it ``accepts`` by name; the piece that it
+    takes for ``padding`` hides a word only where nothing else can. ValueError for a slow tokenizer, or one
+    without any token that could hide a word.
     """
 
     def __init__(self, tokenizer, name, vocabulary, padding=None, accepts=("input_ids", "attention_mask")):
