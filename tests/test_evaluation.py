@@ -1,6 +1,7 @@
 """The evaluation: figures by hand, the same table however it was run, failures told and nothing lost."""
 
 import csv
+import hashlib
 import inspect
 import json
 import re
@@ -19,7 +20,7 @@ from cleann_lite.evaluation import faithfulness, report
 from cleann_lite.evaluation import statistics as metrics
 from cleann_lite.evaluation.case import Case, Found
 from cleann_lite.evaluation.experiment import Settings, evaluate
-from cleann_lite.evaluation.inputs import draw_inputs
+from cleann_lite.evaluation.inputs import draw_inputs, weights_of
 from cleann_lite.evaluation.orders import by_summed_score
 from cleann_lite.evaluation.results import Evaluation, Word
 from cleann_lite.evaluation.rows import KINDS, ROWS, as_row, at_equal_sizes, chosen
@@ -538,9 +539,20 @@ def test_names_of_rows_are_checked():
     for wrong in (["magic"], ["cleann", "cleann"], []):
         with pytest.raises(ValueError, match="row"):
             chosen(wrong, settings)
-    for unknown in ("random-at-equal-calls", "random-at-equal-sizes-of-magic", "cleann-head-x"):
+    for unknown in (
+        "random-at-equal-calls",
+        "random-at-equal-sizes-of-magic",
+        "cleann-head-x",
+        "cleann-alpha-1e",
+    ):
         with pytest.raises(ValueError, match="a row must be one of"):
             chosen([unknown], settings)
+    for level in ("cleann-alpha-0", "cleann-alpha-7", "random-at-equal-sizes-of-cleann-alpha-1e-999"):
+        with pytest.raises(ValueError, match=f"alpha must lie between 0 and 1: got the row '{level}'"):
+            chosen([level], settings)
+    for head in ("cleann-head-1", "attention-head-9", "permuted-at-equal-sizes-of-cleann-head-9"):
+        with pytest.raises(ValueError, match=f"the heads here are 0, 2: got the row '{head}'"):
+            chosen([head], settings)
     with pytest.raises(ValueError, match="lower-case"):
         as_row("My Row")
 
@@ -594,6 +606,28 @@ def test_inputs_of_ones_own_files(tmp_path):
             draw_inputs("sentiment", data, 1)
     with pytest.raises(ValueError, match="must hold histories"):
         draw_inputs("recommend", tmp_path / "a.txt", 1)
+    (tmp_path / "c.json").write_text('["one text"]', encoding="utf-8-sig")  # as Windows writes it
+    assert draw_inputs("sentiment", tmp_path / "c.json", 1)[0]["content"] == "one text"
+    for name, content in {
+        "d.json": '"one text"',
+        "e.json": "[" * 9999,
+        "f.csv": "text\n" + "x" * 200_000,
+    }.items():
+        (tmp_path / name).write_text(content)
+        with pytest.raises(ValueError, match=f"{name} cannot be read as inputs"):
+            draw_inputs("sentiment", tmp_path / name, 1)
+    with pytest.raises(ValueError, match="from_file is a copy of a public data set"):
+        draw_inputs("sentiment", "examples", 1, from_file="nowhere")
+
+
+def test_weights_of_a_name_are_those_that_are_loaded(tmp_path, monkeypatch):
+    """A run that goes on must not be that of another model of the same name."""
+    shipped = weights_of("pocket-sentiment")
+    (tmp_path / "pocket-sentiment").mkdir()
+    (tmp_path / "pocket-sentiment" / "model.safetensors").write_bytes(b"other")
+    monkeypatch.chdir(tmp_path)
+    assert shipped != weights_of("pocket-sentiment") == hashlib.sha256(b"other").hexdigest()
+    assert weights_of(linear()) is None
 
 
 # --- with the pocket models ------------------------------------------------------------------------------

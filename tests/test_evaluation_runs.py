@@ -125,6 +125,9 @@ DAMAGE = {
     "a number beyond": lambda line: changed(line, input=800),
     "bytes that are not text": lambda line: b"\xff\xfe" + line,
     "depth": lambda line: b"[" * 100_000 + b"\n",
+    "a row without its figures": lambda line: changed(line, rows={name: {} for name in FEW}),
+    "another figure": lambda line: line.replace(b'"calls": ', b'"calls": 1', 1),
+    "no checksum": lambda line: line.rpartition(b", ")[0] + b"}\n",
 }
 
 
@@ -145,6 +148,20 @@ def test_a_damaged_line_is_set_aside_and_only_its_input_runs_again(tmp_path, who
     assert "Line 5 of" in told and "results.jsonl.rejected" in told
     assert 0 < model.rows_run < finished[2] / 4  # one input of eight
     assert len(journal.read_bytes().splitlines()) == 9 and Evaluation.read(tmp_path).table == whole.table
+
+
+@pytest.mark.usefixtures("whole")
+def test_a_first_line_that_was_changed_is_refused_and_a_journal_without_checksums_is_read(tmp_path):
+    journal = tmp_path / "results.jsonl"
+    good = journal.read_bytes()
+    journal.write_bytes(good.replace(b'"n": 8', b'"n": "8"', 1))
+    with pytest.raises(ValueError, match="its first line was changed"):
+        Evaluation.read(tmp_path)
+    older = b"".join(line.rpartition(b", ")[0] + b"}\n" for line in good.splitlines())
+    journal.write_bytes(older)
+    model = linear()
+    assert len(run(out=tmp_path, model=model).records) == 8 and model.rows_run == 0
+    assert journal.read_bytes() == older
 
 
 @pytest.mark.parametrize("tail", [b"\0" * 4096, b"\0", b'{"input": 9', b"\0\0{", b"\r"])

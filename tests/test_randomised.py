@@ -7,6 +7,7 @@ torch = pytest.importorskip("torch")
 
 from cleann_lite.evaluation import randomised as rz  # noqa: E402
 from cleann_lite.evaluation.inputs import load  # noqa: E402
+from cleann_lite.evaluation.inputs import weights_of
 from cleann_lite.evaluation.probes import probe  # noqa: E402
 
 ITEMS = [
@@ -58,5 +59,6 @@ def test_the_trained_stage_agrees_with_itself_and_the_shuffled_with_chance(tmp_p
         assert trained["edges_chance"] < 0.9
         assert abs(last["edges"] - last["edges_chance"]) < 0.25
     assert probe(worker, ITEMS, rz.summary, tmp_path) == records
+    assert weights_of("pocket-sentiment") in (tmp_path / "randomised.jsonl").read_text().splitlines()[0]
     table = (tmp_path / "randomised.csv").read_text().splitlines()
     assert len(table) == 1 + len(lines)

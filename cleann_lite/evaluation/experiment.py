@@ -9,7 +9,6 @@ Source of the two experiments: Rohekar et al. CLEANN. NeurIPS 2023, and Nisimov 
 RecSys 2022; of comprehensiveness and sufficiency: DeYoung et al. ACL 2020.
 """
 
-import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -24,7 +23,7 @@ from ..explaining.head_graphs import read_heads
 from ..explaining.settings import FoundBy, GraphSettings, Stopped
 from .case import Case, Found
 from .faithfulness import others
-from .inputs import TASKS, draw_inputs, fingerprint, load
+from .inputs import TASKS, draw_inputs, fingerprint, load, weights_of
 from .journal import FORMAT, JOURNAL, Journal
 from .parallel import run_all
 from .report import save
@@ -164,7 +163,7 @@ def evaluate(
     plan = replace(plan, methods=tuple(rows))
     # what the results depend on; versions are told beside it
     plain = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(plan).items()}
-    header = {"format": FORMAT, **plain, "weights": _weights(model), "inputs": fingerprint(items)}
+    header = {"format": FORMAT, **plain, "weights": weights_of(model), "inputs": fingerprint(items)}
     header |= {} if threshold is None else {"threshold": threshold}
     worker = Worker(plan, rows, str(model) if isinstance(model, str | Path) else loaded, threshold)
     with Journal(None if out is None else Path(out) / JOURNAL, header) as journal:
@@ -184,19 +183,6 @@ def _device(wanted):
     if wanted == "cuda" and not torch.cuda.is_available():
         raise ValueError("device must be cpu here: PyTorch finds no GPU")
     return wanted or ("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def _weights(model):
-    """sha256 of a model's weights, so that a table says which model it is of."""
-    if not isinstance(model, str | Path):
-        return None
-    from ..datasets.shipped import data_path
-
-    for folder in (data_path("models", str(model)), Path(model).expanduser()):
-        files = sorted(folder.glob("*.safetensors")) if folder.is_dir() else []
-        if files:
-            return hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()
-    return None
 
 
 # --- one input -------------------------------------------------------------------------------------------

@@ -60,6 +60,8 @@ def draw_inputs(task, data, n, *, model=None, seed=0, films=15, from_file=None, 
     for name, number, least in (("n", n, 1), ("seed", seed, 0), ("films", films, 1)):
         checked_count(name, number, least)
     options = {"from_file": from_file, "accept_licence": accept_licence}
+    if from_file is not None and not (isinstance(data, str) and data in {*TEXTS, *HISTORIES} - {"examples"}):
+        raise ValueError(f"from_file is a copy of a public data set: {_name(data)} is read as it is")
     every: list = _texts(data, options) if task == "sentiment" else _histories(data, options, model)
     if len(every) < n:
         raise ValueError(f"{_name(data)} holds {len(every)} inputs for {task}, and n is {n}: ask for fewer")
@@ -70,6 +72,17 @@ def draw_inputs(task, data, n, *, model=None, seed=0, films=15, from_file=None, 
         {"input": i, "row": r, "content": every[r][-films:], "seen": tuple(every[r][:-films])}
         for i, r in enumerate(rows)
     ]
+
+
+def weights_of(model) -> str | None:
+    """sha256 of the weights that `load` reads by a name; None for a loaded model or without files."""
+    if not isinstance(model, str | Path):
+        return None
+    for folder in (Path(model).expanduser(), datasets.data_path("models", str(model))):
+        files = sorted(folder.glob("*.safetensors")) if folder.is_dir() else []
+        if files:
+            return hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()
+    return None
 
 
 def fingerprint(items) -> str:
@@ -128,8 +141,10 @@ def _own(data, known):
         raise ValueError(f"data must be one of {', '.join(known)}, or a file: there is no {str(data)!r}")
     try:
         if path.suffix == ".json":
-            content = json.loads(path.read_text(encoding="utf-8"))
-            return list(content.values()) if isinstance(content, dict) else list(content)
+            content = json.loads(path.read_text(encoding="utf-8-sig"))
+            if not isinstance(content, list | dict):
+                raise ValueError(f"a list is needed: got {type(content).__name__}")
+            return list(content.values()) if isinstance(content, dict) else content
         if path.suffix == ".csv":
             with open(path, encoding="utf-8-sig", newline="") as file:
                 table = csv.DictReader(file)
@@ -137,7 +152,7 @@ def _own(data, known):
                     raise ValueError(f"{path} must have a column text: got {table.fieldnames}")
                 return [row["text"] for row in table]
         if path.suffix == ".txt":
-            return [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    except (ValueError, TypeError, KeyError) as error:
+            return [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    except (ValueError, RecursionError, csv.Error) as error:
         raise ValueError(f"{path} cannot be read as inputs ({type(error).__name__}: {error})") from None
     raise ValueError(f"data must be a .csv with a column text, a .txt or a .json file: got {path.name!r}")

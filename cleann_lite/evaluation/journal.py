@@ -2,7 +2,8 @@
 
 A journal is a file of JSON lines: the settings first, then one line an input, written when it finishes. A
 run that was killed goes on where it stopped; the order in which workers finish leaves no trace in the result.
-A damaged line is set aside in ``….rejected`` and only its input runs again. One run at a time writes a
+A line that is damaged, or was changed afterwards (each has its checksum), is set aside in ``….rejected`` and
+only its input runs again. One run at a time writes a
 journal; another is told who does.
 """
 
@@ -13,6 +14,7 @@ import os
 import platform
 import sys
 import time
+import zlib
 from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
@@ -25,6 +27,7 @@ log = logging.getLogger("cleann_lite")
 KIND = "cleann_lite evaluation"
 FORMAT = f"{KIND} 2"
 JOURNAL = "results.jsonl"
+_SUM = b', "crc32": '  # how the checksum of a line follows what it is of
 
 
 class Journal:
@@ -109,7 +112,8 @@ class Journal:
 
 
 def _write(file, record):
-    file.write(json.dumps(record, ensure_ascii=False) + "\n")
+    text = json.dumps(record, ensure_ascii=False)
+    file.write(f"{text[:-1]}{_SUM.decode()}{zlib.crc32(text.encode())}}}\n")
     file.flush()
 
 
@@ -143,16 +147,16 @@ def read_journal(folder) -> tuple[dict, list[dict]]:
 
 def _parsed(path, content):
     """Settings, records by input, good lines, and bad ones by number with what is wrong with them."""
-    settings, records, good, bad = None, {}, [], {}
+    settings, records, good, bad, summed = None, {}, [], {}, False
     *lines, _ = content.split(b"\n")  # what follows the last line end was cut short by a kill
     for number, line in enumerate(lines, 1):
         line = line.strip(b"\0\r")  # a power cut can leave a run of NULs
         if not line:
             continue
-        record = _json(line)
+        record, sound = _json(line)
         if settings is None:
-            settings = _checked_settings(path, record)
-        elif fault := _fault(record, settings):
+            settings, summed = _checked_settings(path, record, sound), sound is not None
+        elif fault := _fault(record, settings) or _CHANGED * (not sound and (summed or sound is False)):
             bad[number] = fault, line
             continue
         elif record["input"] in records:
@@ -163,16 +167,26 @@ def _parsed(path, content):
     return settings, records, good, bad
 
 
+_CHANGED = "it was changed after it was written"
+
+
 def _json(line):
+    """What a line holds (None: not JSON), and whether its checksum fits (None: it has none)."""
+    content, has_sum, number = line.rpartition(_SUM)
+    content = content + b"}" if has_sum else line
     try:
-        return json.loads(line)
+        return json.loads(content), number == b"%d}" % zlib.crc32(content) if has_sum else None
     except (ValueError, RecursionError):
-        return None
+        return None, None
 
 
-def _checked_settings(path, record):
+def _checked_settings(path, record, sound):
     """The first line, if it is one of this version."""
     begun = record.get("format") if isinstance(record, dict) else None
+    if begun == FORMAT and sound is False:
+        raise ValueError(
+            f"{path}: its first line was changed: choose another folder (--out), or delete that file"
+        )
     if begun == FORMAT:
         return {FORMER.get(name, name): value for name, value in record.items()}
     if str(begun).startswith(KIND):

@@ -10,7 +10,7 @@ from pathlib import Path
 from ..datasets.files import write_rows
 from ..models.mixing import BERT_LIKE
 from ..models.protocol import Encoded, Model
-from .inputs import fingerprint, load
+from .inputs import fingerprint, load, weights_of
 from .parallel import run_kept
 
 
@@ -56,7 +56,7 @@ def probe(worker, items: Sequence[dict], table: Callable, out: str | Path | None
     """
     settings = {k: list(v) if isinstance(v, tuple) else v for k, v in vars(worker).items()}
     settings |= {"model": Path(worker.model).name, "readings": [str(r) for r in worker.readings]}
-    settings["inputs"] = fingerprint(items)
+    settings |= {"weights": weights_of(worker.model), "inputs": fingerprint(items)}
     records = run_kept(worker.task, worker, items, settings, out, **how)
     if out is not None:
         name = {"model": settings["model"]}

@@ -94,10 +94,11 @@ def verdicts_text(run, ours="cleann", rivals=None) -> str:
         share, errors = row["success"], f", {row['errors']} errors" * bool(row["errors"])
         lines.append(f"{row['method']}: {100 * share.estimate:.1f} % explained, counted size "
                      f"{row['counted_size']}, model calls {row['calls']}{errors}")  # fmt: skip
-    for rival, cells in verdict_rows(run, ours, rivals):
+    against = verdict_rows(run, ours, rivals)
+    for rival, cells in against:
         lines += ["", f"{ours} against {rival}"]
         lines += [f"    {_HEADS[c]:<24} {' '.join(told)}" for c, told in zip(JUDGED, cells, strict=True)]
-    return "\n".join([*lines, "", reading(run, ours)])
+    return "\n".join([*lines, "", reading(run, ours)] if against else lines)
 
 
 def _verdict_table(run, ours):

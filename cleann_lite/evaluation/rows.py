@@ -46,7 +46,8 @@ GRAPHS: dict[str, dict] = {
 
 def graph_row(name: str) -> dict | None:
     """Changes of a row of CLEANN: a name in `GRAPHS`, ``cleann-alpha-A`` or ``cleann-head-H``; else None."""
-    if found := re.fullmatch(r"cleann-(?:alpha-(?P<alpha>[0-9.e-]+)|head-(?P<head>\d+))", name):
+    alpha = r"(?P<alpha>[0-9]*\.?[0-9]+(?:e-?[0-9]+)?)"
+    if found := re.fullmatch(rf"cleann-(?:alpha-{alpha}|head-(?P<head>[0-9]+))", name):
         return {"alpha": float(found["alpha"])} if found["alpha"] else {"heads": (int(found["head"]),)}
     return GRAPHS.get(name)
 
@@ -243,13 +244,14 @@ def chosen(names: Sequence[str | Callable], settings) -> dict[str, Callable]:
     Raises
     ------
     ValueError
-        An unknown name, or the same name twice.
+        An unknown name, the same name twice, or a level or head in a name that the experiment cannot have.
     """
     rows = {}
     for entry in names:
         own = FAMILIES[entry](settings) if not callable(entry) and entry in FAMILIES else [entry]
         for one in own:
             name, function = _row(one)
+            _check_level_and_heads(name, settings)
             if name in rows:
                 raise ValueError(f"each row is there once: {name!r} was named twice")
             rows[name] = function
@@ -268,10 +270,20 @@ def _row(entry):
         return entry, partial(cleann, **changes)
     if control := control_row(entry):
         return entry, partial(_control, kind=control[0], changes=control[1])
-    if found := re.fullmatch(r"attention-head-(\d+)", str(entry)):
+    if found := re.fullmatch(r"attention-head-([0-9]+)", str(entry)):
         return entry, partial(attention, heads=(int(found[1]),))
     known = ", ".join([*GRAPHS, *ROWS, *FAMILIES])
     raise ValueError(f"a row must be one of {known}, or a function: got {entry!r}")
+
+
+def _check_level_and_heads(name, settings):
+    graph = re.sub(r"^(?:attention(?=-head-)|.*-at-equal-sizes-of-)", "", name)
+    changes = graph_row(graph if graph.startswith("cleann") else f"cleann{graph}") or {}
+    if not 0 < changes.get("alpha", 0.5) < 1:
+        raise ValueError(f"alpha must lie between 0 and 1: got the row {name!r}")
+    if not {*changes.get("heads", ())} <= {*(settings.heads or ())}:
+        heads = ", ".join(map(str, settings.heads or ()))
+        raise ValueError(f"the heads here are {heads}: got the row {name!r}")
 
 
 def _name_of(function):
