@@ -6,8 +6,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from cleann_lite.evaluation import randomised as rz  # noqa: E402
-from cleann_lite.evaluation.inputs import load  # noqa: E402
-from cleann_lite.evaluation.inputs import weights_of
+from cleann_lite.evaluation.inputs import load, weights_of  # noqa: E402
 from cleann_lite.evaluation.probes import probe  # noqa: E402
 
 ITEMS = [
