@@ -232,13 +232,9 @@ def draw(rows: list[dict]):
                 cell = [row for row in rows if (row["set"], row["combine"]) == (name, combine)]
                 keys = [row["key_size"] for row in cell]
                 style = {"color": colour, "marker": marker, "linestyle": line, "label": combine}
-                axes[0, column].errorbar(
-                    keys,
-                    [100 * row["accuracy"] for row in cell],
-                    yerr=[100 * np.nan_to_num(row["half_width"]) for row in cell],
-                    capsize=2,
-                    **style,
-                )
+                means = [100 * row["accuracy"] for row in cell]
+                spread = [100 * np.nan_to_num(row["half_width"]) for row in cell]
+                axes[0, column].errorbar(keys, means, yerr=spread, capsize=2, **style)
                 for place, share in enumerate(titles, start=1):
                     axes[place, column].plot(keys, [100 * row[share] for row in cell], **style)
             axes[0, column].set(title=name, xscale="log", xticks=keys, xticklabels=keys)

@@ -85,9 +85,8 @@ def ranked(names, panels, alt, *, upright=()):
         axes.barh(range(len(names)), values, color=COLOURS[k], hatch=HATCHES[k], edgecolor="white")
         axes.set(xlabel=label)
         for place, what in upright:
-            axes.axvline(
-                place, color="#D55E00", linestyle="--" if place == upright[0][0] else ":", label=what
-            )
+            line = "--" if place == upright[0][0] else ":"
+            axes.axvline(place, color=COLOURS[3], linestyle=line, label=what)
     row[0].set_yticks(range(len(names)))
     row[0].set_yticklabels(names, parse_math=False)
     row[0].invert_yaxis()
@@ -114,11 +113,9 @@ def intervals(panels, alt, *, zero=False):
         for y, name in enumerate(names):
             if name in rows:
                 low, estimate, high = rows[name]
-                ours = name.startswith("cleann")
-                axes.plot([low, high], [y, y], color=COLOURS[0 if ours else 3])
-                axes.plot(
-                    [estimate], [y], "o" if ours else "s", color=COLOURS[0 if ours else 3], markersize=4
-                )
+                colour, marker = (COLOURS[0], "o") if name.startswith("cleann") else (COLOURS[3], "s")
+                axes.plot([low, high], [y, y], color=colour)
+                axes.plot([estimate], [y], marker, color=colour, markersize=4)
         if zero:
             axes.axvline(0, color="#5b6770", linewidth=0.8)
         axes.set(xlabel=label, yticks=range(len(names)), yticklabels=names)

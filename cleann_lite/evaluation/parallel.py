@@ -149,9 +149,8 @@ def _client(address):
     except ModuleNotFoundError:
         raise ValueError('a cluster needs Dask: pip install "dask[distributed]"') from None
     host, port = _host_and_port(address)
-    start = (
-        f"start one with `dask scheduler`, and workers that have this package with `dask worker {address}`"
-    )
+    workers = f"workers that have this package with `dask worker {address}`"
+    start = f"start one with `dask scheduler`, and {workers}"
     try:
         greeted = _greeting(host, port)
     except OSError as error:

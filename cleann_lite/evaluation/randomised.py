@@ -125,9 +125,8 @@ class Randomiser:
                 overlap(e[np.ix_(place, place)][upper], t[upper])
                 for e, t in zip(edges, their_edges, strict=True)
             ]
-            renamed = [
-                part[places] for part, places in zip(by_size, tried.renamed(order.tolist()), strict=True)
-            ]
+            places = tried.renamed(order.tolist())
+            renamed = [part[where] for part, where in zip(by_size, places, strict=True)]
             permuted_sets.append(overlap(np.concatenate(renamed), their_sets))
         size = counted(by_size, tried.flips)
         random_size, random_success = random_counted([int(p.sum()) for p in by_size], tried.flips)

@@ -131,9 +131,8 @@ def allowed_sets(pag: PAG, tried: Tried) -> dict[str, tuple[np.ndarray, ...]]:
     outcome = len(pag) - 1
     legal = tuple(np.zeros(len(sets), dtype=bool) for sets in tried.sets)
     for size, mask in enumerate(legal, 1):
-        mask[[tried.number[tuple(sorted(members))] for members, _ in pds_sets(pag.marks, outcome, size)]] = (
-            True
-        )
+        for members, _ in pds_sets(pag.marks, outcome, size):
+            mask[tried.number[tuple(sorted(members))]] = True
     return {
         kind: tuple(mask & fits[some].all(axis=1) for mask, some in zip(legal, tried.members, strict=True))
         for kind, fits in ((kind, taken(pag, among)) for kind, among in CANDIDATES.items())

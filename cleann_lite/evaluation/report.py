@@ -104,14 +104,12 @@ def verdicts_text(run, ours="cleann", rivals=None) -> str:
 def _verdict_table(run, ours):
     """The table in HTML: words in the cells, intervals below them."""
     head = "".join(f"<th>{escape(h)}</th>" for h in (f"{ours} against", *(_HEADS[c] for c in JUDGED)))
-    body = "".join(
-        f"<tr><td>{escape(rival)}</td>"
-        + "".join(
+    body = ""
+    for rival, cells in verdict_rows(run, ours):
+        told = (
             f'<td class="{w.split()[0]}">{escape(w)}<br><small>{escape(n)}</small></td>' for w, n in cells
         )
-        + "</tr>"
-        for rival, cells in verdict_rows(run, ours)
-    )
+        body += f"<tr><td>{escape(rival)}</td>{''.join(told)}</tr>"
     return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 

@@ -190,9 +190,8 @@ def exhaustive(case):
         nonlocal room, capped
         for size, own in enumerate(case.allowed(), 1):
             known = set(own)
-            rest = list(
-                islice((s for s in combinations(case.units, size) if s not in known), max(0, room) + 1)
-            )
+            others = (s for s in combinations(case.units, size) if s not in known)
+            rest = list(islice(others, max(0, room) + 1))
             capped |= len(rest) > room
             room -= len(rest)
             yield [*own, *rest]

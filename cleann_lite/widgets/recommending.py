@@ -1,5 +1,7 @@
 """The recommendation explorer: build a history, see what is recommended, and which films made it so."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from ..drawing.view import buttons, choice, entry
@@ -106,20 +108,15 @@ class RecommendationExplorer(MaskingExplorer):
         state = {**state, "input": history, "arranged": tuple(state["arranged"])}
         names = ("", *self.examples)
         found = offers(self.films.titles, state["query"], history)
+        drop = ("drop", "Remove masked films for good", None, not state["mask"])
         controls = (
             choice("example", "Example", names, state["example"], ("(your own history)", *self.examples)),
             entry("query", "Add a film", found, "Add", state["query"]),
             *self.shared_controls(state),
-            buttons(
-                "history",
-                "History",
-                [("drop", "Remove masked films for good", None, not state["mask"])],
-                at="words",
-            ),
+            buttons("history", "History", [drop], at="words"),
         )
-        view = explanation_view(
-            self.asked, state, self.noun, controls, "Your history, oldest first: click a film to mask it"
-        )
+        title = "Your history, oldest first: click a film to mask it"
+        view = explanation_view(self.asked, state, self.noun, controls, title)
         outputs = self.asked.outputs(history, state["target"], ())
         masked = self.asked.outputs(history, state["target"], tuple(sorted(state["mask"])))
         items = [{"id": title, "text": title, "label": f"Add {title}", "pressed": False} for title in found]
@@ -133,4 +130,4 @@ class RecommendationExplorer(MaskingExplorer):
             "rows": ranking(outputs, masked, self.films.titles, self.k),
             "below": True,
         }
-        return type(view)(**{**vars(view), "panels": (*offered, *view.panels, table)})
+        return replace(view, panels=(*offered, *view.panels, table))

@@ -203,17 +203,14 @@ def threshold_view(source, state, every=False):
     new, gone, changed = describe_changes(pag, before)
     seen = state["gone"] or len(gone) <= FEW
     kept = before if seen else replace(before, marks=np.where(pag.marks > 0, before.marks, 0))
+    places = dict(zip(pag.nodes, source.positions(*state["arranged"]), strict=True))
     drawing = draw(
         pag,
         before=kept,
         focus=() if len(chosen) < 2 or not pag.marks[chosen] else [tuple(pag.nodes[i] for i in chosen)],
         max_edges=MOST_EDGES if centre is None else NEAR_EDGES,
         around=centre,
-        positions=moved(
-            dict(zip(pag.nodes, source.positions(*state["arranged"]), strict=True)),
-            pag.nodes,
-            state["placed"],
-        ),
+        positions=moved(places, pag.nodes, state["placed"]),
         title=f"Causal graph, layer {layer}, head {head}, α = {alpha:g}",
     )
     pairs: dict[tuple, None] = {(curve.a, curve.b): None for curve in drawing.scene.curves}
@@ -319,16 +316,8 @@ class ThresholdExplorer(Explorer):
         state = {"alpha": float(alpha), "n": int(n), "sided": sided, "method": method}
         state |= {"layer": layers - 1 if layer == -1 else layer, "head": heads - 1 if head == -1 else head}
         settings = settings_of(state)
-        super().__init__(
-            **state,
-            around=False,
-            gone=False,
-            selected=None,
-            placed={},
-            was=settings,
-            since=settings,
-            arranged=settings,
-        )
+        state |= {"around": False, "gone": False, "selected": None, "placed": {}}
+        super().__init__(**state, was=settings, since=settings, arranged=settings)
 
     @classmethod
     def of_model(cls, model, text, **settings):

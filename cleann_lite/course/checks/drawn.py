@@ -162,12 +162,8 @@ def q_shift(rng):
 
 
 def q_layer(rng):
-    return (
-        int(rng.integers(2, 60)),
-        int(rng.integers(1, 6)),
-        int(rng.integers(2, 40)),
-        str(rng.choice(["concat", "add"])),
-    )
+    n, heads, size = (int(rng.integers(*limits)) for limits in ((2, 60), (1, 6), (2, 40)))
+    return n, heads, size, str(rng.choice(["concat", "add"]))
 
 
 def sizes(rng, n=7):
