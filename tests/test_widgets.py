@@ -46,6 +46,32 @@ def event(explorer, name, item=None):
     return explorer.act({"name": name, "item": item}).view
 
 
+MALFORMED = [
+    "x", 5, {"item": 1}, {"name": 3}, {"name": "select"}, {"name": "select", "item": [0, 1]},
+    {"name": "place"}, {"name": "place", "item": 3}, {"name": "place", "item": [0, float("nan"), 1.0]},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("wrong", MALFORMED, ids=repr)
+def test_an_event_that_is_none_is_told_in_one_sentence_and_changes_nothing(wrong):
+    explorer = ThresholdExplorer(attention(4), list("abcd"))
+    before = dict(explorer.state)
+    explorer.act(wrong)
+    if wrong != {"name": "select"}:  # nothing is chosen, as before
+        assert explorer.view.error and len(explorer.view.error) < 250 and "\n" not in explorer.view.error
+    assert explorer.state == before and not explorer.set(alpha=0.1).view.error
+
+
+@pytest.mark.parametrize(
+    "name, value", [("alpha", []), ("alpha", {}), ("placed", None), ("since", 5), ("arranged", [1])]
+)
+def test_a_control_cannot_be_moved_to_what_is_no_value(name, value):
+    explorer = ThresholdExplorer(attention(4), list("abcd"))
+    with pytest.raises(ValueError, match=f"'{name}'.*cannot be carried out"):
+        explorer.set(**{name: value})
+    assert not explorer.set(alpha=0.1).view.error
+
+
 def panel(view, kind):
     return next(one for one in view.panels if one.get("name") == kind or one["kind"] == kind)
 
@@ -795,8 +821,9 @@ def test_requests_of_the_browser_are_answered_with_their_number():
     explorer.receive({"kind": "export", "for": "here"})
     assert sent[0]["for"] == "here"
     assert json.loads(sent[0]["text"])["state"]["alpha"] == 0.1
-    with pytest.raises(KeyError):  # a fault of ours reaches the reader as a sentence, not as silence
-        explorer.answer({"kind": "request", "sequence": 8, "events": [{"item": 1}]})
+    explorer.render = lambda state: 1 / 0
+    with pytest.raises(ZeroDivisionError):  # a fault of ours reaches the reader as a sentence, not as silence
+        explorer.answer({"kind": "request", "sequence": 8, "state": {"alpha": 0.2}})
     assert (
         widget.view["sequence"] == 8 and "This did not work" in widget.view["error"] and widget.view["stale"]
     )

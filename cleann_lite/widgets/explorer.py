@@ -9,6 +9,7 @@ import json
 import time
 from dataclasses import replace
 from functools import lru_cache
+from math import isfinite
 from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import ClassVar
@@ -20,6 +21,7 @@ from ..drawing.live import grid, stored, stored_states
 from ..drawing.view import buttons, css, script, standing
 
 OLD = "What is shown below belongs to the last input that worked."
+_STALE = {"status": OLD, "stale": True, "tick": 0}
 AGAIN = buttons(
     "arrangement", "Arrangement", [("arrange", "Arrange again", "Place the words anew", False)], at="picture"
 )
@@ -115,22 +117,29 @@ class Explorer:
 
     def _advance(self, request):
         before = dict(self.state)
+        doing = None
         try:
             state = dict(before)
             if request.get("start"):
                 state = self.started(state, self._shown)
             for name, value in request.get("state", {}).items():
+                doing = {name: value}
                 if name in state:
                     state = self.changed({**state, name: value}, name)
             for event in request.get("events", ()):
+                doing, event = event, checked_event(event)
                 state = place(state, event) if event["name"] == "place" else self.reduce(state, event)
                 if event["name"] == "arrange":
                     state = {**state, "placed": {}}
             self.view, self.state, self._shown = self.render(state), state, state
         except ValueError as error:
             self.state, controls = state, standing(self.view.controls, state)  # what was typed stays
-            old = {"status": OLD, "stale": True, "tick": 0}
-            self.view = replace(self.view, controls=controls, error=str(error), **old)
+            self.view = replace(self.view, controls=controls, error=str(error), **_STALE)
+        except (TypeError, KeyError, IndexError, AttributeError, OverflowError) as error:
+            if doing is None:
+                raise
+            told = f"{repr(doing)[:80]} cannot be carried out ({type(error).__name__}: {str(error)[:80]})"
+            self.state, self.view = before, replace(self.view, error=told, **_STALE)
 
     def started(self, state, shown):
         """The state as a new movement begins; ``shown`` is the last state that could be shown; pure."""
@@ -163,7 +172,7 @@ class Explorer:
                 self._advance(request)
             except Exception as error:  # the page must hear of it, or it would wait for ever
                 told = f"This did not work ({type(error).__name__}: {error})."
-                self.view = replace(self.view, error=told, status=OLD, stale=True, tick=0)
+                self.view = replace(self.view, error=told, **_STALE)
                 raise
             finally:
                 self._show(request.get("sequence", 0))
@@ -251,9 +260,24 @@ def checked_among(name, value, known):
         raise ValueError(f"{name} must be one of {', '.join(map(str, known))}: got {value!r}")
 
 
+def checked_event(event):
+    """An event with its name and its item (None where it has none).
+
+    Raises
+    ------
+    ValueError
+        It is not a dict with a name.
+    """
+    if not isinstance(event, dict) or not isinstance(event.get("name"), str):
+        raise ValueError(f"an event has a name, as in {{'name': 'arrange'}}: got {repr(event)[:80]}")
+    return {"item": None, **event}
+
+
 def place(state, event):
     """The state after a hand has moved a node; pure."""
     index, x, y = event["item"]
+    if not (isfinite(x) and isfinite(y)):
+        raise ValueError(f"a place has finite coordinates: got {x}, {y}")
     return {**state, "placed": {**state["placed"], int(index): (round(float(x), 1), round(float(y), 1))}}
 
 
