@@ -65,12 +65,9 @@ def solutions():
         before, k = [], 0
         for cell in kept:
             text = cell.split("\n", 1)[1]
-            if cell.startswith(
-                "\n"
-            ):  # given: its functions, such as `goes_on`, and not what it does with them
-                text = "\n".join(
-                    ast.unparse(n) for n in ast.parse(text).body if isinstance(n, ast.FunctionDef)
-                )
+            if cell.startswith("\n"):  # of a given cell only its functions, such as `goes_on`
+                given = [node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef)]
+                text = "\n".join(map(ast.unparse, given))
             if cell.startswith(' tags=["solution"]'):
                 found[numbers[k]] = (text, list(before))
                 k += 1
