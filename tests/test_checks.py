@@ -576,3 +576,26 @@ def test_expect_compares_by_value(got, expected, same):
     else:
         with pytest.raises(WrongAnswer):
             checks.expect("The answer", got, expected)
+
+
+def test_answers_that_are_none_are_told_and_a_function_that_writes_is_judged_by_the_first_data():
+    def emptied(G):
+        G[...] = 0
+        return np.eye(6)
+
+    def ends(*_):
+        raise SystemExit(3)
+
+    for number, answer in (
+        ("1.1", emptied),
+        ("1.1", ends),
+        ("1.2", lambda *_: 10**400),
+        ("0.a", np.zeros(3)),
+        ("0.a", "y" * 9999),
+    ):
+        with pytest.raises(WrongAnswer) as caught:
+            checks.check(number, answer)
+        assert len(str(caught.value)) < 900
+    for answers in ((), (1, 2)):
+        with pytest.raises(ValueError, match=f"one answer: got {len(answers)} answers"):
+            checks.check("1.1", *answers)

@@ -10,6 +10,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from importlib import import_module
 
+import networkx as nx
 import numpy as np
 
 
@@ -77,7 +78,7 @@ def check(number, *answers):
     NotImplementedError
         When the stub has not been replaced.
     ValueError
-        When there is no such exercise.
+        When there is no such exercise, or not one answer.
 
     Examples
     --------
@@ -87,6 +88,8 @@ def check(number, *answers):
     '1.1'
     """
     number = str(number)
+    if len(answers) != 1:
+        raise ValueError(f"check takes the number of an exercise and one answer: got {len(answers)} answers")
     chapter = number.partition(".")[0]
     reading, asked = import_module(f"{__name__}.reading"), _kind(number) == "Question"
     try:
@@ -109,6 +112,9 @@ def check(number, *answers):
         raise _StillToDo(*stub.args) from None
 
 
+_WRITABLE = (np.ndarray, list, dict, set, nx.Graph)
+
+
 def call(function, *arguments, to=None, none=False):
     """Call a student's function; an exception inside becomes a `WrongAnswer` that quotes it.
 
@@ -128,12 +134,13 @@ def call(function, *arguments, to=None, none=False):
         came = type(function).__name__
         raise WrongAnswer(f"A function was expected, and {came} came: pass the function itself.")
     try:
-        result = function(*arguments)
+        # a copy: a function that writes into what it is given must not change what it is judged by
+        result = function(*(deepcopy(a) if isinstance(a, _WRITABLE) else a for a in arguments))
         if isinstance(result, Iterator | KeysView | ValuesView):
             result = list(result)
     except NotImplementedError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise WrongAnswer(f"Your function stopped with {type(error).__name__}: {error}") from error
     if result is None and not none:
         raise WrongAnswer(
@@ -242,7 +249,7 @@ def _as_array(value):
     """A value as an array of numbers, or None."""
     try:
         return np.asarray(value, dtype=float)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
 
 

@@ -33,11 +33,11 @@ def as_markdown(number, recalled=False):
 def judge(number, letter):
     """The reason of a right choice; a wrong one is told why, an empty one what is still to do."""
     offered = choices(number)
-    if letter in (None, "", "?", ...):
+    if letter is None or letter is ... or (isinstance(letter, str) and letter in ("", "?")):
         raise NotImplementedError(f"Question {number}: put the letter of your choice between the quotes")
     letter = str(letter).strip().lower()
     if letter not in offered:
-        raise WrongAnswer(f"The choices are {', '.join(offered)}: got {letter!r}.")
+        raise WrongAnswer(f"The choices are {', '.join(offered)}: got {letter[:60]!r}.")
     if letter != questions()[number]["right"]:
         raise WrongAnswer(f"You chose {letter}. {offered[letter][1]}")
     return offered[letter][1]
