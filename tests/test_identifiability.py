@@ -245,6 +245,29 @@ def test_a_float32_product_is_answered_to_the_demanded_precision():
     assert attention_distance(attention, other).max() > 1e-3
 
 
+@pytest.mark.parametrize("seed", [*range(12), 283, 385])  # the last two: the row is its own nearest corner
+def test_sparse_rows_have_another_attention_exactly_where_a_weight_can_move(seed):
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(4, 8))
+    d = int(rng.integers(1, n - 1))
+    row, k = np.zeros(n), int(rng.integers(1, d + 2))
+    row[rng.permutation(n)[:k]] = rng.dirichlet(np.ones(k))
+    value = rng.integers(-2, 3, size=(n, d)).astype(float)
+    equations = np.column_stack([value, np.ones(n)]).T
+    most = [linprog(-one, A_eq=equations, b_eq=equations @ row, bounds=(0, None)) for one in np.eye(n)]
+    least = [linprog(one, A_eq=equations, b_eq=equations @ row, bounds=(0, None)) for one in np.eye(n)]
+    moves = max(-high.fun - low.fun for high, low in zip(most, least, strict=True)) > 1e-6
+    other = equivalent_attention(row[None], value)
+    assert (other is not None) == moves
+    if moves:
+        assert_equivalent(other, row[None], value)
+
+
+def test_values_with_a_constant_column_leave_the_sum_of_a_row_alone():
+    attention, value = np.full((1, 8), 1 / 8), np.column_stack([np.ones(8), np.arange(8) % 3])
+    assert_equivalent(equivalent_attention(attention, value), attention, value)
+
+
 @pytest.mark.parametrize("scale", [1e-4, 1e4])
 def test_the_scale_of_the_values_does_not_matter(scale):
     attention, value = head(40, 8)

@@ -690,6 +690,26 @@ def test_progress_is_a_function_or_yes_or_no():
             cl.explain(model, "a b", progress=wrong)
 
 
+def test_a_shown_bar_ends_at_the_inputs_that_were_run(capsys):
+    found = cl.explain(LinearModel({"a": 2.0}, bias=-1.0), "a b c", progress=True)
+    assert f"{found.model_calls - 2}/" in capsys.readouterr().err  # but for the two that read
+
+
+def test_an_interruption_is_told_though_the_model_predicts_another_outcome():
+    def learner(attention, variables, labels):
+        raise KeyboardInterrupt
+
+    found = cl.explain(LinearModel({"a": 2.0}, bias=-1.0), "a b", target="no", learner=learner)
+    assert found.failures == ("the search was interrupted",)
+
+
+def test_a_quarter_of_700_inputs_may_refute_where_no_proof_is_possible():
+    tries = run_of(np.full(39, 0.01), bias=9.0)
+    before = tries.calls
+    found = certify(tries, range(39), 4, budget=5000)
+    assert found.holds is None and tries.calls - before == 175  # 39 alone, then the pairs of 17
+
+
 @pytest.mark.parametrize("search", ["full", "cleann"])
 def test_nothing_is_masked_where_the_model_predicts_another_outcome(search):
     model = LinearModel({"a": 2.0}, bias=-1.0)

@@ -250,7 +250,8 @@ class Recipe:
     def interrupt(self) -> None:
         """Keep what was found, or else the smallest sets that were run and work."""
         self.stopped = Stopped.INTERRUPTED
-        self.keep_smallest()
+        if not self.tries.refused:  # else the untouched input would count as a set that works
+            self.keep_smallest()
         self.notes.append("the search was interrupted: this is what it had found so far")
 
     def result(self, input: Any, split_into: str, seconds: float, again: partial) -> Explanation:
