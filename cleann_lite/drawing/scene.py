@@ -74,7 +74,8 @@ def placed(boxes, edges, centre, root, layout, gap, n):
     arcs = [tuple(row[i] for i in sorted(edge[:2], key=height.__getitem__)) for edge in edges]
     sizes = np.array([(boxes[i].w, boxes[i].h) for i in inner]).reshape(-1, 2)
     too_many = layout == "auto" and len(arcs) > MOST_IN_LAYERS
-    found, lines = (None, None) if layout == "own" or too_many else in_layers(sizes, arcs, gap)
+    nothing: tuple = (None, None)
+    found, lines = nothing if layout == "own" or too_many else in_layers(sizes, arcs, gap)
     placed_by = "dot"
     if found is None and layout == "dot":
         raise ValueError('layout="dot" needs pygraphviz, which is not installed: use "auto"')
