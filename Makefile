@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # PyTorch without CUDA for Linux, a third of the size; where it cannot be reached, the lock's own comes instead.
 TORCH_CPU := https://download.pytorch.org/whl/cpu
+# Packages are installed uncompiled, and what is imported is compiled once: without this, anew in every process.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help lab demo test quick coverage bench book notebooks lock lint clean
 .DEFAULT_GOAL := help
