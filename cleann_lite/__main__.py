@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import sys
+from errno import ENOSPC
 from pathlib import Path
 
 from . import __version__
@@ -24,7 +25,10 @@ def main(arguments=None) -> int:
         options = _parser().parse_args(arguments)
         _let_streams_write_anything(options)
         logging.basicConfig(level=logging.WARNING, format="%(message)s")
-        return options.run(options) or 0
+        code = options.run(options) or 0
+        if sys.stdout:
+            sys.stdout.flush()  # a full disk behind it is told here
+        return code
     except ValueError as error:
         print(f"cleann-lite: {error}", file=sys.stderr)
     except ModuleNotFoundError as error:
@@ -38,8 +42,11 @@ def main(arguments=None) -> int:
         sys.stderr.close()
         return 0
     except OSError as error:
-        told = f"{error.filename}: {error.strerror}" if error.filename else error
-        print(f"cleann-lite: {told}", file=sys.stderr)
+        place = error.filename
+        if not place and error.errno == ENOSPC:
+            place = "standard output"
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left to write cannot be
+        print(f"cleann-lite: {f'{place}: {error.strerror}' if place else error}", file=sys.stderr)
     except KeyboardInterrupt:
         print("cleann-lite: interrupted", file=sys.stderr)
         return 130

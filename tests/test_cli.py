@@ -401,6 +401,21 @@ def test_a_terminal_of_forty_columns_without_colour_in_the_c_locale(arguments, t
         assert max(map(len, lines)) <= 40
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_disk_behind_the_output_is_told(tmp_path, unbuffered):
+    (tmp_path / "table.csv").write_text("a,b\n" + "\n".join(f"{i},{i * i % 7}" for i in range(30)))
+    command = [sys.executable, "-m", "cleann_lite", "learn", str(tmp_path / "table.csv")]
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, text=True, env=environment, check=False
+        )
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[0] == "cleann-lite: standard output: No space left on device"
+    assert "Traceback" not in done.stderr
+
+
 def test_version(capsys):
     import cleann_lite
 
