@@ -181,6 +181,7 @@ const CONTROLS = {
     const list = make("datalist", { id: id + "-list" });
     const input = make("input", { type: "text", id, list: id + "-list", autocomplete: "off", dir: "auto" });
     let added = null; // what was asked for last: it stays in the line where it could not be added
+    let known = ""; // what Python has
     const add = () => {
       clearTimeout(timer);
       if (!input.value.trim()) return;
@@ -200,7 +201,8 @@ const CONTROLS = {
         offers = next.offers;
         list.replaceChildren(...offers.map((value) => make("option", { value })));
       }
-      if (added !== null && input.value === added && next.value === "") input.value = "";
+      if (next.value === "" && [added, known].includes(input.value)) input.value = "";
+      known = next.value;
     };
     const row = make("div", { class: "cl-row" }, input, make("button", { type: "button", onclick: add }, control.button));
     return { node: make("div", { class: "cl-control cl-wide" }, make("label", { for: id }, control.label), row, list), update };
