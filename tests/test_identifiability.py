@@ -264,8 +264,13 @@ def test_sparse_rows_have_another_attention_exactly_where_a_weight_can_move(seed
 
 
 def test_values_with_a_constant_column_leave_the_sum_of_a_row_alone():
-    attention, value = np.full((1, 8), 1 / 8), np.column_stack([np.ones(8), np.arange(8) % 3])
-    assert_equivalent(equivalent_attention(attention, value), attention, value)
+    for seed in range(60):  # of so many, some have nothing left of a column of ones, not even rounding
+        rng = np.random.default_rng(seed)
+        n = int(rng.integers(3, 9))
+        attention = np.full((1, n), 1 / n)
+        value = np.column_stack([np.ones(n), rng.integers(-2, 3, size=n)]).astype(float)
+        other = equivalent_attention(attention, value)
+        assert other is None or np.abs(other @ value - attention @ value).max() < 1e-8
 
 
 @pytest.mark.parametrize("scale", [1e-4, 1e4])
